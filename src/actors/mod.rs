@@ -1,0 +1,1 @@
+//! The actix actors: thin shells round the domain. They know no HTTP.

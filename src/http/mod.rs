@@ -1,0 +1,1 @@
+//! HTTP: parses, calls a handle, renders; decides nothing.

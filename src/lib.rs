@@ -1,0 +1,17 @@
+//! Mayday: a realtime emergency engine.
+//!
+//! The layers, each of which knows only those to its left (a test keeps it so):
+//! `domain` ← `wire`, `store`, `delivery` ← `transport` ← `actors` ← `http` ← `app`.
+//! `ARCHITECTURE.md` is the map.
+
+pub mod actors;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod delivery;
+pub mod domain;
+pub mod http;
+pub mod store;
+pub mod telemetry;
+pub mod transport;
+pub mod wire;

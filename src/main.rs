@@ -1,0 +1,3 @@
+//! The `mayday` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! From an upgraded HTTP connection to WebSocket frames and back. Knows no rooms.
