@@ -1,1 +1,26 @@
 //! The actix actors: thin shells round the domain. They know no HTTP.
+//!
+//! Every room, device session, shard of the location batcher and shard of the map is an actor. Others hold
+//! typed handles, never bare addresses; every message is awaited, refused with a named error or conflated.
+
+pub mod area;
+pub mod batcher;
+pub mod clock;
+pub mod directory;
+pub mod engine;
+pub mod error;
+pub mod gate;
+pub mod janitor;
+pub mod memberships;
+pub mod node;
+pub mod observer;
+pub mod registry;
+pub mod room;
+pub mod session;
+pub mod settings;
+
+pub use clock::{Clock, SystemClock};
+pub use engine::Engine;
+pub use error::CommandError;
+pub use observer::{NoObserver, Observer};
+pub use settings::Settings;

@@ -1,0 +1,279 @@
+//! The location batcher: each shard an actor that holds the newest fix of its subjects, tells rooms at most
+//! once an interval, and hands history what is worth keeping.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture};
+use smallvec::{SmallVec, smallvec};
+use tokio::sync::oneshot;
+
+use super::error::CommandError;
+use super::gate::{Gate, Permit};
+use super::node::Node;
+use crate::domain::geo::Fix;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::location::{Board, Offer};
+use crate::domain::people::Subject;
+use crate::store::{KeptFix, Membership};
+
+type Answer = oneshot::Sender<Result<(), CommandError>>;
+
+/// One subject's fixes and the rooms that they are for.
+#[derive(Debug)]
+pub struct Upload {
+    subject: Subject,
+    targets: Arc<[Membership]>,
+    fixes: SmallVec<[Fix; 1]>,
+    reply: Option<Answer>,
+}
+
+impl Upload {
+    /// A live fix. Nobody waits until history has it.
+    pub fn live(subject: Subject, targets: Arc<[Membership]>, fix: Fix) -> Self {
+        Self { subject, targets, fixes: smallvec![fix], reply: None }
+    }
+
+    /// Fixes whose sender waits until what history keeps of them is on disk.
+    pub fn durable(subject: Subject, targets: Arc<[Membership]>, fixes: SmallVec<[Fix; 1]>, reply: Answer) -> Self {
+        Self { subject, targets, fixes, reply: Some(reply) }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ticketed(Upload, Permit);
+
+struct Shard {
+    addr: Addr<LocationBatcher>,
+    gate: Arc<Gate>,
+}
+
+/// A typed way to all shards.
+#[derive(Clone)]
+pub struct Batchers(Arc<[Shard]>);
+
+impl Batchers {
+    /// Starts the shards, spread over `arbiters`.
+    pub fn start(node: &Arc<Node>, arbiters: &[ArbiterHandle]) -> Self {
+        let settings = &node.settings;
+        let shards = settings.batcher_shards.max(1);
+        let shard = |n: usize| {
+            let (node, limit) = (Arc::clone(node), settings.batcher_mailbox_max);
+            let subjects = (settings.subjects_max / shards).max(1);
+            let addr = LocationBatcher::start_in_arbiter(&arbiters[n % arbiters.len()], move |ctx| {
+                ctx.set_mailbox_capacity(limit);
+                LocationBatcher::new(node, subjects)
+            });
+            Shard { addr, gate: Gate::new(limit) }
+        };
+        Self((0..shards).map(shard).collect())
+    }
+
+    /// Hands an upload to its subject's shard.
+    ///
+    /// # Errors
+    /// `Busy` when too many wait there.
+    pub fn offer(&self, upload: Upload) -> Result<(), CommandError> {
+        let mut hasher = DefaultHasher::new();
+        upload.subject.hash(&mut hasher);
+        #[expect(clippy::cast_possible_truncation, reason = "only used modulo the number of shards")]
+        let shard = &self.0[hasher.finish() as usize % self.0.len()];
+        let permit = shard.gate.enter().map_err(|_| CommandError::Busy)?;
+        shard.addr.try_send(Ticketed(upload, permit)).map_err(|_| CommandError::Busy)
+    }
+
+    /// How many uploads wait.
+    pub fn waiting(&self) -> usize {
+        self.0.iter().map(|shard| shard.gate.inside()).sum()
+    }
+}
+
+struct Kept {
+    fix: Fix,
+    targets: Arc<[Membership]>,
+}
+
+/// One shard.
+struct LocationBatcher {
+    node: Arc<Node>,
+    board: Board<Subject, Arc<[Membership]>>,
+    kept: HashMap<Subject, Kept>,
+    subjects_max: usize,
+    outgoing: HashMap<RoomId, Vec<(ParticipantId, Fix)>>,
+    to_keep: Vec<KeptFix>,
+    waiting: Vec<Answer>,
+    keeping: bool,
+    flush_due: bool,
+    timer: bool,
+}
+
+impl LocationBatcher {
+    fn new(node: Arc<Node>, subjects_max: usize) -> Self {
+        let board = Board::new(node.settings.locations.clone(), subjects_max);
+        Self {
+            node,
+            board,
+            kept: HashMap::new(),
+            subjects_max,
+            outgoing: HashMap::new(),
+            to_keep: Vec::new(),
+            waiting: Vec::new(),
+            keeping: false,
+            flush_due: false,
+            timer: false,
+        }
+    }
+
+    fn take(&mut self, upload: Upload) {
+        let now = self.node.now();
+        let before = self.to_keep.len();
+        if before >= self.node.settings.batcher_mailbox_max {
+            self.node.observer.position("dropped", upload.fixes.len() as u64);
+            if let Some(reply) = upload.reply {
+                let _ = reply.send(Err(CommandError::Busy));
+            }
+            return;
+        }
+        for fix in &upload.fixes {
+            let twin = self.board.newest(&upload.subject).is_some_and(|newest| newest.at == fix.at);
+            match self.board.offer(now, &upload.subject, *fix, Arc::clone(&upload.targets)) {
+                Offer::Now => {
+                    self.send(&upload.targets, *fix);
+                    self.sample(&upload.subject, &upload.targets, *fix);
+                }
+                Offer::Waits => {
+                    self.node.observer.position("waits", 1);
+                    self.sample(&upload.subject, &upload.targets, *fix);
+                }
+                // The same fix again: it is known.
+                Offer::Old if twin => self.node.observer.position("old", 1),
+                Offer::Old => {
+                    self.node.observer.position("old", 1);
+                    self.keep(&upload.targets, *fix, false);
+                }
+            }
+        }
+        if let Some(reply) = upload.reply {
+            if self.to_keep.len() > before {
+                self.waiting.push(reply);
+            } else {
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+
+    fn send(&mut self, targets: &[Membership], fix: Fix) {
+        for target in targets {
+            match self.outgoing.get_mut(&target.room) {
+                Some(fixes) => fixes.push((target.participant, fix)),
+                None => {
+                    self.outgoing.insert(target.room.clone(), vec![(target.participant, fix)]);
+                }
+            }
+        }
+    }
+
+    /// Applies the sampling rule to a live fix.
+    fn sample(&mut self, subject: &Subject, targets: &Arc<[Membership]>, fix: Fix) {
+        let last = self.kept.get(subject).filter(|kept| kept.targets == *targets);
+        if !self.board.policy().keeps(last.map(|kept| &kept.fix), &fix) {
+            return;
+        }
+        if self.kept.len() >= self.subjects_max {
+            // Forgetting keeps a fix too many, never one too few.
+            self.kept.clear();
+        }
+        self.kept.insert(subject.clone(), Kept { fix, targets: Arc::clone(targets) });
+        self.keep(targets, fix, true);
+    }
+
+    fn keep(&mut self, targets: &[Membership], fix: Fix, sampled: bool) {
+        self.to_keep.extend(targets.iter().map(|target| KeptFix {
+            room: target.room.clone(),
+            participant: target.participant,
+            fix,
+            sampled,
+        }));
+    }
+
+    /// Sends what is due, once all that waits in the mailbox has been taken.
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        let now = self.node.now();
+        for due in self.board.due(now, usize::MAX) {
+            self.send(&due.targets, due.fix);
+        }
+        let mut late = HashMap::new();
+        for (room, fixes) in self.outgoing.drain() {
+            if let Err(fixes) = self.node.registry.get(&room).show(fixes) {
+                // The room is too busy: the newest of each subject waits for the next tick.
+                let mut newest: HashMap<ParticipantId, Fix> = HashMap::new();
+                for (who, fix) in fixes {
+                    let known = newest.entry(who).or_insert(fix);
+                    if known.at < fix.at {
+                        *known = fix;
+                    }
+                }
+                late.insert(room, newest.into_iter().collect());
+            }
+        }
+        self.outgoing = late;
+        self.write(ctx);
+        self.arm(ctx);
+    }
+
+    /// Hands history what it keeps, one batch at a time.
+    fn write(&mut self, ctx: &mut Context<Self>) {
+        if self.keeping || self.to_keep.is_empty() {
+            return;
+        }
+        self.keeping = true;
+        let (fixes, waiting) = (std::mem::take(&mut self.to_keep), std::mem::take(&mut self.waiting));
+        let (node, count) = (Arc::clone(&self.node), fixes.len() as u64);
+        let policy = self.board.policy().clone();
+        let kept = async move { node.store.keep_fixes(fixes, &policy).await };
+        ctx.spawn(kept.into_actor(self).map(move |kept, act, ctx| {
+            act.keeping = false;
+            let outcome = if kept.is_ok() { "kept" } else { "dropped" };
+            act.node.observer.position(outcome, count);
+            for reply in waiting {
+                let _ = reply.send(kept.clone().map(|_| ()).map_err(CommandError::Store));
+            }
+            act.write(ctx);
+        }));
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let next = if self.outgoing.is_empty() { self.board.next_deadline() } else { Some(self.node.now()) };
+        let Some(at) = next.filter(|_| !self.timer) else { return };
+        self.timer = true;
+        let wait = at.since(self.node.now()).clamp(self.node.settings.tick, Duration::from_secs(1));
+        ctx.run_later(wait, |act, ctx| {
+            act.timer = false;
+            act.flush(ctx);
+        });
+    }
+}
+
+impl Actor for LocationBatcher {
+    type Context = Context<Self>;
+}
+
+impl Handler<Ticketed> for LocationBatcher {
+    type Result = ();
+
+    fn handle(&mut self, Ticketed(upload, permit): Ticketed, ctx: &mut Self::Context) {
+        self.take(upload);
+        drop(permit);
+        if !self.flush_due {
+            self.flush_due = true;
+            let rest = tokio::task::yield_now();
+            ctx.spawn(rest.into_actor(self).map(|(), act, ctx| {
+                act.flush_due = false;
+                act.flush(ctx);
+            }));
+        }
+    }
+}

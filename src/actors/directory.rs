@@ -1,0 +1,57 @@
+//! Who is connected to this node: sessions by person and by phone number.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+
+use super::session::SessionShared;
+use crate::domain::people::Subject;
+use crate::domain::phone::PhoneNumber;
+
+type Sessions = Vec<Arc<SessionShared>>;
+
+/// Registered users' sessions. Devices without an account are found through the rooms they are in.
+#[derive(Default)]
+pub struct Directory {
+    by_subject: DashMap<Subject, Sessions>,
+    by_phone: DashMap<PhoneNumber, Sessions>,
+}
+
+impl Directory {
+    /// A session has begun.
+    pub fn add(&self, session: &Arc<SessionShared>) {
+        let identity = session.identity();
+        if matches!(identity.subject, Subject::User(_)) {
+            self.by_subject.entry(identity.subject.clone()).or_default().push(Arc::clone(session));
+        }
+        if let Some(phone) = &identity.phone {
+            self.by_phone.entry(phone.clone()).or_default().push(Arc::clone(session));
+        }
+    }
+
+    /// A session has ended.
+    pub fn remove(&self, session: &SessionShared) {
+        let identity = session.identity();
+        remove_from(&self.by_subject, &identity.subject, session);
+        if let Some(phone) = &identity.phone {
+            remove_from(&self.by_phone, phone, session);
+        }
+    }
+
+    /// A user's sessions.
+    pub fn of_subject(&self, subject: &Subject) -> Sessions {
+        self.by_subject.get(subject).map(|sessions| sessions.clone()).unwrap_or_default()
+    }
+
+    /// Sessions whose credential vouches for this number.
+    pub fn of_phone(&self, phone: &PhoneNumber) -> Sessions {
+        self.by_phone.get(phone).map(|sessions| sessions.clone()).unwrap_or_default()
+    }
+}
+
+fn remove_from<K: Eq + std::hash::Hash>(map: &DashMap<K, Sessions>, key: &K, session: &SessionShared) {
+    if let Some(mut sessions) = map.get_mut(key) {
+        sessions.retain(|other| other.id() != session.id());
+    }
+    map.remove_if(key, |_, sessions| sessions.is_empty());
+}

@@ -1,0 +1,192 @@
+//! What the layers above hold: one handle to everything that a node can be asked for.
+
+mod queries;
+pub mod raise;
+mod start;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+pub use queries::RoomInfo;
+pub use start::Parts;
+
+use super::batcher::{Batchers, Upload};
+use super::clock::random;
+use super::error::CommandError;
+use super::node::Node;
+use super::room::{Act, By, Outcome, Reply, RoomView};
+use super::session::SessionActor;
+use crate::delivery::Outbox;
+use crate::domain::geo::Fix;
+use crate::domain::ids::RoomId;
+use crate::domain::incident::Report;
+use crate::domain::people::Identity;
+use crate::domain::room::{Command, Genesis, Rejection, RoomKind, UserType};
+use crate::store::{IdempotencyKey, Membership};
+use crate::transport::Inbound;
+
+/// A node's engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    node: Arc<Node>,
+    batchers: Batchers,
+}
+
+/// An incident that was created, or found by its idempotency key.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// The incident.
+    pub sos: RoomId,
+    /// It stood before: this is the answer to a retry.
+    pub repeated: bool,
+}
+
+impl Engine {
+    /// The node, for those who report on it.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Uploads that wait in the batcher.
+    pub fn uploads_waiting(&self) -> usize {
+        self.batchers.waiting()
+    }
+
+    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped.
+    pub fn connect(
+        &self,
+        identity: Arc<Identity>,
+        outbox: Arc<Outbox>,
+        inbound: Inbound,
+        guard: Box<dyn std::any::Any + Send>,
+    ) {
+        SessionActor::start(&self.node, &self.batchers, identity, outbox, inbound, guard);
+    }
+
+    /// Creates an incident; returns once it is durable.
+    ///
+    /// # Errors
+    /// When it could not be made durable.
+    pub async fn create_sos(
+        &self,
+        who: &Arc<Identity>,
+        report: Report,
+        idempotency: Option<String>,
+    ) -> Result<Created, CommandError> {
+        let begun = Instant::now();
+        let room = RoomId::from_random(random());
+        let key = idempotency.map(|key| IdempotencyKey { subject: who.subject.clone(), key });
+        if let Some(key) = &key
+            && let Some(sos) = self.node.store.repeated(key).await?
+        {
+            return Ok(Created { sos, repeated: true });
+        }
+        let genesis = Genesis::Incident(Box::new(report));
+        let command = Command::Create { genesis, user_type: UserType::Citizen };
+        let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
+        act.idempotency = key;
+        match self.node.registry.get(&room).act(act, self.node.settings.command_timeout).await {
+            Ok(_) => {
+                self.node.observer.sos_accepted(begun.elapsed());
+                Ok(Created { sos: room, repeated: false })
+            }
+            Err(CommandError::Repeated(sos)) => Ok(Created { sos, repeated: true }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a room a person's command and waits until its outcome is durable.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn act(
+        &self,
+        room: &RoomId,
+        who: &Arc<Identity>,
+        command: Command,
+        display_name: Option<String>,
+    ) -> Result<Outcome, CommandError> {
+        let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
+        act.display_name = display_name;
+        let outcome = self.node.registry.get(room).act(act, self.node.settings.command_timeout).await;
+        if let Err(CommandError::Rejected(_)) = &outcome {
+            return outcome;
+        }
+        if let Err(error) = &outcome {
+            self.node.observer.refused(error.code());
+        }
+        outcome
+    }
+
+    /// A room as `who` may see it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or none for them.
+    pub async fn view(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
+        self.node.registry.get(room).view(Arc::clone(who), self.node.settings.command_timeout).await
+    }
+
+    /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of
+    /// them is durable, with the rooms they went to.
+    ///
+    /// # Errors
+    /// When there is no room for them, the room is not theirs, or too much waits.
+    pub async fn upload(
+        &self,
+        who: &Arc<Identity>,
+        room: Option<&RoomId>,
+        fixes: SmallVec<[Fix; 1]>,
+    ) -> Result<Vec<RoomId>, CommandError> {
+        let limit = self.node.now() + self.node.settings.locations.max_ahead;
+        if fixes.iter().any(|fix| fix.at > limit) {
+            return Err(CommandError::FromTheFuture);
+        }
+        let targets = self.targets(who, room).await?;
+        let rooms = targets.iter().map(|target| target.room.clone()).collect();
+        let (reply, answer) = oneshot::channel();
+        self.batchers.offer(Upload::durable(who.subject.clone(), targets, fixes, reply))?;
+        match tokio::time::timeout(self.node.settings.command_timeout, answer).await {
+            Ok(Ok(kept)) => kept.map(|()| rooms),
+            Ok(Err(_)) => Err(CommandError::Restarted),
+            Err(_) => Err(CommandError::TimedOut),
+        }
+    }
+
+    async fn targets(
+        &self,
+        who: &Arc<Identity>,
+        room: Option<&RoomId>,
+    ) -> Result<Arc<[Membership]>, CommandError> {
+        let all = self.node.memberships.get(&who.subject).await?;
+        let Some(room) = room else {
+            return if all.is_empty() { Err(CommandError::NoActiveRoom) } else { Ok(all) };
+        };
+        if let Some(one) = all.iter().find(|membership| membership.room == *room) {
+            return Ok(Arc::from([one.clone()]));
+        }
+        // An owner or contact need not be connected: they come in by uploading.
+        let command = Command::Join { user_type: UserType::Citizen };
+        let outcome = match self.act(room, who, command, None).await {
+            Ok(outcome) => outcome,
+            Err(CommandError::Rejected(Rejection::NotFound)) => return Err(Rejection::NotFound.into()),
+            Err(CommandError::Rejected(Rejection::AlreadyIn)) => {
+                return self
+                    .node
+                    .store
+                    .memberships(&who.subject)
+                    .await?
+                    .into_iter()
+                    .find(|membership| membership.room == *room)
+                    .map(|membership| Arc::from([membership]))
+                    .ok_or(CommandError::MayNotBroadcast);
+            }
+            Err(CommandError::Rejected(_)) => return Err(CommandError::MayNotBroadcast),
+            Err(error) => return Err(error),
+        };
+        let participant = outcome.participant.ok_or(CommandError::MayNotBroadcast)?;
+        Ok(Arc::from([Membership { room: room.clone(), kind: RoomKind::Circle, participant, is_owner: false }]))
+    }
+}

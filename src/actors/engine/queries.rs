@@ -1,0 +1,191 @@
+//! Questions that the store answers, with who may ask them.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::actors::error::CommandError;
+use crate::actors::room::{RoomView, Work};
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::{ContactBook, Identity, Subject};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::{Event, Rejection, Seq};
+use crate::store::{
+    HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError, StoredMessage,
+};
+
+/// A room in numbers, for `rooms-info`.
+#[derive(Clone, Debug)]
+pub struct RoomInfo {
+    /// The room as the asker sees it.
+    pub view: Box<RoomView>,
+    /// Connections that sit in it on this node.
+    pub connections: usize,
+}
+
+impl Engine {
+    /// Incidents by query. The query says what the asker may see.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
+        self.node().store.incidents(query).await
+    }
+
+    /// An incident's log after `since`, for those who may see what participants see.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none for them, `Forbidden` when they may not read its log.
+    pub async fn events(
+        &self,
+        room: &RoomId,
+        who: &Arc<Identity>,
+        since: Seq,
+        limit: usize,
+    ) -> Result<(Box<RoomView>, Vec<Event>), CommandError> {
+        let view = self.inside(room, who).await?;
+        let events = self.node().store.events(room, since, limit).await?;
+        Ok((view, events))
+    }
+
+    /// A room's messages, newest first.
+    ///
+    /// # Errors
+    /// As [`Engine::events`].
+    pub async fn messages(
+        &self,
+        room: &RoomId,
+        who: &Arc<Identity>,
+        before: Option<Seq>,
+        limit: usize,
+        text: Option<&str>,
+    ) -> Result<(Box<RoomView>, Vec<StoredMessage>), CommandError> {
+        let view = self.inside(room, who).await?;
+        let messages = self.node().store.messages(room, before, limit, text).await?;
+        Ok((view, messages))
+    }
+
+    /// A room's positions, oldest first.
+    ///
+    /// # Errors
+    /// As [`Engine::events`].
+    pub async fn room_history(
+        &self,
+        room: &RoomId,
+        who: &Arc<Identity>,
+        participant: Option<ParticipantId>,
+        query: HistoryQuery,
+    ) -> Result<(Box<RoomView>, Vec<HistoryFix>), CommandError> {
+        let view = self.inside(room, who).await?;
+        let query = HistoryQuery { room: Some(room.clone()), participant, subject: None, ..query };
+        let fixes = self.node().store.history(&query).await?;
+        Ok((view, fixes))
+    }
+
+    /// A person's own positions, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn own_history(&self, who: &Identity, query: HistoryQuery) -> Result<Vec<HistoryFix>, StoreError> {
+        let subject = Some(who.subject.clone());
+        self.node().store.history(&HistoryQuery { room: None, participant: None, subject, ..query }).await
+    }
+
+    /// The circles that list the asker among their owner's contacts, each as they see it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn circles_listing(
+        &self,
+        who: &Arc<Identity>,
+        limit: usize,
+    ) -> Result<Vec<Box<RoomView>>, CommandError> {
+        let Some(phone) = &who.phone else { return Ok(vec![]) };
+        let mut views = Vec::new();
+        for circle in self.node().store.circles_listing(phone, limit).await? {
+            match self.view(&circle.room, who).await {
+                Ok(view) => views.push(view),
+                Err(CommandError::Rejected(Rejection::NotFound)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(views)
+    }
+
+    /// The rooms that the asker owns or is in.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn rooms_of(&self, who: &Arc<Identity>) -> Result<Vec<RoomInfo>, CommandError> {
+        let mut rooms: Vec<RoomId> =
+            self.node().memberships.get(&who.subject).await?.iter().map(|m| m.room.clone()).collect();
+        for circle in self.node().store.circles_of(&who.subject).await? {
+            if !rooms.contains(&circle) {
+                rooms.push(circle);
+            }
+        }
+        self.infos(rooms, who).await
+    }
+
+    /// The rooms in use on this node, at most `limit`.
+    ///
+    /// # Errors
+    /// When a room does not answer.
+    pub async fn rooms_in_use(&self, who: &Arc<Identity>, limit: usize) -> Result<Vec<RoomInfo>, CommandError> {
+        let rooms = self.node().registry.handles().into_iter().take(limit).map(|room| room.id().clone());
+        self.infos(rooms.collect(), who).await
+    }
+
+    async fn infos(&self, rooms: Vec<RoomId>, who: &Arc<Identity>) -> Result<Vec<RoomInfo>, CommandError> {
+        let mut infos = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            let view = match self.view(&room, who).await {
+                Ok(view) => view,
+                Err(CommandError::Rejected(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            let connections = self.node().registry.peek(&room).map_or(0, |room| room.shared().seated());
+            infos.push(RoomInfo { view, connections });
+        }
+        Ok(infos)
+    }
+
+    /// A person's contact lists.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn contacts(&self, who: &Identity) -> Result<ContactBook, StoreError> {
+        self.node().store.contacts(&who.subject).await
+    }
+
+    /// Replaces a person's contact lists. Their open circles follow at once.
+    ///
+    /// # Errors
+    /// When the store fails or a circle is too busy to be told.
+    pub async fn put_contacts(&self, who: &Identity, book: ContactBook) -> Result<(), CommandError> {
+        let node = self.node();
+        node.store.put_contacts(&who.subject, book.clone()).await?;
+        let book = Arc::new(book);
+        for circle in node.store.circles_of(&who.subject).await? {
+            // A circle that is not in use reads the list when it is next needed.
+            if let Some(room) = node.registry.peek(&circle) {
+                room.hand_over(Work::Contacts(Arc::clone(&book))).map_err(|(_, error)| error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `who` has a number that their credential vouches for.
+    pub fn vouched_phone<'a>(&self, who: &'a Identity) -> Option<&'a PhoneNumber> {
+        who.phone.as_ref()
+    }
+
+    /// The subject behind a participant, as far as the viewer's records go.
+    pub fn subject_of(view: &RoomView, who: ParticipantId) -> Option<&Subject> {
+        view.people.iter().find(|person| person.participant == who).map(|person| &person.subject)
+    }
+
+    async fn inside(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
+        let view = self.view(room, who).await?;
+        if view.inside { Ok(view) } else { Err(Rejection::Forbidden.into()) }
+    }
+}

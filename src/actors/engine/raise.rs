@@ -1,0 +1,149 @@
+//! An SOS raised from circles: one incident with a room of its own, linked to each of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::actors::batcher::{Batchers, Upload};
+use crate::actors::clock::random;
+use crate::actors::error::CommandError;
+use crate::actors::node::Node;
+use crate::actors::room::{Act, By, Reply};
+use crate::domain::geo::Fix;
+use crate::domain::ids::RoomId;
+use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
+use crate::domain::people::Identity;
+use crate::domain::room::{Command, Genesis, Rejection, UserType};
+use crate::wire::json::EmergencySos;
+
+/// An SOS that stands.
+#[derive(Clone, Debug)]
+pub struct Raised {
+    /// The circles it stands in.
+    pub rooms: Vec<RoomId>,
+    /// The incident.
+    pub sos: RoomId,
+}
+
+/// Why none stands.
+#[derive(Clone, Debug)]
+pub enum RaiseError {
+    /// They own no circle, or not the one they named.
+    NoOwnedRooms,
+    /// Something failed.
+    Failed(CommandError),
+}
+
+impl<E: Into<CommandError>> From<E> for RaiseError {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Raises an SOS from the circles that `who` owns, or from one of them. Raised again while it stands, it is
+/// the same SOS.
+///
+/// # Errors
+/// When there is no such circle, or the incident could not be made durable.
+pub async fn from_circles(
+    node: Arc<Node>,
+    who: Arc<Identity>,
+    sos: EmergencySos,
+    batchers: Batchers,
+) -> Result<Raised, RaiseError> {
+    let begun = Instant::now();
+    let timeout = node.settings.command_timeout;
+    let circles = owned(&node, &who, sos.room.as_ref()).await?;
+    if circles.is_empty() {
+        return Err(RaiseError::NoOwnedRooms);
+    }
+    let (mut fresh, mut standing) = (Vec::new(), None);
+    for circle in &circles {
+        match node.registry.get(circle).emergency(timeout).await? {
+            Some(sos) => standing = Some(sos),
+            None => fresh.push(circle.clone()),
+        }
+    }
+    let raised = match (fresh.is_empty(), standing) {
+        (true, Some(sos)) => Raised { rooms: circles, sos },
+        _ => {
+            let room = RoomId::from_random(random());
+            let genesis = Genesis::Incident(Box::new(report(&sos, fresh.clone())));
+            let command = Command::Create { genesis, user_type: UserType::Citizen };
+            let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
+            let handle = node.registry.get(&room);
+            handle.act(act, timeout).await?;
+            node.observer.sos_accepted(begun.elapsed());
+            // The SOS is accepted. That the circles hear of it is driven by its log, however long it takes.
+            if let Err(error) = handle.links_settled(timeout).await {
+                tracing::warn!(sos = %room, %error, "circles are still being told");
+            }
+            Raised { rooms: fresh, sos: room }
+        }
+    };
+    if let Some(position) = sos.position {
+        let fix = Fix::new(position, sos.at.unwrap_or_else(|| node.now()));
+        let fix = fix.with_motion(sos.accuracy, None, None)?;
+        let rooms = node.memberships.get(&who.subject).await?;
+        // A position is a signal: it may be lost, the SOS may not.
+        let _ = batchers.offer(Upload::live(who.subject.clone(), rooms, fix));
+    }
+    Ok(raised)
+}
+
+/// Ends the SOS that stands in the circles of `who`, or in one of them. Answers with the circles it ended in.
+///
+/// # Errors
+/// When none stands, or its end could not be made durable.
+pub async fn resolve(
+    node: Arc<Node>,
+    who: Arc<Identity>,
+    room: Option<RoomId>,
+) -> Result<Vec<RoomId>, CommandError> {
+    let timeout = node.settings.command_timeout;
+    let (mut rooms, mut incidents) = (Vec::new(), BTreeSet::new());
+    for circle in owned(&node, &who, room.as_ref()).await? {
+        if let Some(sos) = node.registry.get(&circle).emergency(timeout).await? {
+            rooms.push(circle);
+            incidents.insert(sos);
+        }
+    }
+    if incidents.is_empty() {
+        return Err(CommandError::NoEmergency);
+    }
+    for sos in incidents {
+        let command = Command::SetStatus { to: Status::Resolved, expected: None, note: None };
+        let handle = node.registry.get(&sos);
+        match handle.act(Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody()), timeout).await {
+            Ok(_) | Err(CommandError::Rejected(Rejection::InvalidTransition { .. })) => {}
+            Err(error) => return Err(error),
+        }
+        handle.links_settled(timeout).await?;
+    }
+    Ok(rooms)
+}
+
+async fn owned(node: &Node, who: &Identity, only: Option<&RoomId>) -> Result<Vec<RoomId>, CommandError> {
+    let mut circles = node.store.circles_of(&who.subject).await?;
+    if let Some(only) = only {
+        circles.retain(|circle| circle == only);
+    }
+    Ok(circles)
+}
+
+fn report(sos: &EmergencySos, raised_from: Vec<RoomId>) -> Report {
+    Report {
+        kind: sos.kind.unwrap_or(IncidentType::Other),
+        message: sos.formatted_location.clone().unwrap_or_else(|| "Emergency SOS".to_owned()),
+        silent: false,
+        severity: sos.severity.unwrap_or(Severity::Critical),
+        position: sos.position,
+        accuracy: sos.accuracy,
+        address: Address::default(),
+        city_id: None,
+        visibility: Visibility::Restricted,
+        trip_id: None,
+        booking_id: None,
+        raised_from,
+    }
+}

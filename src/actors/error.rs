@@ -1,0 +1,78 @@
+//! Why the engine did not do what was asked of it.
+
+use crate::domain::geo::InvalidGeo;
+use crate::domain::ids::RoomId;
+use crate::domain::room::Rejection;
+use crate::store::StoreError;
+
+/// Why a command was not carried out. Nothing was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The room refused.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too much waits for this room or shard already.
+    #[error("too busy, try again")]
+    Busy,
+    /// No answer in time: it may still happen.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The room failed and is being rebuilt from its log: it may have happened, ask again.
+    #[error("the room was restarted, ask again")]
+    Restarted,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// This idempotency key made another room before.
+    #[error("answered before")]
+    Repeated(RoomId),
+    /// The caller is in no room that would get their position.
+    #[error("not in any active room")]
+    NoActiveRoom,
+    /// The caller may not send positions to that room.
+    #[error("not authorized to broadcast to this room")]
+    MayNotBroadcast,
+    /// A value is out of bounds.
+    #[error(transparent)]
+    Geo(#[from] InvalidGeo),
+    /// The fix says that it was measured in the future.
+    #[error("timestamp lies in the future")]
+    FromTheFuture,
+}
+
+impl CommandError {
+    /// The code that clients and metrics know it by.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected(rejection) => match rejection {
+                Rejection::NotFound => "ROOM_NOT_FOUND",
+                Rejection::AlreadyExists => "ROOM_EXISTS",
+                Rejection::NotActive => "ROOM_NOT_ACTIVE",
+                Rejection::MayNotJoin => "NOT_AUTHORIZED",
+                Rejection::AlreadyIn => "ALREADY_IN_ROOM",
+                Rejection::NotIn => "NOT_IN_ROOM",
+                Rejection::NoSuchRequest => "NO_SUCH_REQUEST",
+                Rejection::TooManyRequests => "TOO_MANY_REQUESTS",
+                Rejection::Full => "ROOM_FULL",
+                Rejection::Forbidden => "FORBIDDEN",
+                Rejection::UserTypeForbidden(_) => "USER_TYPE_FORBIDDEN",
+                Rejection::Closed => "SOS_CLOSED",
+                Rejection::InvalidTransition { .. } => "INVALID_TRANSITION",
+                Rejection::StatusMismatch { .. } => "STATUS_MISMATCH",
+                Rejection::SentBefore { .. } => "SENT_BEFORE",
+                Rejection::WrongKind => "WRONG_ROOM_KIND",
+            },
+            Self::Busy => "BUSY",
+            Self::TimedOut => "TIMEOUT",
+            Self::Restarted => "ROOM_RESTARTED",
+            Self::Store(StoreError::Busy) => "STORE_BUSY",
+            Self::Store(StoreError::Full) => "STORE_FULL",
+            Self::Store(_) => "STORE_UNAVAILABLE",
+            Self::Repeated(_) => "REPEATED",
+            Self::NoActiveRoom => "NO_ACTIVE_ROOM",
+            Self::MayNotBroadcast => "NOT_AUTHORIZED",
+            Self::Geo(_) => "INVALID_FIELD",
+            Self::FromTheFuture => "INVALID_FIELD",
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the actors of one node share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::area::Areas;
+use super::clock::Clock;
+use super::directory::Directory;
+use super::memberships::Memberships;
+use super::observer::Observer;
+use super::registry::Registry;
+use super::settings::Settings;
+use crate::domain::time::Timestamp;
+use crate::store::Store;
+
+/// Shared by all actors of a node.
+pub struct Node {
+    /// The durable truth.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The numbers.
+    pub settings: Settings,
+    /// Who is connected.
+    pub directory: Directory,
+    /// Who is in which rooms.
+    pub memberships: Memberships,
+    /// The rooms in use.
+    pub registry: Registry,
+    /// Who watches which part of the map.
+    pub areas: Areas,
+    /// Who counts.
+    pub observer: Arc<dyn Observer>,
+    pub(super) draining: AtomicBool,
+}
+
+impl Node {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether the node is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,133 @@
+//! The rooms in use on this node: starts them, finds them, rebuilds those that died.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use actix::{Actor, ArbiterHandle};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use tokio::sync::mpsc;
+
+use super::node::Node;
+use super::room::{RoomActor, RoomHandle, RoomShared};
+use crate::domain::ids::RoomId;
+
+/// Rooms by id. A room's actor may die or rest; its `RoomShared` (who sits in it, and how far the log has
+/// been announced to them) outlives the actor, so that nobody loses an event.
+pub struct Registry {
+    rooms: DashMap<RoomId, Arc<RoomHandle>>,
+    arbiters: Vec<ArbiterHandle>,
+    node: OnceLock<Weak<Node>>,
+    numbers: AtomicU64,
+    deaths: mpsc::Sender<RoomId>,
+}
+
+impl Registry {
+    /// Spreads rooms over `arbiters`; the rooms that die are named in `deaths`.
+    pub fn new(arbiters: Vec<ArbiterHandle>, deaths: mpsc::Sender<RoomId>) -> Self {
+        Self {
+            rooms: DashMap::new(),
+            arbiters,
+            node: OnceLock::new(),
+            numbers: AtomicU64::new(1),
+            deaths,
+        }
+    }
+
+    pub(super) fn bind(&self, node: &Arc<Node>) {
+        let _ = self.node.set(Arc::downgrade(node));
+    }
+
+    /// The room's handle; its actor is started if need be. Whether such a room exists is for the actor to
+    /// find out.
+    pub fn get(&self, room: &RoomId) -> Arc<RoomHandle> {
+        if let Some(handle) = self.rooms.get(room)
+            && handle.is_alive()
+        {
+            return Arc::clone(&handle);
+        }
+        match self.rooms.entry(room.clone()) {
+            Entry::Occupied(mut entry) => {
+                if !entry.get().is_alive() {
+                    let shared = Arc::clone(entry.get().shared());
+                    entry.insert(self.start(room, shared));
+                }
+                Arc::clone(entry.get())
+            }
+            Entry::Vacant(entry) => {
+                let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+                let handle = self.start(room, RoomShared::new(number));
+                Arc::clone(&entry.insert(handle))
+            }
+        }
+    }
+
+    /// The room's handle, if it is in use.
+    pub fn peek(&self, room: &RoomId) -> Option<Arc<RoomHandle>> {
+        self.rooms.get(room).map(|handle| Arc::clone(&handle))
+    }
+
+    /// Rebuilds a room that died: somebody may sit in it, or something may be due.
+    pub fn revive(&self, room: &RoomId) {
+        if self.peek(room).is_some_and(|handle| !handle.is_alive()) {
+            let _ = self.get(room);
+        }
+    }
+
+    /// Forgets a room whose actor has gone to rest with nobody in it.
+    pub(super) fn rested(&self, room: &RoomId, shared: &Arc<RoomShared>) {
+        self.rooms.remove_if(room, |_, handle| {
+            Arc::ptr_eq(handle.shared(), shared) && !handle.is_alive() && shared.is_deserted()
+        });
+    }
+
+    /// How many rooms are in use.
+    pub fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Whether no room is in use.
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    /// The handles of all rooms in use, a shard of the map at a time.
+    pub fn handles(&self) -> Vec<Arc<RoomHandle>> {
+        self.rooms.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Messages that wait before rooms, all together.
+    pub fn waiting(&self) -> usize {
+        self.rooms.iter().map(|entry| entry.value().waiting()).sum()
+    }
+
+    /// Names the rooms that died; also found by the janitor when the channel was full.
+    pub(super) fn deaths(&self) -> &mpsc::Sender<RoomId> {
+        &self.deaths
+    }
+
+    fn start(&self, room: &RoomId, shared: Arc<RoomShared>) -> Arc<RoomHandle> {
+        let node = self.node.get().and_then(Weak::upgrade).expect("invariant: bound before use");
+        let limit = node.settings.room_mailbox_max;
+        let (id, seats) = (room.clone(), Arc::clone(&shared));
+        let gate = super::gate::Gate::new(limit);
+        let addr = RoomActor::start_in_arbiter(self.arbiter(room), {
+            let gate = Arc::clone(&gate);
+            move |ctx| {
+                // Room for what passes without a permit: positions, pokes.
+                ctx.set_mailbox_capacity(limit.saturating_add(64));
+                RoomActor::new(id, node, seats, gate)
+            }
+        });
+        Arc::new(RoomHandle::new(room.clone(), shared, gate, addr))
+    }
+
+    fn arbiter(&self, room: &RoomId) -> &ArbiterHandle {
+        let mut hasher = DefaultHasher::new();
+        room.hash(&mut hasher);
+        #[expect(clippy::cast_possible_truncation, reason = "only used modulo the number of arbiters")]
+        let slot = hasher.finish() as usize % self.arbiters.len();
+        &self.arbiters[slot]
+    }
+}

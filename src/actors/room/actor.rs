@@ -1,0 +1,411 @@
+//! The mailbox, the queue and the store: one batch of decisions is written at a time, and nothing is said
+//! before it is on disk.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
+use tokio::sync::oneshot;
+
+use super::core::RoomCore;
+use super::messages::{Look, Poke, Positions, Rest, Ticketed, Work};
+use super::release::Step;
+use super::seats::RoomShared;
+use crate::actors::error::CommandError;
+use crate::actors::gate::Gate;
+use crate::actors::node::Node;
+use crate::actors::session::{SessionId, SessionShared};
+use crate::delivery::{Audience, MemberToken};
+use crate::domain::geo::Fix;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::ContactBook;
+use crate::domain::room::{Event, RoomKind, Seq, due, next_deadline};
+use crate::domain::time::Timestamp;
+use crate::store::{Append, AppendError, StoreError, StoredRoom};
+
+/// How often a batch is decided anew because another writer was first.
+const CONFLICTS_MAX: u32 = 5;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The log is being read.
+    Loading,
+    /// Commands are decided as they come.
+    Ready,
+    /// A batch is on its way to the disk.
+    Writing,
+    /// The log could not be read; the next message tries again.
+    Unread,
+}
+
+/// A room.
+pub struct RoomActor {
+    pub(super) id: RoomId,
+    pub(super) node: Arc<Node>,
+    pub(super) shared: Arc<RoomShared>,
+    pub(super) core: RoomCore,
+    pub(super) audience: Audience,
+    pub(super) tokens: HashMap<SessionId, MemberToken>,
+    /// Sessions that wait for the owner's answer.
+    pub(super) asking: HashMap<ParticipantId, Vec<Arc<SessionShared>>>,
+    pub(super) linking: HashMap<RoomId, usize>,
+    pub(super) link_waiters: Vec<oneshot::Sender<()>>,
+    pub(super) queue: VecDeque<(Work, Option<crate::actors::gate::Permit>)>,
+    gate: Arc<Gate>,
+    phase: Phase,
+    conflicts: u32,
+    timer: Option<(Timestamp, SpawnHandle)>,
+    early: HashMap<ParticipantId, Fix>,
+    used: Instant,
+    resting: bool,
+}
+
+type Ctx = Context<RoomActor>;
+
+impl RoomActor {
+    pub(in crate::actors) fn new(id: RoomId, node: Arc<Node>, shared: Arc<RoomShared>, gate: Arc<Gate>) -> Self {
+        let now = node.now();
+        Self {
+            core: RoomCore::new(id.clone(), now),
+            id,
+            node,
+            shared,
+            audience: Audience::new(),
+            tokens: HashMap::new(),
+            asking: HashMap::new(),
+            linking: HashMap::new(),
+            link_waiters: Vec::new(),
+            queue: VecDeque::new(),
+            gate,
+            phase: Phase::Loading,
+            conflicts: 0,
+            timer: None,
+            early: HashMap::new(),
+            used: Instant::now(),
+            resting: false,
+        }
+    }
+
+    fn load(&mut self, ctx: &mut Ctx) {
+        self.phase = Phase::Loading;
+        let (node, id) = (Arc::clone(&self.node), self.id.clone());
+        let read = async move {
+            let stored = node.store.load(&id).await?;
+            let owner = stored.as_ref().and_then(owner_of_circle);
+            let contacts = match owner {
+                Some(owner) => node.store.contacts(&owner).await?,
+                None => ContactBook::default(),
+            };
+            Ok::<_, StoreError>((stored, contacts))
+        };
+        ctx.spawn(read.into_actor(self).map(|read, act, ctx| act.loaded(read, ctx)));
+    }
+
+    fn loaded(&mut self, read: Result<(Option<StoredRoom>, ContactBook), StoreError>, ctx: &mut Ctx) {
+        let now = self.node.now();
+        let (stored, contacts) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::error!(room = %self.id, %error, "could not read the room's log");
+                self.phase = Phase::Unread;
+                let error = CommandError::Store(error);
+                for (work, _) in std::mem::take(&mut self.queue) {
+                    refuse(work, &error, now);
+                }
+                return;
+            }
+        };
+        let log = stored.map(|stored| {
+            let events = stored.events.clone();
+            self.core.restore(stored);
+            events
+        });
+        self.core.contacts = Arc::new(contacts);
+        self.reseat(log.unwrap_or_default(), now);
+        self.phase = Phase::Ready;
+        let early: Vec<_> = std::mem::take(&mut self.early).into_iter().collect();
+        if !early.is_empty() {
+            self.show(early);
+        }
+        self.pump(ctx);
+        self.drive_links(ctx);
+        self.arm(ctx);
+    }
+
+    /// Finds those who sat here before the actor did, and tells them what they have not been told.
+    fn reseat(&mut self, log: Vec<Event>, now: Timestamp) {
+        let seats = self.shared.seats();
+        if seats.is_empty() {
+            self.shared.set_announced(self.core.state.seq);
+            return;
+        }
+        for seat in seats {
+            if self.tokens.contains_key(&seat.session.id()) {
+                continue;
+            }
+            self.core.presence.arrive(seat.participant, now);
+            // Those who were catching up have lost their reader: what they miss is sent from where they are.
+            let behind = self.shared.update(seat.session.id(), |seat| seat.behind.take()).flatten();
+            if let Some(behind) = behind {
+                self.send_log(&seat.session, &log, behind, self.shared.announced());
+            }
+            let token = self.audience.insert(Arc::clone(seat.session.outbox()), seat.participant.bits());
+            self.tokens.insert(seat.session.id(), token);
+        }
+        let announced = self.shared.announced();
+        for event in log.into_iter().filter(|event| event.seq > announced) {
+            self.announce(&event, None);
+        }
+    }
+
+    fn accept(&mut self, message: Ticketed, ctx: &mut Ctx) {
+        self.used = Instant::now();
+        self.queue.push_back((message.work, Some(message.permit)));
+        match self.phase {
+            Phase::Unread => self.load(ctx),
+            Phase::Ready => self.pump(ctx),
+            Phase::Loading | Phase::Writing => {}
+        }
+    }
+
+    /// Decides what waits, a slice at a time, and writes it.
+    pub(super) fn pump(&mut self, ctx: &mut Ctx) {
+        self.departures(ctx);
+        if self.phase != Phase::Ready || self.queue.is_empty() {
+            return;
+        }
+        let now = self.node.now();
+        let mut append = Append {
+            room: self.id.clone(),
+            after: self.core.state.seq,
+            events: Vec::new(),
+            people: Vec::new(),
+            idempotency: None,
+        };
+        let mut steps = Vec::new();
+        while steps.len() < self.node.settings.room_batch_max {
+            let Some((work, permit)) = self.queue.pop_front() else { break };
+            let mut step = self.decide_step(work, now, &mut append);
+            step.permit = permit;
+            steps.push(step);
+        }
+        if append.events.is_empty() {
+            self.release(steps, ctx);
+            if !self.queue.is_empty() {
+                // Another slice, after whatever else this thread has to do.
+                ctx.spawn(tokio::task::yield_now().into_actor(self).map(|(), act, ctx| act.pump(ctx)));
+            }
+            return;
+        }
+        self.phase = Phase::Writing;
+        let node = Arc::clone(&self.node);
+        let write = async move {
+            let (count, begun) = (append.events.len(), Instant::now());
+            let result = node.store.append(append).await;
+            if result.is_ok() {
+                node.observer.appended(count, begun.elapsed());
+            }
+            result
+        };
+        ctx.spawn(write.into_actor(self).map(move |result, act, ctx| act.written(result, steps, ctx)));
+    }
+
+    fn written(&mut self, result: Result<(), AppendError>, steps: Vec<Step>, ctx: &mut Ctx) {
+        let now = self.node.now();
+        match result {
+            Ok(()) => {
+                self.conflicts = 0;
+                self.phase = Phase::Ready;
+                self.release(steps, ctx);
+                self.drive_links(ctx);
+                self.pump(ctx);
+                return;
+            }
+            Err(AppendError::Conflict { .. }) if self.conflicts < CONFLICTS_MAX => {
+                self.conflicts += 1;
+                for step in steps.into_iter().rev() {
+                    if let Some(again) = step.into_work() {
+                        self.queue.push_front(again);
+                    }
+                }
+            }
+            Err(error) => {
+                self.conflicts = 0;
+                let error = match error {
+                    AppendError::Store(error) => CommandError::Store(error),
+                    AppendError::Repeated { room } => CommandError::Repeated(room),
+                    AppendError::Conflict { .. } => CommandError::Busy,
+                };
+                for step in steps {
+                    if let Some((work, _)) = step.into_work() {
+                        refuse(work, &error, now);
+                    }
+                }
+            }
+        }
+        // Memory is ahead of the disk: read it again.
+        self.core.state = crate::domain::room::RoomState::new(self.id.clone());
+        self.load(ctx);
+    }
+
+    /// Those whose sessions ended since it looked last.
+    fn departures(&mut self, ctx: &mut Ctx) {
+        if self.phase == Phase::Loading {
+            return;
+        }
+        let now = self.node.now();
+        for departure in self.shared.take_departed() {
+            if let Some(token) = self.tokens.remove(&departure.session) {
+                self.audience.remove(token);
+                self.gone(departure.participant, now);
+            }
+        }
+        self.arm(ctx);
+    }
+
+    /// Sets the one timer to what is due next, if that is sooner than what it is set to.
+    pub(super) fn arm(&mut self, ctx: &mut Ctx) {
+        if self.timer.is_some() && !self.audience.is_empty() {
+            return;
+        }
+        let Some(at) = next_deadline(&self.core.state, &self.core.presence, &self.node.settings.policy) else {
+            return;
+        };
+        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let wait = at.since(self.node.now()) + Duration::from_millis(1);
+        let timer = ctx.run_later(wait, |act, ctx| {
+            act.timer = None;
+            act.deadline(ctx);
+        });
+        self.timer = Some((at, timer));
+    }
+
+    fn deadline(&mut self, ctx: &mut Ctx) {
+        if self.phase == Phase::Ready {
+            let now = self.node.now();
+            for what in due(&self.core.state, &self.core.presence, &self.node.settings.policy, now) {
+                self.queue.push_back((Work::system(what.command()), None));
+            }
+            self.pump(ctx);
+        }
+        self.arm(ctx);
+    }
+
+    fn rest(&mut self, ctx: &mut Ctx) {
+        let policy = &self.node.settings.policy;
+        let due = next_deadline(&self.core.state, &self.core.presence, policy).is_some();
+        let busy = self.phase != Phase::Ready || !self.queue.is_empty() || self.core.state.has_link_work();
+        let fresh = self.used.elapsed() < self.node.settings.passivate_after;
+        if due || busy || fresh || !self.shared.is_deserted() || !self.gate.close_if_empty() {
+            return;
+        }
+        self.resting = true;
+        ctx.stop();
+    }
+}
+
+/// Says no to work that was not done.
+fn refuse(work: Work, error: &CommandError, now: Timestamp) {
+    match work {
+        Work::Act(act) => act.reply.fail(error.clone(), now, None),
+        Work::Look(Look::View(_, to)) => {
+            let _ = to.send(Err(error.clone()));
+        }
+        Work::Look(Look::Users(session)) => session.error(error, now),
+        // The askers see their channel close; links and admissions are tried again by whoever drives them.
+        Work::Look(Look::Emergency(_) | Look::LinksSettled(_))
+        | Work::Admit { .. }
+        | Work::Contacts(_)
+        | Work::LinkEnded(_) => {}
+    }
+}
+
+fn owner_of_circle(stored: &StoredRoom) -> Option<crate::domain::people::Subject> {
+    let mut state = crate::domain::room::RoomState::new(stored.events.first()?.room.clone());
+    state.apply(stored.events.first()?);
+    let owner = state.owner.filter(|_| state.kind == Some(RoomKind::Circle))?;
+    stored.people.iter().find(|person| person.participant == owner).map(|person| person.subject.clone())
+}
+
+impl Actor for RoomActor {
+    type Context = Ctx;
+
+    fn started(&mut self, ctx: &mut Ctx) {
+        self.load(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Ctx) {
+        self.node.registry.rested(&self.id, &self.shared);
+    }
+}
+
+impl Drop for RoomActor {
+    fn drop(&mut self) {
+        if !self.resting && !self.node.is_draining() {
+            // It died of a panic. If the channel is full, the janitor finds it.
+            let _ = self.node.registry.deaths().try_send(self.id.clone());
+        }
+    }
+}
+
+impl Handler<Ticketed> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Ticketed, ctx: &mut Ctx) {
+        self.accept(message, ctx);
+    }
+}
+
+impl Handler<Positions> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Positions(fixes): Positions, ctx: &mut Ctx) {
+        self.used = Instant::now();
+        match self.phase {
+            Phase::Ready | Phase::Writing => self.show(fixes),
+            Phase::Loading | Phase::Unread => {
+                for (who, fix) in fixes {
+                    let known = self.early.entry(who).or_insert(fix);
+                    if known.at < fix.at {
+                        *known = fix;
+                    }
+                }
+                if self.phase == Phase::Unread {
+                    self.load(ctx);
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Poke> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Poke, ctx: &mut Ctx) {
+        self.departures(ctx);
+    }
+}
+
+impl Handler<Rest> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, ctx: &mut Ctx) {
+        self.departures(ctx);
+        self.rest(ctx);
+    }
+}
+
+/// How far a reader who catches up may fill their outbox before the next page is read, in bytes.
+pub(super) const CATCH_UP_BELOW: usize = 64 * 1024;
+
+/// How many events are read at once for somebody who catches up.
+pub(super) const CATCH_UP_PAGE: usize = 200;
+
+/// Where a log begins.
+pub(super) const START: Seq = Seq::ZERO;

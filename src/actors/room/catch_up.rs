@@ -1,0 +1,120 @@
+//! Those who come back: what is durable after their `since` is sent first, then they hear what everybody
+//! hears. Nothing twice, nothing missing, and the room never waits for them.
+
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use super::actor::{CATCH_UP_BELOW, CATCH_UP_PAGE, RoomActor};
+use crate::actors::session::{SessionId, SessionShared};
+use crate::delivery::{CloseReason, Frame};
+use crate::domain::ids::ParticipantId;
+use crate::domain::room::{Event, Seq};
+
+impl RoomActor {
+    /// Sends a session what it missed between `since` and `upto`, then lets it listen if `listen`.
+    pub(super) fn catch_up(
+        &mut self,
+        session: &Arc<SessionShared>,
+        participant: ParticipantId,
+        since: Seq,
+        upto: Seq,
+        listen: bool,
+        ctx: &mut Context<Self>,
+    ) {
+        if let Some(frames) = self.core.recent.after(since, upto) {
+            for frame in frames {
+                session.push(frame);
+            }
+            if listen {
+                self.listen(session, participant);
+            }
+            return;
+        }
+        if listen {
+            self.shared.update(session.id(), |seat| seat.behind = Some(since));
+        }
+        self.read_page(Arc::clone(session), since, (!listen).then_some(upto), ctx);
+    }
+
+    /// Adds a seated session to those who hear what everybody hears.
+    pub(super) fn listen(&mut self, session: &Arc<SessionShared>, participant: ParticipantId) {
+        self.shared.update(session.id(), |seat| seat.behind = None);
+        let token = self.audience.insert(Arc::clone(session.outbox()), participant.bits());
+        if let Some(old) = self.tokens.insert(session.id(), token) {
+            self.audience.remove(old);
+        }
+    }
+
+    /// Sends the frames of `log` after `since` up to `upto`.
+    pub(super) fn send_log(&self, session: &SessionShared, log: &[Event], since: Seq, upto: Seq) {
+        for event in log.iter().filter(|event| event.seq > since && event.seq <= upto) {
+            if let Some(bytes) = self.encode(event, None) {
+                session.push(&Frame::text(&bytes));
+            }
+        }
+    }
+
+    /// Reads a page of the log for one session, when its outbox has room for it. With `stop` it listens
+    /// already and only a gap is filled; without, it listens once it has caught up.
+    fn read_page(
+        &mut self,
+        session: Arc<SessionShared>,
+        after: Seq,
+        stop: Option<Seq>,
+        ctx: &mut Context<Self>,
+    ) {
+        let (node, room) = (Arc::clone(&self.node), self.id.clone());
+        let drained = session.outbox().drained(CATCH_UP_BELOW);
+        let read = async move {
+            drained.await;
+            node.store.events(&room, after, CATCH_UP_PAGE).await
+        };
+        ctx.spawn(read.into_actor(self).map(move |page, act, ctx| {
+            let Ok(page) = page else {
+                // It comes back with the `since` it has.
+                session.close(CloseReason::ServerError);
+                return;
+            };
+            if !session.is_open() {
+                return;
+            }
+            let upto = stop.unwrap_or_else(|| act.shared.announced());
+            act.send_log(&session, &page, after, upto);
+            let reached = page.last().map_or(upto, |event| event.seq.min(upto));
+            match stop {
+                Some(stop) if reached >= stop => {}
+                None if reached >= act.shared.announced() => act.caught_up(&session),
+                _ => {
+                    if stop.is_none() {
+                        act.shared.update(session.id(), |seat| seat.behind = Some(reached));
+                    }
+                    act.read_page(session, reached, stop, ctx);
+                }
+            }
+        }));
+    }
+
+    fn caught_up(&mut self, session: &Arc<SessionShared>) {
+        if let Some(seat) = self.shared.seat(session.id()) {
+            self.listen(session, seat.participant);
+            self.send_newest(session, seat.participant);
+        }
+    }
+
+    /// Where everybody was seen last.
+    pub(super) fn send_newest(&self, session: &SessionShared, except: ParticipantId) {
+        let now = self.node.now();
+        for (who, fix) in self.core.newest.iter().filter(|(who, _)| **who != except) {
+            if self.core.state.is_in(*who) {
+                let key = self.signal_key(*who);
+                session.push_signal(key, &Frame::text(&self.encode_fix(*who, fix, now)));
+            }
+        }
+    }
+
+    /// Somebody's connection has ended; nobody hears of it while they have another one.
+    pub(super) fn is_seated(&self, session: SessionId) -> bool {
+        self.tokens.contains_key(&session) || self.shared.seat(session).is_some()
+    }
+}

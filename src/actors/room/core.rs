@@ -1,0 +1,239 @@
+//! A room's state with the records beside it: who stands how, who is called what, what is remembered for
+//! newcomers. No actor, no socket, no clock.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::delivery::Frame;
+use crate::domain::geo::Fix;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::{ContactBook, Identity, Person, Role, Subject};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::{
+    Actor, Command, Event, EventBody, Policy, Presence, Rejection, RoomKind, RoomState, Seq, Standing,
+    UserType, decide,
+};
+use crate::domain::time::Timestamp;
+use crate::store::StoredRoom;
+
+/// The records of the people that a room's log names.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    by_id: HashMap<ParticipantId, Person>,
+    by_subject: HashMap<Subject, ParticipantId>,
+}
+
+impl People {
+    pub fn get(&self, who: ParticipantId) -> Option<&Person> {
+        self.by_id.get(&who)
+    }
+
+    pub fn find(&self, subject: &Subject) -> Option<ParticipantId> {
+        self.by_subject.get(subject).copied()
+    }
+
+    pub fn insert(&mut self, person: Person) {
+        self.by_subject.insert(person.subject.clone(), person.participant);
+        self.by_id.insert(person.participant, person);
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Person> {
+        self.by_id.values()
+    }
+}
+
+/// Frames of recent events, for those who resume.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    frames: VecDeque<(Seq, Frame)>,
+    /// Every event after this one that has a frame is here.
+    from: Seq,
+}
+
+impl Recent {
+    pub fn starting(from: Seq) -> Self {
+        Self { frames: VecDeque::new(), from }
+    }
+
+    pub fn push(&mut self, seq: Seq, frame: Frame, max: usize) {
+        self.frames.push_back((seq, frame));
+        while self.frames.len() > max {
+            if let Some((seq, _)) = self.frames.pop_front() {
+                self.from = seq;
+            }
+        }
+    }
+
+    /// The frames after `since` up to `upto`; `None` when it does not reach back that far.
+    pub fn after(&self, since: Seq, upto: Seq) -> Option<impl Iterator<Item = &Frame>> {
+        (since >= self.from).then(|| {
+            self.frames.iter().filter(move |(seq, _)| *seq > since && *seq <= upto).map(|(_, frame)| frame)
+        })
+    }
+}
+
+/// A decision: what happened and whose doing, with the record of anybody new.
+pub(super) struct Decided {
+    pub participant: Option<ParticipantId>,
+    pub events: Vec<Event>,
+    pub person: Option<Person>,
+}
+
+/// The room without its shell.
+pub(super) struct RoomCore {
+    pub state: RoomState,
+    pub people: People,
+    pub presence: Presence,
+    pub newest: HashMap<ParticipantId, Fix>,
+    pub recent: Recent,
+    /// The owner's emergency contacts, for a circle.
+    pub contacts: Arc<ContactBook>,
+}
+
+impl RoomCore {
+    pub fn new(id: RoomId, now: Timestamp) -> Self {
+        Self {
+            state: RoomState::new(id),
+            people: People::default(),
+            presence: Presence::new(now),
+            newest: HashMap::new(),
+            recent: Recent::default(),
+            contacts: Arc::default(),
+        }
+    }
+
+    /// Reads the log from the start. Presence is kept: it is not in the log.
+    pub fn restore(&mut self, stored: StoredRoom) {
+        self.state = RoomState::new(self.state.id.clone());
+        self.people = People::default();
+        for event in &stored.events {
+            self.state.apply(event);
+        }
+        for person in stored.people {
+            self.people.insert(person);
+        }
+        for (who, fix) in stored.newest {
+            self.note_fix(who, fix);
+        }
+        self.recent = Recent::starting(self.state.seq);
+    }
+
+    /// Remembers a fix if it is newer than what is known of its subject.
+    pub fn note_fix(&mut self, who: ParticipantId, fix: Fix) -> bool {
+        let newer = self.newest.get(&who).is_none_or(|known| known.at < fix.at);
+        if newer {
+            self.newest.insert(who, fix);
+        }
+        newer
+    }
+
+    pub fn owner(&self) -> Option<&Person> {
+        self.state.owner.and_then(|owner| self.people.get(owner))
+    }
+
+    pub fn name_of(&self, who: ParticipantId) -> Option<&str> {
+        self.people.get(who).and_then(|person| person.name.as_deref())
+    }
+
+    pub fn is_contact(&self, phone: Option<&PhoneNumber>) -> bool {
+        phone.is_some_and(|phone| self.contacts.lists(phone))
+    }
+
+    /// A circle shows the numbers of its owner and contacts, who have each other's anyway.
+    pub fn phone_visible(&self, who: ParticipantId) -> bool {
+        self.state.kind == Some(RoomKind::Circle)
+            && (self.state.owner == Some(who)
+                || self.people.get(who).is_some_and(|person| self.is_contact(person.phone.as_ref())))
+    }
+
+    pub fn standing(&self, identity: &Identity) -> Standing {
+        if identity.role.is_staff() {
+            Standing::Staff
+        } else if identity.mission.as_ref() == Some(&self.state.id) {
+            Standing::Mission
+        } else if self.state.kind == Some(RoomKind::Circle) && self.is_contact(identity.phone.as_ref()) {
+            Standing::Contact
+        } else if identity.role == Role::Rescuer {
+            Standing::Rescuer
+        } else {
+            Standing::Stranger
+        }
+    }
+
+    /// As what somebody comes in when they do not say.
+    pub fn user_type(&self, identity: &Identity) -> UserType {
+        match identity.role {
+            Role::Rescuer => UserType::Rescuer,
+            Role::Dispatcher | Role::Admin => UserType::Admin,
+            Role::Anon if self.state.kind == Some(RoomKind::Sos) => UserType::AnonRescuer,
+            Role::Anon | Role::Citizen => UserType::Citizen,
+        }
+    }
+
+    /// Whether `identity` may see what only participants and staff see.
+    pub fn is_inside(&self, identity: &Identity) -> bool {
+        let known = self.people.find(&identity.subject);
+        let took_part = known.is_some_and(|who| self.state.participants.contains_key(&who));
+        took_part || matches!(self.standing(identity), Standing::Staff | Standing::Mission | Standing::Contact)
+    }
+
+    /// Decides a person's command and makes it so in memory. `fresh` is who they are if they are new here.
+    pub fn decide(
+        &mut self,
+        policy: &Policy,
+        identity: &Identity,
+        display_name: Option<&str>,
+        standing: Standing,
+        fresh: ParticipantId,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Decided, Rejection> {
+        if !identity.may_enter(&self.state.id) {
+            return Err(Rejection::Forbidden);
+        }
+        let known = self.people.find(&identity.subject);
+        let who = known.unwrap_or(fresh);
+        let bodies = decide(&self.state, policy, Actor::Participant(who), standing, command)?;
+        let mut person = Person::new(who, identity);
+        if let Some(name) = display_name {
+            person.name = Some(name.to_owned());
+        } else if person.name.is_none() {
+            person.name = self.people.get(who).and_then(|known| known.name.clone());
+        }
+        let person = (!bodies.is_empty() && self.people.get(who) != Some(&person)).then_some(person);
+        if let Some(person) = &person {
+            self.people.insert(person.clone());
+        }
+        let events = self.apply(Actor::Participant(who), bodies, now);
+        Ok(Decided { participant: known.or((!events.is_empty()).then_some(who)), events, person })
+    }
+
+    /// Decides one of the engine's own commands, or one on behalf of `who`, and makes it so in memory.
+    pub fn decide_as(
+        &mut self,
+        policy: &Policy,
+        actor: Actor,
+        standing: Standing,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Rejection> {
+        let bodies = decide(&self.state, policy, actor, standing, command)?;
+        Ok(self.apply(actor, bodies, now))
+    }
+
+    fn apply(&mut self, actor: Actor, bodies: Vec<EventBody>, now: Timestamp) -> Vec<Event> {
+        let mut events = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            let event = Event {
+                room: self.state.id.clone(),
+                seq: self.state.seq.next(),
+                at: now.max(self.state.last_at),
+                actor,
+                body,
+            };
+            self.state.apply(&event);
+            events.push(event);
+        }
+        events
+    }
+}

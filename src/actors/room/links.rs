@@ -1,0 +1,116 @@
+//! An incident and the rooms it was raised from: they are told of its beginning and its end, as often as it
+//! takes. What is still to be told follows from the log, so a crash forgets none of it.
+
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use super::actor::RoomActor;
+use super::messages::{Act, Admission, By, LINK_RETRY, Reply, Work};
+use crate::actors::error::CommandError;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::room::{Command, LinkWork, Rejection};
+
+impl RoomActor {
+    /// Tells linked rooms what they have not been told.
+    pub(super) fn drive_links(&mut self, ctx: &mut Context<Self>) {
+        let Some(incident) = &self.core.state.incident else { return };
+        let todo: Vec<(RoomId, LinkWork)> = incident
+            .link_work()
+            .filter(|(room, _)| !self.linking.contains_key(*room))
+            .map(|(room, work)| (room.clone(), work))
+            .collect();
+        if todo.is_empty() && self.linking.is_empty() {
+            for waiter in self.link_waiters.drain(..) {
+                let _ = waiter.send(());
+            }
+        }
+        for (room, work) in todo {
+            self.linking.insert(room.clone(), 0);
+            self.tell(room, work, ctx);
+        }
+    }
+
+    fn tell(&mut self, room: RoomId, work: LinkWork, ctx: &mut Context<Self>) {
+        let (node, sos) = (Arc::clone(&self.node), self.id.clone());
+        let command = match work {
+            LinkWork::Raise => Command::RaiseEmergency { sos },
+            LinkWork::End => Command::EndEmergency { sos },
+        };
+        let by_owner = self.core.state.incident.as_ref().is_some_and(|incident| {
+            incident.status.is_open() || (incident.ended_by.is_some() && incident.ended_by == self.core.state.owner)
+        });
+        let by = if by_owner { By::Owner } else { By::System };
+        let target = room.clone();
+        let told = async move {
+            let act = Act::new(by, command, Reply::nobody());
+            node.registry.get(&target).act(act, node.settings.command_timeout).await
+        };
+        ctx.spawn(told.into_actor(self).map(move |told, act, ctx| match told {
+            Ok(outcome) => {
+                act.linking.remove(&room);
+                let next = match work {
+                    LinkWork::Raise => Work::Admit { people: outcome.people, link: Some(room) },
+                    LinkWork::End => Work::LinkEnded(room),
+                };
+                act.queue.push_back((next, None));
+                act.pump(ctx);
+            }
+            Err(CommandError::Rejected(Rejection::NotFound | Rejection::WrongKind)) => {
+                act.linking.remove(&room);
+                act.queue.push_back((Work::LinkEnded(room), None));
+                act.pump(ctx);
+            }
+            Err(error) => {
+                let tries = act.linking.get(&room).copied().unwrap_or(0);
+                tracing::warn!(sos = %act.id, %room, %error, tries, "could not tell a linked room, will try again");
+                act.linking.insert(room.clone(), tries + 1);
+                let wait = LINK_RETRY[tries.min(LINK_RETRY.len() - 1)];
+                ctx.run_later(wait, move |act, ctx| {
+                    // The incident may have ended meanwhile: what is to be told is worked out anew.
+                    let work = act.core.state.incident.as_ref().and_then(|incident| {
+                        incident.link_work().find(|(other, _)| **other == room).map(|(_, work)| work)
+                    });
+                    match work {
+                        Some(work) => act.tell(room, work, ctx),
+                        None => {
+                            act.linking.remove(&room);
+                            act.drive_links(ctx);
+                        }
+                    }
+                });
+            }
+        }));
+    }
+
+    /// Everybody who is in, with their live connections: they are brought into the incident.
+    pub(super) fn admissions(&self) -> Vec<Admission> {
+        self.core.state.active_participants().filter_map(|(who, _)| self.admission(who)).collect()
+    }
+
+    fn admission(&self, who: ParticipantId) -> Option<Admission> {
+        let person = self.core.people.get(who)?.clone();
+        let sessions = self.shared.seats().into_iter().filter(|seat| seat.participant == who);
+        Some(Admission { person, sessions: sessions.map(|seat| seat.session).collect() })
+    }
+
+    /// Brings somebody who joined a circle during its emergency into the incident too.
+    pub(super) fn pass_on(&mut self, who: ParticipantId, ctx: &mut Context<Self>) {
+        let (Some(sos), Some(admission)) = (self.core.state.emergency.clone(), self.admission(who)) else {
+            return;
+        };
+        let node = Arc::clone(&self.node);
+        let passed = async move {
+            let mut work = Work::Admit { people: vec![admission], link: None };
+            for wait in LINK_RETRY {
+                match node.registry.get(&sos).hand_over(work) {
+                    Ok(()) => return,
+                    Err((back, _)) => work = back,
+                }
+                tokio::time::sleep(wait).await;
+            }
+            tracing::warn!(%sos, "could not bring a contact into the incident");
+        };
+        ctx.spawn(passed.into_actor(self));
+    }
+}

@@ -1,0 +1,253 @@
+//! Coming and going: who sits down, who stands up, and who is told.
+
+use std::sync::Arc;
+
+use actix::Context;
+
+use super::actor::RoomActor;
+use super::messages::{Act, By, Manner, Reply, Work};
+use super::seats::Seat;
+use crate::actors::area::News;
+use crate::actors::session::SessionShared;
+use crate::delivery::{Except, Frame};
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::ContactBook;
+use crate::domain::room::{Command, Event, LeaveReason, Seq};
+use crate::domain::time::Timestamp;
+use crate::wire::json::{ServerMessage, SosSummary};
+
+/// How many sessions of one person wait for an owner's answer.
+const ASKING_MAX: usize = 8;
+
+impl RoomActor {
+    /// Somebody asked to come in and may: answered, caught up, seated.
+    pub(super) fn join_session(
+        &mut self,
+        session: &Arc<SessionShared>,
+        who: ParticipantId,
+        since: Option<Seq>,
+        ctx: &mut Context<Self>,
+    ) {
+        let (now, head) = (self.node.now(), self.shared.announced());
+        let recovered = since.is_some_and(|since| since <= head);
+        let message = ServerMessage::JoinApproved { room: &self.id, seq: head, recovered, participant: who };
+        session.push(&Frame::text(&message.encode(now)));
+        let since = since.filter(|_| recovered);
+        match self.shared.seat(session.id()) {
+            // It sat down by itself before it asked for what it missed: only the gap is filled.
+            Some(seat) => {
+                self.shared.update(session.id(), |seat| seat.resumed = true);
+                if let Some(since) = since {
+                    self.catch_up(session, who, since, seat.from, false, ctx);
+                }
+            }
+            None => self.sit(session, who, since, true, ctx),
+        }
+    }
+
+    /// A contact's session is brought in without having asked.
+    pub(super) fn seat_automatically(
+        &mut self,
+        session: &Arc<SessionShared>,
+        who: ParticipantId,
+        ctx: &mut Context<Self>,
+    ) {
+        if self.shared.seat(session.id()).is_some() || !session.is_open() {
+            return;
+        }
+        let (now, head) = (self.node.now(), self.shared.announced());
+        let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
+        let message = ServerMessage::AutoJoined { room: &self.id, owner_name, participant: who, seq: head };
+        session.push(&Frame::text(&message.encode(now)));
+        self.sit(session, who, None, false, ctx);
+    }
+
+    /// Seats a session. With `since` it hears first what it missed.
+    pub(super) fn sit(
+        &mut self,
+        session: &Arc<SessionShared>,
+        who: ParticipantId,
+        since: Option<Seq>,
+        resumed: bool,
+        ctx: &mut Context<Self>,
+    ) {
+        if !session.enter(&self.id) {
+            return;
+        }
+        let (now, head) = (self.node.now(), self.shared.announced());
+        let was_here = self.core.presence.is_connected(who);
+        self.shared.sit(Seat {
+            session: Arc::clone(session),
+            participant: who,
+            from: head,
+            resumed,
+            behind: None,
+        });
+        let joined_now = self.core.state.participants.get(&who).is_some_and(|person| person.last_event_at >= now);
+        self.core.presence.arrive(who, now);
+        if !was_here && !joined_now {
+            self.announce_presence(who, true, now);
+        }
+        match since.filter(|since| *since < head) {
+            Some(since) => {
+                self.catch_up(session, who, since, head, true, ctx);
+                if self.tokens.contains_key(&session.id()) {
+                    self.send_newest(session, who);
+                }
+            }
+            None => {
+                self.listen(session, who);
+                self.send_newest(session, who);
+            }
+        }
+    }
+
+    /// Stands up the sessions of `who`, or of everybody. The one whose doing it was has had its answer.
+    pub(super) fn unseat(&mut self, who: Option<ParticipantId>, origin: Option<&Arc<SessionShared>>) {
+        let now = self.node.now();
+        let left = Frame::text(&ServerMessage::RoomLeft { room: &self.id }.encode(now));
+        for seat in self.shared.seats() {
+            if who.is_some_and(|who| who != seat.participant) {
+                continue;
+            }
+            let id = seat.session.id();
+            self.shared.stand_up(id);
+            if let Some(token) = self.tokens.remove(&id) {
+                self.audience.remove(token);
+            }
+            self.core.presence.depart(seat.participant, now);
+            seat.session.exit(&self.id);
+            if origin.is_none_or(|origin| origin.id() != id) {
+                seat.session.push(&left);
+            }
+        }
+    }
+
+    /// A session of `who` has ended; when it was their last, the others are told.
+    pub(super) fn gone(&mut self, who: ParticipantId, now: Timestamp) {
+        if self.core.presence.depart(who, now) && self.core.state.is_in(who) {
+            self.announce_presence(who, false, now);
+        }
+    }
+
+    /// Presence is a passing thing: it is told, and not in the log.
+    fn announce_presence(&self, who: ParticipantId, here: bool, now: Timestamp) {
+        let (room, client, user) = (&self.id, who.to_string(), self.user_view(who));
+        let as_contact = self.core.state.participants.get(&who).is_some_and(|person| person.as_contact);
+        let message = match (here, as_contact) {
+            (true, true) => {
+                ServerMessage::EmergencyContactJoined { room, contact: who, name: user.name, seq: None }
+            }
+            (true, false) => ServerMessage::UserJoined { room, seq: None, client_id: &client, user },
+            (false, _) => ServerMessage::UserLeft { room, seq: None, client_id: &client, user_name: user.name },
+        };
+        self.audience.send_event(&Frame::text(&message.encode(now)), Except::Origin(who.bits()));
+    }
+
+    /// A new circle calls the owner's contacts who are connected.
+    pub(super) fn call_contacts(&mut self) {
+        let book = Arc::clone(&self.core.contacts);
+        for session in book.emergency.iter().flat_map(|contact| self.node.directory.of_phone(&contact.phone)) {
+            let by = By::Person(Arc::clone(session.identity()), Some(session));
+            let user_type = match &by {
+                By::Person(identity, _) => self.core.user_type(identity),
+                By::System | By::Owner => continue,
+            };
+            let mut act = Act::new(by, Command::Join { user_type }, Reply::nobody());
+            act.manner = Manner::Automatic;
+            self.queue.push_back((Work::Act(Box::new(act)), None));
+        }
+    }
+
+    /// A stranger wants in: the owner's connections are told, in the room or not.
+    pub(super) fn tell_owner_of(&self, who: ParticipantId) {
+        let Some(owner) = self.core.owner() else { return };
+        let user = self.user_view(who);
+        let message = ServerMessage::JoinRequest { room: &self.id, requester: who, name: user.name, user };
+        let frame = Frame::text(&message.encode(self.node.now()));
+        let mut told = Vec::new();
+        for seat in self.shared.seats().into_iter().filter(|seat| seat.participant == owner.participant) {
+            told.push(seat.session.id());
+            seat.session.push(&frame);
+        }
+        for session in self.node.directory.of_subject(&owner.subject) {
+            if !told.contains(&session.id()) {
+                session.push(&frame);
+            }
+        }
+    }
+
+    /// Remembers a session that waits for the owner's answer.
+    pub(super) fn wait_for_owner(&mut self, who: ParticipantId, session: &Arc<SessionShared>) {
+        let waiting = self.asking.entry(who).or_default();
+        waiting.retain(|other| other.is_open() && other.id() != session.id());
+        if waiting.len() < ASKING_MAX {
+            waiting.push(Arc::clone(session));
+        }
+    }
+
+    /// Every contact's live connection is handed the alert, in the room or not.
+    pub(super) fn alert_contacts(&mut self, sos: &RoomId, event: &Event) {
+        let Some(owner) = self.core.owner() else { return };
+        let message = ServerMessage::EmergencyAlert {
+            user: owner.participant,
+            user_name: owner.name.as_deref(),
+            room: &self.id,
+            sos,
+            message: None,
+        };
+        let frame = Frame::text(&message.encode(event.at));
+        let mut alerted = Vec::new();
+        for contact in &self.core.contacts.emergency {
+            for session in self.node.directory.of_phone(&contact.phone) {
+                session.push(&frame);
+                alerted.extend(self.core.people.find(&session.identity().subject));
+            }
+        }
+        alerted.sort_unstable();
+        alerted.dedup();
+        if !alerted.is_empty() {
+            self.queue.push_back((Work::system(Command::NoteAlerted { who: alerted }), None));
+        }
+    }
+
+    /// The owner's list has changed: new contacts hear of it, former ones are put out.
+    pub(super) fn contacts_changed(&mut self, book: Arc<ContactBook>) {
+        let old = std::mem::replace(&mut self.core.contacts, Arc::clone(&book));
+        let now = self.node.now();
+        let owner_name = self.core.owner().and_then(|owner| owner.name.clone());
+        let owner_name = owner_name.as_deref();
+        let added = ServerMessage::AddedAsEmergencyContact { room: &self.id, owner_name };
+        let added = Frame::text(&added.encode(now));
+        let removed = ServerMessage::RemovedAsEmergencyContact { room: &self.id, owner_name };
+        let removed = Frame::text(&removed.encode(now));
+        for contact in book.emergency.iter().filter(|contact| !old.lists(&contact.phone)) {
+            self.node.directory.of_phone(&contact.phone).iter().for_each(|session| session.push(&added));
+        }
+        for contact in old.emergency.iter().filter(|contact| !book.lists(&contact.phone)) {
+            self.node.directory.of_phone(&contact.phone).iter().for_each(|session| session.push(&removed));
+        }
+        let former: Vec<_> = self
+            .core
+            .state
+            .active_participants()
+            .filter(|(_, person)| person.as_contact)
+            .map(|(who, _)| who)
+            .filter(|who| self.core.people.get(*who).is_some_and(|p| !self.core.is_contact(p.phone.as_ref())))
+            .collect();
+        for who in former {
+            let command = Command::Remove { who, reason: LeaveReason::Removed };
+            self.queue.push_back((Work::system(command), None));
+        }
+    }
+
+    /// Those who watch the part of the map where the incident lies are told.
+    pub(super) fn publish_to_areas(&self, created: bool) {
+        let Some(incident) = &self.core.state.incident else { return };
+        let (Some(position), Some(summary)) = (incident.report.position, SosSummary::of(&self.core.state)) else {
+            return;
+        };
+        let open = incident.status.is_open();
+        self.node.areas.publish(News { position, summary, public: incident.report.is_public(), open, created });
+    }
+}

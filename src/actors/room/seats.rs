@@ -1,0 +1,103 @@
+//! Who listens to a room. Kept outside the actor, so that a rebuilt room finds them where they sat.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::messages::Departure;
+use crate::actors::session::{SessionId, SessionShared};
+use crate::domain::ids::ParticipantId;
+use crate::domain::room::Seq;
+
+/// One session's seat.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pub session: Arc<SessionShared>,
+    pub participant: ParticipantId,
+    /// The log's head when they sat down.
+    pub from: Seq,
+    /// They have asked for what they missed, or need nothing.
+    pub resumed: bool,
+    /// How far they have been told, while they catch up; `None`: as far as everybody.
+    pub behind: Option<Seq>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    seats: HashMap<SessionId, Seat>,
+    departed: Vec<Departure>,
+}
+
+/// What outlives a room's actor.
+#[derive(Debug)]
+pub struct RoomShared {
+    number: u64,
+    announced: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+impl RoomShared {
+    /// For room number `number` of this node, which signals are keyed by.
+    pub fn new(number: u64) -> Arc<Self> {
+        Arc::new(Self { number, announced: AtomicU64::new(0), inner: Mutex::default() })
+    }
+
+    /// The room's number on this node.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How far the log has been announced to those who sit here.
+    pub fn announced(&self) -> Seq {
+        Seq::new(self.announced.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_announced(&self, seq: Seq) {
+        self.announced.store(seq.get(), Ordering::Release);
+    }
+
+    /// Whether nobody sits here.
+    pub fn is_deserted(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.seats.is_empty() && inner.departed.is_empty()
+    }
+
+    /// How many sit here.
+    pub fn seated(&self) -> usize {
+        self.inner.lock().seats.len()
+    }
+
+    pub(super) fn sit(&self, seat: Seat) {
+        self.inner.lock().seats.insert(seat.session.id(), seat);
+    }
+
+    pub(super) fn update<R>(&self, session: SessionId, change: impl FnOnce(&mut Seat) -> R) -> Option<R> {
+        self.inner.lock().seats.get_mut(&session).map(change)
+    }
+
+    pub(super) fn seat(&self, session: SessionId) -> Option<Seat> {
+        self.inner.lock().seats.get(&session).cloned()
+    }
+
+    pub(super) fn stand_up(&self, session: SessionId) -> Option<Seat> {
+        self.inner.lock().seats.remove(&session)
+    }
+
+    pub(super) fn seats(&self) -> Vec<Seat> {
+        self.inner.lock().seats.values().cloned().collect()
+    }
+
+    /// A session has ended. The room learns of it when it looks.
+    pub(super) fn depart(&self, session: SessionId) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(seat) = inner.seats.remove(&session) else { return false };
+        inner.departed.push(Departure { session, participant: seat.participant });
+        true
+    }
+
+    pub(super) fn take_departed(&self) -> Vec<Departure> {
+        std::mem::take(&mut self.inner.lock().departed)
+    }
+}

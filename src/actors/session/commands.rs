@@ -1,0 +1,231 @@
+//! What a client of the JSON dialect says, and where it goes.
+
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use super::actor::SessionActor;
+use crate::actors::batcher::Upload;
+use crate::actors::clock::random;
+use crate::actors::engine::raise;
+use crate::actors::error::CommandError;
+use crate::actors::room::{Act, By, Look, Reply, Work};
+use crate::domain::geo::Fix;
+use crate::domain::ids::{MessageId, RoomId};
+use crate::domain::people::ContactBook;
+use crate::domain::room::{Command, Genesis, Rejection, Seq, UserType};
+use crate::store::Membership;
+use crate::wire::json::{ClientMessage, Reading, ServerMessage, encode_event, parse};
+
+type Ctx = Context<SessionActor>;
+
+impl SessionActor {
+    pub(super) fn hear(&mut self, text: &str, ctx: &mut Ctx) {
+        let now = self.node.now();
+        let reading = Reading {
+            now,
+            max_ahead: self.node.settings.locations.max_ahead,
+            radius_max_km: self.node.settings.radius_max_km,
+            ..Reading::default()
+        };
+        match parse(text, &reading) {
+            Ok(message) => self.obey(message, ctx),
+            Err(error) => {
+                self.node.observer.refused(error.code);
+                let message =
+                    ServerMessage::Error { code: error.code, message: &error.message, field: error.field };
+                self.shared.send(&message, now);
+            }
+        }
+    }
+
+    fn obey(&mut self, message: ClientMessage, ctx: &mut Ctx) {
+        match message {
+            ClientMessage::Ping => self.shared.send(&ServerMessage::Pong, self.node.now()),
+            ClientMessage::LocationUpdate { room, fix } => self.locate(room, fix, ctx),
+            ClientMessage::CreateRoom { room } => self.create(room, ctx),
+            ClientMessage::JoinRoom { room, since } => self.join(&room, since),
+            ClientMessage::LeaveRoom { room } => self.command(&room, Command::Leave),
+            ClientMessage::ActivateRoom { room } => self.command(&room, Command::Activate),
+            ClientMessage::DeactivateRoom { room } => self.command(&room, Command::Deactivate),
+            ClientMessage::RequestJoin { room } => self.command(&room, Command::RequestJoin),
+            ClientMessage::ApproveJoin { room, requester } => {
+                // The room knows as what they come.
+                let command = Command::ApproveJoin { who: requester, user_type: UserType::Citizen };
+                self.command(&room, command);
+            }
+            ClientMessage::DenyJoin { room, requester } => {
+                self.command(&room, Command::DenyJoin { who: requester });
+            }
+            ClientMessage::RoomMessage { room, content, id } => {
+                let id = id.unwrap_or_else(|| MessageId::from_random(random()));
+                self.command(&room, Command::SendMessage { id, content });
+            }
+            ClientMessage::GetUsers { room } => {
+                self.hand(&room, Work::Look(Look::Users(Arc::clone(&self.shared))));
+            }
+            ClientMessage::GetHistory { room, since, limit } => self.history(room, since, limit, ctx),
+            ClientMessage::EmergencySos(sos) => self.raise(sos, ctx),
+            ClientMessage::EmergencyResolve { room } => self.resolve(room, ctx),
+            ClientMessage::WatchArea(area) => {
+                if let Some(old) = self.watching.take() {
+                    self.node.areas.unwatch(old);
+                }
+                self.watching = self.node.areas.watch(area, &self.shared, &self.node);
+                if self.watching.is_none() {
+                    self.shared.error(&CommandError::Busy, self.node.now());
+                }
+            }
+            ClientMessage::UnwatchArea => {
+                if let Some(old) = self.watching.take() {
+                    self.node.areas.unwatch(old);
+                }
+            }
+        }
+    }
+
+    fn by(&self) -> By {
+        By::Person(Arc::clone(self.shared.identity()), Some(Arc::clone(&self.shared)))
+    }
+
+    fn command(&self, room: &RoomId, command: Command) {
+        let reply = Reply::session(Arc::clone(&self.shared));
+        self.hand(room, Work::Act(Box::new(Act::new(self.by(), command, reply))));
+    }
+
+    fn hand(&self, room: &RoomId, work: Work) {
+        if let Err((work, error)) = self.node.registry.get(room).hand_over(work) {
+            self.node.observer.refused(error.code());
+            match work {
+                Work::Act(act) => act.reply.fail(error, self.node.now(), None),
+                _ => self.shared.error(&error, self.node.now()),
+            }
+        }
+    }
+
+    fn join(&self, room: &RoomId, since: Option<Seq>) {
+        if !self.shared.has_room() && !self.shared.is_in(room) {
+            let message = ServerMessage::JoinDenied { room, message: "This connection is in too many rooms" };
+            self.shared.send(&message, self.node.now());
+            return;
+        }
+        // The room knows as what they come: its kind decides.
+        let command = Command::Join { user_type: UserType::Citizen };
+        let mut act = Act::new(self.by(), command, Reply::session(Arc::clone(&self.shared)));
+        act.since = since;
+        self.hand(room, Work::Act(Box::new(act)));
+    }
+
+    fn create(&mut self, room: Option<RoomId>, ctx: &mut Ctx) {
+        let room = room.unwrap_or_else(|| RoomId::from_random(random()));
+        let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
+        let contacts = async move { node.store.contacts(&shared.identity().subject).await };
+        ctx.wait(contacts.into_actor(self).map(move |contacts: Result<ContactBook, _>, act, _| match contacts {
+            Ok(book) => {
+                let command = Command::Create { genesis: Genesis::Circle, user_type: UserType::Citizen };
+                let reply = Reply::session(Arc::clone(&act.shared));
+                let mut create = Act::new(act.by(), command, reply);
+                create.contacts = Some(Arc::new(book));
+                act.hand(&room, Work::Act(Box::new(create)));
+            }
+            Err(error) => act.shared.error(&error.into(), act.node.now()),
+        }));
+    }
+
+    fn locate(&mut self, room: Option<RoomId>, fix: Fix, ctx: &mut Ctx) {
+        let subject = &self.shared.identity().subject;
+        if let Some(rooms) = self.node.memberships.peek(subject) {
+            self.upload(room.as_ref(), fix, &rooms);
+            return;
+        }
+        let (node, subject) = (Arc::clone(&self.node), subject.clone());
+        let rooms = async move { node.memberships.get(&subject).await };
+        ctx.wait(rooms.into_actor(self).map(move |rooms, act, _| match rooms {
+            Ok(rooms) => act.upload(room.as_ref(), fix, &rooms),
+            Err(error) => act.shared.error(&error.into(), act.node.now()),
+        }));
+    }
+
+    fn upload(&self, room: Option<&RoomId>, fix: Fix, rooms: &Arc<[Membership]>) {
+        let now = self.node.now();
+        let targets: Arc<[Membership]> = match room {
+            Some(room) => rooms.iter().filter(|target| target.room == *room).cloned().collect(),
+            None => Arc::clone(rooms),
+        };
+        if targets.is_empty() {
+            let error = match room {
+                Some(_) => CommandError::Rejected(Rejection::NotIn),
+                None => CommandError::NoActiveRoom,
+            };
+            self.shared.error(&error, now);
+            return;
+        }
+        let names: smallvec::SmallVec<[RoomId; 4]> = targets.iter().map(|target| target.room.clone()).collect();
+        let subject = self.shared.identity().subject.clone();
+        match self.batcher.offer(Upload::live(subject, targets, fix)) {
+            Ok(()) => self.shared.send(&ServerMessage::LocationUpdateConfirmed { rooms: &names }, now),
+            Err(error) => self.shared.error(&error, now),
+        }
+    }
+
+    fn history(&mut self, room: RoomId, since: Seq, limit: usize, ctx: &mut Ctx) {
+        let (node, identity) = (Arc::clone(&self.node), Arc::clone(self.shared.identity()));
+        let seated = self.shared.is_in(&room);
+        let read = async move {
+            if !seated {
+                return Err(CommandError::Rejected(Rejection::NotIn));
+            }
+            let view = node.registry.get(&room).view(identity, node.settings.command_timeout).await?;
+            let events = node.store.events(&room, since, limit).await?;
+            Ok((room, view, events))
+        };
+        ctx.wait(read.into_actor(self).map(move |read, act, _| match read {
+            Ok((room, view, events)) => {
+                let seq = events.last().map_or(since, |event| event.seq);
+                let people = |who| view.people.iter().find(|person| person.participant == who);
+                let frames: Vec<Vec<u8>> =
+                    events.iter().filter_map(|event| encode_event(event, &people, &|_| false, None)).collect();
+                let more = seq < view.state.seq;
+                act.shared
+                    .send(&ServerMessage::History { room: &room, events: &frames, seq, more }, act.node.now());
+            }
+            Err(error) => act.shared.error(&error, act.node.now()),
+        }));
+    }
+
+    fn raise(&mut self, sos: crate::wire::json::EmergencySos, ctx: &mut Ctx) {
+        let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
+        let raised = raise::from_circles(node, Arc::clone(shared.identity()), sos, self.batcher.clone());
+        ctx.wait(raised.into_actor(self).map(move |raised, act, _| {
+            let now = act.node.now();
+            match raised {
+                Ok(raised) => {
+                    let message =
+                        ServerMessage::EmergencyConfirmed { activated_rooms: &raised.rooms, sos: &raised.sos };
+                    shared.send(&message, now);
+                }
+                Err(raise::RaiseError::NoOwnedRooms) => {
+                    let message = ServerMessage::Error {
+                        code: "NO_OWNED_ROOMS",
+                        message: "No owned rooms found",
+                        field: None,
+                    };
+                    shared.send(&message, now);
+                }
+                Err(raise::RaiseError::Failed(error)) => shared.error(&error, now),
+            }
+        }));
+    }
+
+    fn resolve(&mut self, room: Option<RoomId>, ctx: &mut Ctx) {
+        let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
+        let resolved = raise::resolve(node, Arc::clone(shared.identity()), room);
+        ctx.wait(resolved.into_actor(self).map(move |resolved, act, _| {
+            let now = act.node.now();
+            match resolved {
+                Ok(rooms) => shared.send(&ServerMessage::EmergencyResolved { rooms: &rooms }, now),
+                Err(error) => shared.error(&error, now),
+            }
+        }));
+    }
+}

@@ -1,0 +1,8 @@
+//! One connection: who it is, which rooms it sits in, and what it says.
+
+mod actor;
+mod commands;
+mod shared;
+
+pub use actor::SessionActor;
+pub use shared::{SessionId, SessionShared};

@@ -1,0 +1,83 @@
+//! The numbers that the actors go by. `config` fills them in; each has its unit in its name or type.
+
+use std::time::Duration;
+
+use crate::domain::location::LocationPolicy;
+use crate::domain::phone::Region;
+use crate::domain::room::Policy;
+use crate::store::Retention;
+
+/// All of them.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Rules of time and number in rooms.
+    pub policy: Policy,
+    /// Rules for positions.
+    pub locations: LocationPolicy,
+    /// Threads that rooms are spread over.
+    pub arbiters: usize,
+    /// The most messages that wait for one room.
+    pub room_mailbox_max: usize,
+    /// The most commands decided and written together.
+    pub room_batch_max: usize,
+    /// The most recent events whose frames a room keeps for those who resume.
+    pub room_recent_max: usize,
+    /// A room that nobody uses for this long leaves memory.
+    pub passivate_after: Duration,
+    /// How long a caller waits for a room's answer.
+    pub command_timeout: Duration,
+    /// Shards of the location batcher.
+    pub batcher_shards: usize,
+    /// The most uploads that wait for one shard.
+    pub batcher_mailbox_max: usize,
+    /// The most subjects remembered, over all shards.
+    pub subjects_max: usize,
+    /// How often waiting positions are looked at.
+    pub tick: Duration,
+    /// The most areas watched at once.
+    pub watchers_max: usize,
+    /// The widest area, in km.
+    pub radius_max_km: u32,
+    /// The most contacts in one list.
+    pub contacts_max: usize,
+    /// By which national phone numbers are read.
+    pub region: Region,
+    /// Messages a second from one session; 0: no limit.
+    pub messages_per_second: u32,
+    /// Messages from one session at once.
+    pub messages_burst: u32,
+    /// The most rooms one session is in.
+    pub session_rooms_max: usize,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// How often the janitor looks round.
+    pub sweep: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            locations: LocationPolicy::default(),
+            arbiters: 1,
+            room_mailbox_max: 4096,
+            room_batch_max: 256,
+            room_recent_max: 256,
+            passivate_after: Duration::from_secs(300),
+            command_timeout: Duration::from_secs(10),
+            batcher_shards: 1,
+            batcher_mailbox_max: 65_536,
+            subjects_max: 1_000_000,
+            tick: Duration::from_millis(20),
+            watchers_max: 100_000,
+            radius_max_km: 25,
+            contacts_max: 100,
+            region: Region::new("PH").expect("invariant: PH has a numbering plan"),
+            messages_per_second: 50,
+            messages_burst: 100,
+            session_rooms_max: 1000,
+            retention: Retention::default(),
+            sweep: Duration::from_secs(60),
+        }
+    }
+}
