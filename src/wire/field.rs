@@ -29,28 +29,19 @@ pub(super) type Checked<T> = Result<T, Problem>;
 impl Problem {
     /// `field` must be `what`.
     pub fn wants(field: &'static str, what: impl Display) -> Self {
-        Self {
-            field,
-            message: format!("{field} must be {what}"),
-        }
+        Self { field, message: format!("{field} must be {what}") }
     }
 }
 
 impl From<InvalidGeo> for Problem {
     fn from(error: InvalidGeo) -> Self {
-        Self {
-            field: error.field(),
-            message: error.to_string(),
-        }
+        Self { field: error.field(), message: error.to_string() }
     }
 }
 
 /// Insists on a field.
 pub(super) fn required<T>(field: &'static str, value: Option<T>) -> Checked<T> {
-    value.ok_or_else(|| Problem {
-        field,
-        message: format!("{field} is missing"),
-    })
+    value.ok_or_else(|| Problem { field, message: format!("{field} is missing") })
 }
 
 /// A number. A string of digits is none: it tells of a client that does not know what it sends.
@@ -72,10 +63,9 @@ pub(super) fn whole(
     match value {
         Loose::Absent => Ok(None),
         Loose::Whole(number) if bounds.contains(number) => Ok(Some(*number)),
-        _ if *bounds.end() == u64::MAX => Err(Problem::wants(
-            field,
-            format_args!("a whole number, {} or more", bounds.start()),
-        )),
+        _ if *bounds.end() == u64::MAX => {
+            Err(Problem::wants(field, format_args!("a whole number, {} or more", bounds.start())))
+        }
         _ => Err(Problem::wants(
             field,
             format_args!("a whole number from {} to {}", bounds.start(), bounds.end()),
@@ -86,9 +76,7 @@ pub(super) fn whole(
 /// The `limit` of a list.
 pub(super) fn limit(value: &Loose<'_>, max: usize, default: usize) -> Checked<usize> {
     let limit = whole("limit", value, 1..=max as u64)?;
-    Ok(limit
-        .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(default))
+    Ok(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(default))
 }
 
 /// `true` or `false`.
@@ -114,18 +102,11 @@ pub(super) fn text<'v>(
     if !chars.contains(&text.chars().count()) {
         return Err(Problem {
             field,
-            message: format!(
-                "{field} must have {} to {} characters",
-                chars.start(),
-                chars.end()
-            ),
+            message: format!("{field} must have {} to {} characters", chars.start(), chars.end()),
         });
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(Problem {
-            field,
-            message: format!("{field} may not hold control characters"),
-        });
+        return Err(Problem { field, message: format!("{field} may not hold control characters") });
     }
     Ok(Some(text))
 }
@@ -137,10 +118,9 @@ pub(super) fn words(
     chars: RangeInclusive<usize>,
 ) -> Checked<Option<String>> {
     match text(field, value, chars)? {
-        Some(blank) if blank.trim().is_empty() => Err(Problem {
-            field,
-            message: format!("{field} may not be blank"),
-        }),
+        Some(blank) if blank.trim().is_empty() => {
+            Err(Problem { field, message: format!("{field} may not be blank") })
+        }
         found => Ok(found.map(str::to_owned)),
     }
 }
@@ -159,10 +139,9 @@ pub(super) fn parsed<T, E: Display>(
 ) -> Checked<Option<T>> {
     match value {
         Loose::Absent => Ok(None),
-        Loose::Text(text) => parse(text).map(Some).map_err(|error| Problem {
-            field,
-            message: format!("{field} {error}"),
-        }),
+        Loose::Text(text) => {
+            parse(text).map(Some).map_err(|error| Problem { field, message: format!("{field} {error}") })
+        }
         _ => Err(Problem::wants(field, "text")),
     }
 }
@@ -196,10 +175,7 @@ pub(super) fn instant(field: &'static str, value: &Loose<'_>) -> Checked<Option<
         _ => None,
     };
     found.map(Some).ok_or_else(|| {
-        Problem::wants(
-            field,
-            "an RFC 3339 time or a Unix number of seconds or milliseconds, not before 1970",
-        )
+        Problem::wants(field, "an RFC 3339 time or a Unix number of seconds or milliseconds, not before 1970")
     })
 }
 
@@ -212,10 +188,7 @@ pub(super) fn measured_at(
     match instant(field, value)? {
         Some(at) if at > reading.now + reading.max_ahead => Err(Problem {
             field,
-            message: format!(
-                "{field} lies more than {} s in the future",
-                reading.max_ahead.as_secs()
-            ),
+            message: format!("{field} lies more than {} s in the future", reading.max_ahead.as_secs()),
         }),
         at => Ok(at),
     }
@@ -232,6 +205,27 @@ pub(super) fn position(latitude: &Loose<'_>, longitude: &Loose<'_>) -> Checked<O
     }
 }
 
+/// The measured extras of a position, each by itself: (accuracy, speed, heading).
+type Motion = (Option<f64>, Option<f64>, Option<f64>);
+
+/// A number that the domain accepts as one of a fix's extras.
+fn extra(
+    field: &'static str,
+    value: &Loose<'_>,
+    motion: impl FnOnce(Option<f64>) -> Motion,
+) -> Checked<Option<f64>> {
+    let number = number(field, value)?;
+    let (accuracy, speed, heading) = motion(number);
+    // The domain checks a whole fix: any position will do.
+    Fix::new(Position::new(0.0, 0.0)?, Timestamp::default()).with_motion(accuracy, speed, heading)?;
+    Ok(number)
+}
+
+/// The accuracy of a position.
+pub(super) fn accuracy(field: &'static str, value: &Loose<'_>) -> Checked<Option<f64>> {
+    extra(field, value, |metres| (metres, None, None))
+}
+
 /// The fields of a fix as they came.
 pub(super) struct FixFields<'v, 'a> {
     pub latitude: &'v Loose<'a>,
@@ -245,23 +239,40 @@ pub(super) struct FixFields<'v, 'a> {
 impl FixFields<'_, '_> {
     /// The fix, when it says when it was measured.
     pub fn timed(&self, reading: &Reading) -> Checked<Fix> {
-        let at = required("timestamp", measured_at("timestamp", self.timestamp, reading)?)?;
-        self.at(at)
+        self.at(self.measured(reading)?)
     }
 
     /// The fix; one that does not say when it was measured was measured now.
     pub fn live(&self, reading: &Reading) -> Checked<Fix> {
-        let at = measured_at("timestamp", self.timestamp, reading)?.unwrap_or(reading.now);
-        self.at(at)
+        self.at(measured_at("timestamp", self.timestamp, reading)?.unwrap_or(reading.now))
+    }
+
+    /// Everything that keeps [`timed`](Self::timed) from answering a fix.
+    pub fn problems(&self, reading: &Reading) -> Vec<Problem> {
+        let checks = [
+            self.position().err(),
+            accuracy("accuracy", self.accuracy).err(),
+            extra("speed", self.speed, |speed| (None, speed, None)).err(),
+            extra("heading", self.heading, |heading| (None, None, heading)).err(),
+            self.measured(reading).err(),
+        ];
+        checks.into_iter().flatten().collect()
     }
 
     fn at(&self, at: Timestamp) -> Checked<Fix> {
-        let position = required("latitude", position(self.latitude, self.longitude)?)?;
-        let fix = Fix::new(position, at).with_motion(
+        let fix = Fix::new(self.position()?, at).with_motion(
             number("accuracy", self.accuracy)?,
             number("speed", self.speed)?,
             number("heading", self.heading)?,
         )?;
         Ok(fix)
+    }
+
+    fn position(&self) -> Checked<Position> {
+        required("latitude", position(self.latitude, self.longitude)?)
+    }
+
+    fn measured(&self, reading: &Reading) -> Checked<Timestamp> {
+        required("timestamp", measured_at("timestamp", self.timestamp, reading)?)
     }
 }

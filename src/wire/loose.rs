@@ -42,6 +42,11 @@ impl<'a> Loose<'a> {
         }
     }
 
+    /// Whether there is anything.
+    pub fn is_present(&self) -> bool {
+        *self != Self::Absent
+    }
+
     /// A parameter of a query: text that may stand for a number.
     pub fn number_in(text: &str) -> Self {
         if let Ok(whole) = text.parse() {
@@ -129,11 +134,7 @@ mod tests {
     fn both_ways_of_reading_agree() {
         for text in ["null", "false", "0", "-1", "1e3", "\"x\"", "[]", "{}"] {
             let value: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(
-                serde_json::from_str::<Loose<'_>>(text).unwrap(),
-                Loose::of(Some(&value)),
-                "{text}"
-            );
+            assert_eq!(serde_json::from_str::<Loose<'_>>(text).unwrap(), Loose::of(Some(&value)), "{text}");
         }
     }
 }

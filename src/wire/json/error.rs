@@ -23,10 +23,6 @@ pub struct ClientError {
 
 impl From<Problem> for ClientError {
     fn from(problem: Problem) -> Self {
-        Self {
-            code: INVALID_FIELD,
-            field: Some(problem.field),
-            message: problem.message,
-        }
+        Self { code: INVALID_FIELD, field: Some(problem.field), message: problem.message }
     }
 }

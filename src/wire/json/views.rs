@@ -36,12 +36,7 @@ impl<'a> UserView<'a> {
 
     /// Somebody whose record was erased.
     pub fn unknown(id: ParticipantId) -> Self {
-        Self {
-            id,
-            name: None,
-            role: Role::Anon,
-            phone: None,
-        }
+        Self { id, name: None, role: Role::Anon, phone: None }
     }
 
     /// What they are called, in any case.
