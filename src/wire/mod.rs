@@ -1,1 +1,32 @@
-//! Bytes to types and back: the JSON dialect and the REST bodies. No I/O.
+//! Bytes to types and back: the JSON dialect of circle clients, the bodies of REST. No I/O, no clock, no
+//! actor; time is an argument.
+//!
+//! `json` is the WebSocket dialect (protocol page, section 2), `rest` the bodies and queries of HTTP
+//! (sections 2 and 3). Both read fields by the same checks (`field`), so a latitude is wrong in the same
+//! words wherever it is sent. Wire types are converted to domain types here and nowhere else.
+
+mod field;
+pub mod json;
+mod loose;
+pub mod rest;
+pub mod stamp;
+
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+
+/// What the reader of a message or body must know besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// The present.
+    pub now: Timestamp,
+    /// How far ahead of the present a fix may claim to be.
+    pub max_ahead: Duration,
+    /// The largest area that can be watched, in km.
+    pub radius_max_km: u32,
+    /// The longest message, in characters.
+    pub content_max_chars: usize,
+}
+
+/// What somebody without a name is called.
+pub const NAMELESS: &str = "Anonymous";

@@ -1,0 +1,130 @@
+//! Answers of the REST beside the circle clients' WebSocket: bare JSON, no envelope.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::location::RejectedFix;
+use super::location_view::LocationView;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::RoomState;
+use crate::domain::time::Timestamp;
+use crate::wire::NAMELESS;
+use crate::wire::stamp::Stamp;
+
+/// `POST /api/location`
+#[derive(Clone, Debug, Serialize)]
+pub struct LocationAnswer<'a> {
+    success: bool,
+    timestamp: Stamp,
+    rooms: Vec<&'a str>,
+}
+
+impl<'a> LocationAnswer<'a> {
+    /// The fix was taken at `now` for these rooms.
+    pub fn new(now: Timestamp, rooms: &'a [RoomId]) -> Self {
+        Self { success: true, timestamp: Stamp(now), rooms: rooms.iter().map(RoomId::as_str).collect() }
+    }
+}
+
+/// `POST /api/location/batch`
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchAnswer {
+    /// How many were taken.
+    pub accepted: usize,
+    /// Those that were not, by their places.
+    pub rejected: Vec<RejectedFix>,
+}
+
+/// `GET /api/locations/contacts`
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LocationsByUser<'a> {
+    locations_by_user: BTreeMap<String, UserLocations<'a>>,
+}
+
+/// Where one person was.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserLocations<'a> {
+    user_name: &'a str,
+    user_phone: Option<&'a str>,
+    locations: Vec<LocationView<'a>>,
+}
+
+impl<'a> LocationsByUser<'a> {
+    /// Adds a person by whatever id the reader may know them by; a second entry of the same id adds to the
+    /// first.
+    pub fn add(
+        &mut self,
+        id: String,
+        name: Option<&'a str>,
+        phone: Option<&'a PhoneNumber>,
+        locations: Vec<LocationView<'a>>,
+    ) {
+        let entry = self.locations_by_user.entry(id).or_insert_with(|| UserLocations {
+            user_name: name.unwrap_or(NAMELESS),
+            user_phone: phone.map(PhoneNumber::reveal),
+            locations: Vec::new(),
+        });
+        entry.locations.extend(locations);
+    }
+}
+
+/// `GET /api/rooms-info`
+#[derive(Clone, Debug, Serialize)]
+pub struct RoomsInfo<'a> {
+    /// The rooms that the reader may see.
+    pub rooms: Vec<RoomInfo<'a>>,
+    /// For `ADMIN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Option<RoomCounts>,
+}
+
+/// The node in numbers.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomCounts {
+    /// Rooms in use.
+    pub rooms: usize,
+    /// Open connections.
+    pub connections: usize,
+    /// People in those rooms, each counted once a room.
+    pub members: usize,
+    /// Rooms in which an emergency stands.
+    pub emergencies: usize,
+}
+
+/// A room in a list.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoomInfo<'a> {
+    room_id: &'a str,
+    kind: Option<&'static str>,
+    owner: Option<String>,
+    owner_name: &'a str,
+    is_owner: bool,
+    active: bool,
+    members: usize,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sos_id: Option<&'a str>,
+    created_at: Stamp,
+}
+
+impl<'a> RoomInfo<'a> {
+    /// Shows a room to somebody who is `reader` in it.
+    pub fn of(state: &'a RoomState, owner_name: Option<&'a str>, reader: Option<ParticipantId>) -> Self {
+        Self {
+            room_id: state.id.as_str(),
+            kind: state.kind.map(crate::domain::room::RoomKind::as_str),
+            owner: state.owner.map(|owner| owner.to_string()),
+            owner_name: owner_name.unwrap_or(NAMELESS),
+            is_owner: reader.is_some() && reader == state.owner,
+            active: state.active && !state.asleep,
+            members: state.active_participants().count(),
+            seq: state.seq.get(),
+            sos_id: state.emergency.as_ref().map(RoomId::as_str),
+            created_at: Stamp(state.created_at),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The audit trail: every event of a log, none left out, in words that stay.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::sos_view::PlaceView;
+use crate::domain::ids::RoomId;
+use crate::domain::incident::Report;
+use crate::domain::room::{Event, EventBody, Genesis};
+use crate::wire::stamp::Stamp;
+
+/// An entry of `GET /sos/{id}/events`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventView<'a> {
+    sos_id: &'a str,
+    seq: u64,
+    at: Stamp,
+    actor: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: Value,
+}
+
+impl<'a> EventView<'a> {
+    /// Shows an event. It names people by participant ids, as the log does.
+    pub fn of(event: &'a Event) -> Self {
+        Self {
+            sos_id: event.room.as_str(),
+            seq: event.seq.get(),
+            at: Stamp(event.at),
+            actor: event.actor.participant().map_or_else(|| "system".to_owned(), |who| who.to_string()),
+            kind: event.body.kind(),
+            data: data(&event.body),
+        }
+    }
+}
+
+fn data(body: &EventBody) -> Value {
+    match body {
+        EventBody::Created(Genesis::Circle) => json!({ "kind": "circle" }),
+        EventBody::Created(Genesis::Incident(report)) => created(report),
+        EventBody::Joined { who, user_type, as_contact } => json!({
+            "participantId": who.to_string(),
+            "userType": user_type.as_str(),
+            "asContact": as_contact,
+        }),
+        EventBody::Left { who, reason } => {
+            json!({ "participantId": who.to_string(), "reason": reason.as_str() })
+        }
+        EventBody::JoinRequested { who }
+        | EventBody::JoinDenied { who }
+        | EventBody::ContactAlerted { who } => json!({ "participantId": who.to_string() }),
+        EventBody::MessageSent { id, content } => json!({ "id": id.as_str(), "content": content }),
+        EventBody::Activated | EventBody::Deactivated | EventBody::Emptied => json!({}),
+        EventBody::EmergencyRaised { sos } | EventBody::EmergencyEnded { sos } => {
+            json!({ "sosId": sos.as_str() })
+        }
+        EventBody::StatusChanged { from, to, note } => {
+            json!({ "from": from.as_str(), "to": to.as_str(), "note": note })
+        }
+        EventBody::LinkRaised { room } | EventBody::LinkEnded { room } => json!({ "roomId": room.as_str() }),
+    }
+}
+
+fn created(report: &Report) -> Value {
+    json!({
+        "kind": "sos",
+        "type": report.kind.as_str(),
+        "message": report.message,
+        "silent": report.silent,
+        "severity": report.severity.as_str(),
+        "visibility": report.visibility.as_str(),
+        "location": report.position.map(|position| PlaceView::new(position, report.accuracy)),
+        "address": { "city": report.address.city, "barangay": report.address.barangay },
+        "cityId": report.city_id,
+        "tripId": report.trip_id,
+        "bookingId": report.booking_id,
+        "raisedFrom": report.raised_from.iter().map(RoomId::as_str).collect::<Vec<_>>(),
+    })
+}

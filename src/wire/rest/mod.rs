@@ -1,0 +1,41 @@
+//! Bodies and queries of HTTP requests, read into domain types, and what the answers look like (protocol
+//! page, sections 2 and 3).
+//!
+//! A body that is wrong is refused with everything that is wrong in it, so that a client is mended in one
+//! go. Views are plain structs that serialize to the documented names; they decide nothing.
+
+mod body;
+mod circle;
+mod contacts;
+mod cursor;
+mod envelope;
+mod event_view;
+mod fields;
+mod location;
+mod location_view;
+mod people_view;
+mod query;
+mod sos;
+mod sos_view;
+
+#[cfg(test)]
+mod body_tests;
+#[cfg(test)]
+mod query_tests;
+#[cfg(test)]
+mod view_tests;
+
+pub use body::{BodyError, FieldError};
+pub use circle::{
+    BatchAnswer, LocationAnswer, LocationsByUser, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
+};
+pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
+pub use cursor::{IncidentCursor, PersonCursor};
+pub use envelope::{Failure, Page, Success};
+pub use event_view::EventView;
+pub use location::{Batch, LocationBody, RejectedFix};
+pub use location_view::{Feature, FeatureCollection, LocationView};
+pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
+pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, SosListQuery};
+pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
+pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosView};

@@ -1,0 +1,191 @@
+//! Incidents as REST shows them.
+
+use serde::Serialize;
+
+use super::location_view::LocationView;
+use super::people_view::ParticipantView;
+use crate::domain::geo::{Fix, Position};
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::incident::{Address, Report, Status};
+use crate::domain::people::Person;
+use crate::domain::room::{RoomState, Seq};
+use crate::domain::time::Timestamp;
+use crate::wire::stamp::Stamp;
+
+/// What is known of an incident, from its room or from a projection of it.
+#[derive(Clone, Copy, Debug)]
+pub struct IncidentFacts<'a> {
+    /// The incident.
+    pub room: &'a RoomId,
+    /// Who raised it; nobody when a service did.
+    pub creator: Option<ParticipantId>,
+    /// What was said.
+    pub report: &'a Report,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was raised.
+    pub created_at: Timestamp,
+    /// When its status changed last.
+    pub updated_at: Timestamp,
+    /// When it stopped being open.
+    pub ended_at: Option<Timestamp>,
+    /// The log's head.
+    pub seq: Seq,
+    /// How many are in.
+    pub active_participants: usize,
+}
+
+impl<'a> IncidentFacts<'a> {
+    /// The facts of an incident's room; `None` when it is none.
+    pub fn of(state: &'a RoomState) -> Option<Self> {
+        let incident = state.incident.as_ref()?;
+        Some(Self {
+            room: &state.id,
+            creator: state.owner,
+            report: &incident.report,
+            status: incident.status,
+            created_at: state.created_at,
+            updated_at: incident.status_at,
+            ended_at: incident.ended_at,
+            seq: state.seq,
+            active_participants: state.active_participants().count(),
+        })
+    }
+}
+
+/// A point of the map.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PlaceView {
+    latitude: f64,
+    longitude: f64,
+    accuracy: Option<f64>,
+}
+
+impl PlaceView {
+    /// Shows a position.
+    pub fn new(position: Position, accuracy: Option<f64>) -> Self {
+        Self { latitude: position.latitude(), longitude: position.longitude(), accuracy }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct AddressView<'a> {
+    city: Option<&'a str>,
+    barangay: Option<&'a str>,
+}
+
+/// What every view of an incident has.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SosCore<'a> {
+    sos_id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: &'a str,
+    silent: bool,
+    severity: &'static str,
+    status: &'static str,
+    visibility: &'static str,
+    location: Option<PlaceView>,
+    address: Option<AddressView<'a>>,
+    city_id: Option<&'a str>,
+    trip_id: Option<&'a str>,
+    booking_id: Option<&'a str>,
+    creator_id: Option<String>,
+    created_at: Stamp,
+    updated_at: Stamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Stamp>,
+    seq: u64,
+}
+
+impl<'a> SosCore<'a> {
+    /// Shows an incident.
+    pub fn new(facts: &IncidentFacts<'a>) -> Self {
+        let report = facts.report;
+        Self {
+            sos_id: facts.room.as_str(),
+            kind: report.kind.as_str(),
+            message: &report.message,
+            silent: report.silent,
+            severity: report.severity.as_str(),
+            status: facts.status.as_str(),
+            visibility: report.visibility.as_str(),
+            location: report.position.map(|position| PlaceView::new(position, report.accuracy)),
+            address: address(&report.address),
+            city_id: report.city_id.as_deref(),
+            trip_id: report.trip_id.as_deref(),
+            booking_id: report.booking_id.as_deref(),
+            creator_id: facts.creator.map(|id| id.to_string()),
+            created_at: Stamp(facts.created_at),
+            updated_at: Stamp(facts.updated_at),
+            ended_at: facts.ended_at.map(Stamp),
+            seq: facts.seq.get(),
+        }
+    }
+}
+
+fn address(address: &Address) -> Option<AddressView<'_>> {
+    (*address != Address::default())
+        .then(|| AddressView { city: address.city.as_deref(), barangay: address.barangay.as_deref() })
+}
+
+/// An entry of `GET /sos`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SosListItem<'a> {
+    #[serde(flatten)]
+    core: SosCore<'a>,
+    participants_count: usize,
+    #[serde(rename = "distanceM", skip_serializing_if = "Option::is_none")]
+    distance_m: Option<f64>,
+}
+
+impl<'a> SosListItem<'a> {
+    /// Shows an incident, and how far it is from the position asked about.
+    pub fn new(facts: &IncidentFacts<'a>, distance_m: Option<f64>) -> Self {
+        // A decimetre is more than any phone knows.
+        let distance_m = distance_m.map(|metres| (metres * 10.0).round() / 10.0);
+        Self { core: SosCore::new(facts), participants_count: facts.active_participants, distance_m }
+    }
+}
+
+/// `GET /sos/{id}`, and the answer of whatever changes it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SosView<'a> {
+    #[serde(flatten)]
+    core: SosCore<'a>,
+    participants_count: usize,
+    active_participants: Vec<ParticipantView<'a>>,
+    messages_count: u64,
+    last_location: Option<LocationView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linked_rooms: Option<Vec<&'a str>>,
+}
+
+impl<'a> SosView<'a> {
+    /// Shows an incident's room with its people; `None` when it is none. `last` is the newest fix,
+    /// `shows_links` is whether the reader may know which rooms it was raised from.
+    pub fn of(
+        state: &'a RoomState,
+        people: &dyn Fn(ParticipantId) -> Option<&'a Person>,
+        last: Option<(ParticipantId, &Fix)>,
+        shows_links: bool,
+    ) -> Option<Self> {
+        let facts = IncidentFacts::of(state)?;
+        let name = |id| people(id).and_then(|person| person.name.as_deref());
+        let active = state
+            .active_participants()
+            .map(|(id, participant)| ParticipantView::of(&state.id, id, participant, name(id)));
+        let links = state.incident.as_ref().map(|incident| &incident.links).filter(|_| shows_links);
+        Some(Self {
+            core: SosCore::new(&facts),
+            participants_count: facts.active_participants,
+            active_participants: active.collect(),
+            messages_count: state.messages,
+            last_location: last.map(|(id, fix)| LocationView::new(id, name(id), fix)),
+            linked_rooms: links.map(|links| links.keys().map(RoomId::as_str).collect()),
+        })
+    }
+}
