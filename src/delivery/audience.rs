@@ -1,0 +1,241 @@
+//! Whom a room speaks to.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::hub::HubShared;
+use super::{Frame, Outbox, Sent, Signal, SignalKey};
+
+/// A member's place in an audience. Never reused, so an old token removes nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MemberToken {
+    place: u32,
+    generation: u32,
+}
+
+/// Who does not get an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Except {
+    /// Everybody gets it.
+    Nobody,
+    /// One connection does not.
+    Member(MemberToken),
+    /// No connection of one participant does.
+    Origin(u64),
+}
+
+/// The outboxes that a room fans out to, grouped by worker: a fan-out locks each outbox once and
+/// wakes each worker once.
+#[derive(Debug, Default)]
+pub struct Audience {
+    groups: Vec<Group>,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// `None` for outboxes without a socket.
+    hub: Option<Arc<HubShared>>,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    outbox: Arc<Outbox>,
+    origin: u64,
+    token: MemberToken,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    generation: u32,
+    group: u32,
+    index: u32,
+}
+
+thread_local! {
+    /// Slots to call after a fan-out; kept so that a fan-out does not allocate.
+    static CALLED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+    static KEYS: RefCell<Vec<SignalKey>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Audience {
+    /// An empty audience.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a connection. `origin` names the participant behind it; several connections may share
+    /// one.
+    pub fn insert(&mut self, outbox: Arc<Outbox>, origin: u64) -> MemberToken {
+        let group = self.group_of(&outbox);
+        let index = as_u32(self.groups[group].members.len());
+        let at = Place {
+            generation: 0,
+            group: as_u32(group),
+            index,
+        };
+        let token = if let Some(place) = self.free.pop() {
+            let generation = self.places[place as usize].generation;
+            self.places[place as usize] = Place { generation, ..at };
+            MemberToken { place, generation }
+        } else {
+            self.places.push(at);
+            MemberToken {
+                place: as_u32(self.places.len() - 1),
+                generation: 0,
+            }
+        };
+        self.groups[group].members.push(Member {
+            outbox,
+            origin,
+            token,
+        });
+        self.len += 1;
+        token
+    }
+
+    /// Removes a connection and hands its outbox back.
+    pub fn remove(&mut self, token: MemberToken) -> Option<Arc<Outbox>> {
+        let place = *self.place(token)?;
+        let members = &mut self.groups[place.group as usize].members;
+        let member = members.swap_remove(place.index as usize);
+        if let Some(moved) = members.get(place.index as usize) {
+            self.places[moved.token.place as usize].index = place.index;
+        }
+        self.places[token.place as usize].generation = token.generation.wrapping_add(1);
+        self.free.push(token.place);
+        self.len -= 1;
+        Some(member.outbox)
+    }
+
+    /// A member's outbox.
+    #[must_use]
+    pub fn get(&self, token: MemberToken) -> Option<&Arc<Outbox>> {
+        let place = self.place(token)?;
+        let group = self.groups.get(place.group as usize)?;
+        group
+            .members
+            .get(place.index as usize)
+            .map(|member| &member.outbox)
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nobody is there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The members whose connection has ended, for a room that wants to forget them.
+    pub fn ended(&self) -> impl Iterator<Item = MemberToken> {
+        self.groups
+            .iter()
+            .flat_map(|group| &group.members)
+            .filter(|member| !member.outbox.is_open())
+            .map(|member| member.token)
+    }
+
+    /// Sends an event to everybody but `except`.
+    pub fn send_event(&self, frame: &Frame, except: Except) -> Sent {
+        self.fan_out(|member, sent| {
+            let skip = match except {
+                Except::Nobody => false,
+                Except::Member(token) => member.token == token,
+                Except::Origin(origin) => member.origin == origin,
+            };
+            if skip {
+                return false;
+            }
+            let mut cell = member.outbox.lock();
+            cell.tally(sent, |state, sent| state.push_event(frame, sent));
+            cell.ring()
+        })
+    }
+
+    /// Sends signals to everybody but those they came from.
+    pub fn send_signals(&self, signals: &[Signal]) -> Sent {
+        if signals.is_empty() {
+            return Sent::default();
+        }
+        let distinct = self.len > 1 && are_distinct(signals);
+        self.fan_out(|member, sent| {
+            let mut cell = member.outbox.lock();
+            cell.tally(sent, |state, sent| {
+                // Between two writes the lane is empty, and then nothing needs to be searched.
+                let fresh = distinct && !state.has_signals() && state.phase() == super::Phase::Open;
+                for signal in signals.iter().filter(|signal| signal.origin != member.origin) {
+                    if fresh {
+                        state.append_signal(signal.key, &signal.frame, sent);
+                    } else {
+                        state.push_signal(signal.key, &signal.frame, sent);
+                    }
+                }
+            });
+            !cell.state.is_idle() && cell.ring()
+        })
+    }
+
+    /// Runs `push` for each member and calls the hubs of those for whom it says so.
+    fn fan_out(&self, mut push: impl FnMut(&Member, &mut Sent) -> bool) -> Sent {
+        let mut sent = Sent::default();
+        CALLED.with_borrow_mut(|called| {
+            for group in &self.groups {
+                called.clear();
+                for member in &group.members {
+                    if push(member, &mut sent) {
+                        called.push(member.outbox.slot());
+                    }
+                }
+                if let Some(hub) = &group.hub {
+                    hub.ring(called);
+                }
+            }
+        });
+        sent.record();
+        sent
+    }
+
+    fn place(&self, token: MemberToken) -> Option<&Place> {
+        self.places
+            .get(token.place as usize)
+            .filter(|place| place.generation == token.generation)
+    }
+
+    fn group_of(&mut self, outbox: &Outbox) -> usize {
+        let hub = outbox.hub();
+        let same = |group: &Group| match (&group.hub, hub) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        };
+        self.groups.iter().position(same).unwrap_or_else(|| {
+            self.groups.push(Group {
+                hub: hub.cloned(),
+                members: Vec::new(),
+            });
+            self.groups.len() - 1
+        })
+    }
+}
+
+fn are_distinct(signals: &[Signal]) -> bool {
+    KEYS.with_borrow_mut(|keys| {
+        keys.clear();
+        keys.extend(signals.iter().map(|signal| signal.key));
+        keys.sort_unstable();
+        keys.windows(2).all(|pair| pair[0] != pair[1])
+    })
+}
+
+fn as_u32(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
