@@ -7,16 +7,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use actix_codec::Framed;
-use actix_http::h1::Codec;
 use actix_http::{HttpService, Request};
 use actix_service::fn_service;
 use actix_web::dev::AppConfig;
 use actix_web::{App, HttpResponse, web};
 use clap::Parser;
 use mayday::delivery::{Frame, Hub, Outbox};
-use mayday::transport::{Inbound, Limits, Message, accept, refuse};
-use tokio::net::TcpStream;
+use mayday::transport::{Inbound, Limits, Message, Upgraded, accept};
 
 const MIB: usize = 1024 * 1024;
 
@@ -70,15 +67,10 @@ impl StreamHandler<Message> for Echo {
     }
 }
 
-async fn upgrade(
-    request: Request,
-    framed: Framed<TcpStream, Codec>,
-    hub: &Hub,
-    limits: &Limits,
-) -> Result<(), Infallible> {
+async fn upgrade(request: Request, framed: Upgraded, hub: &Hub, limits: &Limits) -> Result<(), Infallible> {
     match accept(request.head(), framed, hub, limits) {
         Ok((outbox, inbound)) => Echo::start(outbox, inbound),
-        Err((framed, error)) => refuse(framed, error.into()).await,
+        Err(bad) => bad.refuse().await,
     }
     Ok(())
 }
@@ -100,12 +92,10 @@ async fn main() -> std::io::Result<()> {
             let hub = Hub::start(limits.hub());
             let app = App::new().default_service(web::to(HttpResponse::NotFound));
             HttpService::build()
-                .upgrade(fn_service(
-                    move |(request, framed): (Request, Framed<TcpStream, Codec>)| {
-                        let hub = hub.clone();
-                        async move { upgrade(request, framed, &hub, &limits).await }
-                    },
-                ))
+                .upgrade(fn_service(move |(request, framed): (Request, Upgraded)| {
+                    let hub = hub.clone();
+                    async move { upgrade(request, framed, &hub, &limits).await }
+                }))
                 .finish(actix_service::map_config(app, |()| AppConfig::default()))
                 .tcp()
         })?

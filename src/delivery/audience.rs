@@ -239,3 +239,98 @@ fn are_distinct(signals: &[Signal]) -> bool {
 fn as_u32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::CloseReason;
+
+    fn signal(subject: u64, origin: u64, text: &str) -> Signal {
+        Signal {
+            key: SignalKey { room: 1, subject },
+            origin,
+            frame: Frame::text(text.as_bytes()),
+        }
+    }
+
+    fn texts(outbox: &Outbox) -> Vec<String> {
+        outbox
+            .drain()
+            .iter()
+            .map(|frame| String::from_utf8_lossy(frame.payload()).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn an_event_reaches_everybody_but_the_one_excepted() {
+        let mut audience = Audience::new();
+        let outboxes: Vec<_> = (0..4).map(|_| Outbox::detached(1_000)).collect();
+        let tokens: Vec<_> = outboxes
+            .iter()
+            .zip([1, 1, 2, 3])
+            .map(|(outbox, origin)| audience.insert(Arc::clone(outbox), origin))
+            .collect();
+        let frame = Frame::text(b"e");
+        assert_eq!(audience.send_event(&frame, Except::Nobody).delivered, 4);
+        assert_eq!(audience.send_event(&frame, Except::Origin(1)).delivered, 2);
+        assert_eq!(
+            audience.send_event(&frame, Except::Member(tokens[3])).delivered,
+            3
+        );
+        let got: Vec<_> = outboxes.iter().map(|outbox| outbox.drain().len()).collect();
+        assert_eq!(got, [2, 2, 3, 2]);
+    }
+
+    #[test]
+    fn nobody_gets_a_signal_of_his_own_and_everybody_the_newest() {
+        let mut audience = Audience::new();
+        let (a, b) = (Outbox::detached(1_000), Outbox::detached(1_000));
+        audience.insert(Arc::clone(&a), 1);
+        audience.insert(Arc::clone(&b), 2);
+        audience.send_signals(&[signal(1, 1, "a1"), signal(2, 2, "b1")]);
+        let sent = audience.send_signals(&[signal(1, 1, "a2"), signal(3, 3, "c1"), signal(3, 3, "c2")]);
+        assert_eq!((sent.delivered, sent.conflated), (2, 3));
+        assert_eq!(texts(&a), ["b1", "c2"]);
+        assert_eq!(texts(&b), ["a2", "c2"]);
+    }
+
+    #[test]
+    fn an_old_token_removes_nobody() {
+        let mut audience = Audience::new();
+        let outboxes: Vec<_> = (0..3).map(|_| Outbox::detached(1_000)).collect();
+        let tokens: Vec<_> = outboxes
+            .iter()
+            .map(|outbox| audience.insert(Arc::clone(outbox), 1))
+            .collect();
+        assert!(audience.remove(tokens[0]).is_some());
+        let again = audience.insert(Arc::clone(&outboxes[0]), 1);
+        assert!(audience.remove(tokens[0]).is_none());
+        assert!(Arc::ptr_eq(audience.get(again).unwrap(), &outboxes[0]));
+        assert!(Arc::ptr_eq(audience.get(tokens[2]).unwrap(), &outboxes[2]));
+        assert!(audience.remove(tokens[2]).is_some());
+        assert!(audience.remove(tokens[1]).is_some());
+        assert_eq!(audience.len(), 1);
+        assert_eq!(
+            audience.send_event(&Frame::text(b"e"), Except::Nobody).delivered,
+            1
+        );
+    }
+
+    #[test]
+    fn a_closed_member_is_counted_and_named() {
+        let mut audience = Audience::new();
+        let outbox = Outbox::detached(1_000);
+        let token = audience.insert(Arc::clone(&outbox), 1);
+        outbox.push_event(&Frame::text(b"before"));
+        assert!(outbox.close(CloseReason::Forbidden));
+        assert!(!outbox.close(CloseReason::Normal));
+        assert_eq!(
+            audience.send_event(&Frame::text(b"late"), Except::Nobody).closed,
+            1
+        );
+        assert_eq!(audience.send_signals(&[signal(1, 9, "late")]).closed, 1);
+        assert_eq!(audience.ended().collect::<Vec<_>>(), [token]);
+        let left = outbox.drain();
+        assert_eq!(left, [Frame::text(b"before"), CloseReason::Forbidden.frame()]);
+    }
+}

@@ -243,7 +243,7 @@ impl Conn {
     fn blocked(&self, batch: &mut Batch, written: &mut Written, n: usize) -> bool {
         let mut cell = self.outbox.lock();
         cell.tally(&mut written.sent, |state, sent| {
-            state.give_back(&mut batch.taken, n, sent)
+            state.give_back(&mut batch.taken, n, sent);
         });
         cell.blocked = true;
         let waiter = cell.room_waiter();

@@ -167,7 +167,6 @@ impl Outbox {
 
     /// Resolves when at most `below` bytes wait, or the connection is gone. For one who can make
     /// his own source wait; a room cannot.
-    #[must_use]
     pub fn drained(self: &Arc<Self>, below: usize) -> Drained {
         Drained {
             outbox: Arc::clone(self),

@@ -29,10 +29,10 @@ fn sweep(local: &Local, ping: &Frame) {
     let start = local.swept.get();
     for at in start..(start + part).min(slots) {
         let slot = u32::try_from(at).unwrap_or(u32::MAX);
-        if let Some(conn) = local.conn(slot) {
-            if !inspect(local, &conn, slot, ping) {
-                local.remove(slot);
-            }
+        if let Some(conn) = local.conn(slot)
+            && !inspect(local, &conn, slot, ping)
+        {
+            local.remove(slot);
         }
     }
     let next = start + part;

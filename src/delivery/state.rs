@@ -170,17 +170,17 @@ impl OutboxState {
             sent.closed += 1;
             return Push::Closed;
         }
-        if !self.signals.is_empty() {
-            if let Some(older) = self.signals.find(key) {
-                let bytes = self.signal_bytes - older.len() + frame.len();
-                // An older position is worse than a lane a few bytes over its limit, which the
-                // next signal or event then pays for.
-                *older = frame.clone();
-                self.signal_bytes = bytes;
-                sent.conflated += 1;
-                self.evict_signals(sent);
-                return Push::Conflated;
-            }
+        if !self.signals.is_empty()
+            && let Some(older) = self.signals.find(key)
+        {
+            let bytes = self.signal_bytes - older.len() + frame.len();
+            // An older position is worse than a lane a few bytes over its limit, which the
+            // next signal or event then pays for.
+            *older = frame.clone();
+            self.signal_bytes = bytes;
+            sent.conflated += 1;
+            self.evict_signals(sent);
+            return Push::Conflated;
         }
         self.append_signal(key, frame, sent)
     }
@@ -208,11 +208,11 @@ impl OutboxState {
             return Push::Closed;
         }
         let mut push = Push::Queued;
-        if self.control.len() == CONTROL_MAX_FRAMES {
-            if let Some(oldest) = self.control.pop_front() {
-                self.control_bytes -= oldest.len();
-                push = Push::Conflated;
-            }
+        if self.control.len() == CONTROL_MAX_FRAMES
+            && let Some(oldest) = self.control.pop_front()
+        {
+            self.control_bytes -= oldest.len();
+            push = Push::Conflated;
         }
         self.control_bytes += frame.len();
         self.control.push_back(frame);
@@ -295,15 +295,16 @@ impl OutboxState {
                 offset: 0,
             });
         }
-        if self.events.is_empty() && self.control.is_empty() {
-            if let Some(frame) = self.close.take() {
-                total += frame.len();
-                taken.push(Taken {
-                    lane: Lane::Close,
-                    frame,
-                    offset: 0,
-                });
-            }
+        if self.events.is_empty()
+            && self.control.is_empty()
+            && let Some(frame) = self.close.take()
+        {
+            total += frame.len();
+            taken.push(Taken {
+                lane: Lane::Close,
+                frame,
+                offset: 0,
+            });
         }
         self.account_taken(taken);
         total
@@ -416,3 +417,7 @@ impl OutboxState {
         self.signal_bytes = 0;
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -19,18 +19,37 @@ use crate::delivery::{Hub, Outbox};
 /// A refused client gets so long to read why.
 const REFUSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A socket that actix-http handed over.
+pub type Upgraded = Framed<TcpStream, Codec>;
+
+/// An upgrade request that no WebSocket can be made of, still to be answered.
+#[derive(Debug)]
+pub struct BadHandshake {
+    /// The socket it came on.
+    pub framed: Box<Upgraded>,
+    /// What is wrong with it.
+    pub error: HandshakeError,
+}
+
+impl BadHandshake {
+    /// Answers with the status that says what is wrong.
+    pub async fn refuse(self) {
+        refuse(*self.framed, self.error.into()).await;
+    }
+}
+
 /// Makes a WebSocket connection of an upgrade request that was let in.
 ///
 /// The 101 response leaves together with the first frames, so nothing is awaited here.
 ///
 /// # Errors
-/// The socket comes back with what is wrong with the handshake, to be answered by [`refuse`].
+/// When the request is no proper WebSocket handshake.
 pub fn accept(
     head: &RequestHead,
-    framed: Framed<TcpStream, Codec>,
+    framed: Upgraded,
     hub: &Hub,
     limits: &Limits,
-) -> Result<(Arc<Outbox>, Inbound), (Framed<TcpStream, Codec>, HandshakeError)> {
+) -> Result<(Arc<Outbox>, Inbound), BadHandshake> {
     accept_with(head, framed, hub, limits, |_| {})
 }
 
@@ -40,14 +59,19 @@ pub fn accept(
 /// As [`accept`].
 pub fn accept_with(
     head: &RequestHead,
-    framed: Framed<TcpStream, Codec>,
+    framed: Upgraded,
     hub: &Hub,
     limits: &Limits,
     dress: impl FnOnce(&mut ResponseBuilder),
-) -> Result<(Arc<Outbox>, Inbound), (Framed<TcpStream, Codec>, HandshakeError)> {
+) -> Result<(Arc<Outbox>, Inbound), BadHandshake> {
     let mut response = match handshake(head) {
         Ok(response) => response,
-        Err(error) => return Err((framed, error)),
+        Err(error) => {
+            return Err(BadHandshake {
+                framed: Box::new(framed),
+                error,
+            });
+        }
     };
     dress(&mut response);
     let mut parts = framed.into_parts();
@@ -78,14 +102,14 @@ pub fn accept_with(
 }
 
 /// Answers an upgrade request that is not let in, and closes the connection.
-pub async fn refuse(framed: Framed<TcpStream, Codec>, response: Response<BoxBody>) {
+pub async fn refuse(framed: Upgraded, response: Response<BoxBody>) {
     let answered = tokio::time::timeout(REFUSE_TIMEOUT, answer(framed, response)).await;
     if !matches!(answered, Ok(Ok(()))) {
         tracing::debug!("a refused client did not read why");
     }
 }
 
-async fn answer(framed: Framed<TcpStream, Codec>, mut response: Response<BoxBody>) -> io::Result<()> {
+async fn answer(framed: Upgraded, mut response: Response<BoxBody>) -> io::Result<()> {
     response
         .head_mut()
         .set_connection_type(actix_http::ConnectionType::Close);

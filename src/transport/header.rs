@@ -76,9 +76,8 @@ fn check_first(first: u8, opcode: u8, started: bool) -> Result<(), Fault> {
     match opcode {
         0x0 if !started => Err(Fault::NothingToContinue),
         0x1 | 0x2 if started => Err(Fault::Unfinished),
-        0x0..=0x2 => Ok(()),
         0x8..=0xA if first & 0x80 == 0 => Err(Fault::FragmentedControl),
-        0x8..=0xA => Ok(()),
+        0x0..=0x2 | 0x8..=0xA => Ok(()),
         _ => Err(Fault::UnknownOpcode),
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use accept::{accept, accept_with, refuse};
+pub use accept::{BadHandshake, Upgraded, accept, accept_with, refuse};
 pub use inbound::{Inbound, Message};
 
 use crate::delivery::HubLimits;
