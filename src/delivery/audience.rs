@@ -4,7 +4,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::hub::HubShared;
-use super::{Frame, Outbox, Sent, Signal, SignalKey};
+use super::signals::Run;
+use super::{Frame, Outbox, Sent, Signal};
+
+/// Signals of one fan-out are joined into pieces of at most this size.
+const RUN_MAX_BYTES: usize = 16 * 1024;
 
 /// A member's place in an audience. Never reused, so an old token removes nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +62,8 @@ struct Place {
 thread_local! {
     /// Slots to call after a fan-out; kept so that a fan-out does not allocate.
     static CALLED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
-    static KEYS: RefCell<Vec<SignalKey>> = const { RefCell::new(Vec::new()) };
+    /// Who the signals of a fan-out come from, sorted.
+    static ORIGINS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Audience {
@@ -163,24 +168,46 @@ impl Audience {
 
     /// Sends signals to everybody but those they came from.
     pub fn send_signals(&self, signals: &[Signal]) -> Sent {
-        if signals.is_empty() {
-            return Sent::default();
-        }
-        let distinct = self.len > 1 && are_distinct(signals);
-        self.fan_out(|member, sent| {
-            let mut cell = member.outbox.lock();
-            cell.tally(sent, |state, sent| {
-                // Between two writes the lane is empty, and then nothing needs to be searched.
-                let fresh = distinct && !state.has_signals() && state.phase() == super::Phase::Open;
-                for signal in signals.iter().filter(|signal| signal.origin != member.origin) {
-                    if fresh {
-                        state.append_signal(signal.key, &signal.frame, sent);
-                    } else {
-                        state.push_signal(signal.key, &signal.frame, sent);
-                    }
-                }
+        let mut sent = Sent::default();
+        // Joined signals leave together, so a run is no longer than one write.
+        let mut rest = signals;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take_while(|signal| {
+                bytes += signal.frame.len();
+                bytes <= RUN_MAX_BYTES
             });
-            !cell.state.is_idle() && cell.ring()
+            let (some, more) = rest.split_at(fits.count().max(1));
+            sent.add(&self.send_some(some));
+            rest = more;
+        }
+        sent
+    }
+
+    fn send_some(&self, signals: &[Signal]) -> Sent {
+        let run = (signals.len() > 1 && self.len > 1).then(|| Run::new(signals.iter()));
+        ORIGINS.with_borrow_mut(|origins| {
+            origins.clear();
+            origins.extend(signals.iter().map(|signal| signal.origin));
+            origins.sort_unstable();
+            self.fan_out(|member, sent| {
+                let mut cell = member.outbox.lock();
+                let stalled = cell.blocked;
+                let before = (sent.delivered, sent.conflated);
+                cell.tally(sent, |state, sent| {
+                    if let Some(run) = &run
+                        && !stalled
+                        && origins.binary_search(&member.origin).is_err()
+                        && state.push_run(run, sent)
+                    {
+                        return;
+                    }
+                    for signal in signals.iter().filter(|signal| signal.origin != member.origin) {
+                        state.push_signal(signal.key, &signal.frame, stalled, sent);
+                    }
+                });
+                before != (sent.delivered, sent.conflated) && cell.ring()
+            })
         })
     }
 
@@ -227,15 +254,6 @@ impl Audience {
     }
 }
 
-fn are_distinct(signals: &[Signal]) -> bool {
-    KEYS.with_borrow_mut(|keys| {
-        keys.clear();
-        keys.extend(signals.iter().map(|signal| signal.key));
-        keys.sort_unstable();
-        keys.windows(2).all(|pair| pair[0] != pair[1])
-    })
-}
-
 fn as_u32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
@@ -243,7 +261,7 @@ fn as_u32(n: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::CloseReason;
+    use crate::delivery::{CloseReason, SignalKey};
 
     fn signal(subject: u64, origin: u64, text: &str) -> Signal {
         Signal {

@@ -171,7 +171,7 @@ impl Conn {
                 Ok(n) if n == due => {
                     written.writes += 1;
                     written.bytes += due as u64;
-                    written.frames += batch.taken.len() as u64;
+                    written.frames += batch.taken.iter().map(Taken::count).sum::<u64>();
                     self.all_written(batch, waiter);
                 }
                 Ok(n) => {

@@ -28,7 +28,8 @@ pub(super) struct Cell {
     pub(super) state: OutboxState,
     /// Whether the hub has it on its list: it need not be called twice.
     pub(super) queued: bool,
-    /// Whether the socket takes nothing now: calling the hub would be in vain.
+    /// Whether the socket takes nothing now: calling the hub would be in vain, and signals that
+    /// are out of date are not worth keeping. Always so where there is no socket.
     pub(super) blocked: bool,
     /// Whether the hub was told that this side closes.
     announced: bool,
@@ -95,13 +96,14 @@ impl Outbox {
     }
 
     fn with(hub: Option<Arc<HubShared>>, slot: u32, state: OutboxState) -> Self {
+        let blocked = hub.is_none();
         Self {
             hub,
             slot,
             cell: Mutex::new(Cell {
                 state,
                 queued: false,
-                blocked: false,
+                blocked,
                 announced: false,
                 reader: None,
                 drain: None,
@@ -116,7 +118,14 @@ impl Outbox {
 
     /// Queues a signal for this connection alone.
     pub fn push_signal(&self, key: SignalKey, frame: &Frame) -> Push {
-        self.change(|state, sent| state.push_signal(key, frame, sent))
+        let mut sent = Sent::default();
+        let mut cell = self.lock();
+        let stalled = cell.blocked;
+        let push = cell.tally(&mut sent, |state, sent| {
+            state.push_signal(key, frame, stalled, sent)
+        });
+        self.after(cell, sent);
+        push
     }
 
     /// Queues a ping or pong, which goes before everything else.
@@ -234,13 +243,17 @@ impl Outbox {
         let mut sent = Sent::default();
         let mut cell = self.lock();
         let result = cell.tally(&mut sent, change);
+        self.after(cell, sent);
+        result
+    }
+
+    fn after(&self, mut cell: MutexGuard<'_, Cell>, sent: Sent) {
         let call = cell.ring();
         drop(cell);
         sent.record();
         if let (true, Some(hub)) = (call, &self.hub) {
             hub.ring(&[self.slot]);
         }
-        result
     }
 }
 

@@ -5,14 +5,19 @@
 //! and give way to events.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::signals::{SignalKey, SignalLane};
+use super::signals::{Entry, Run, SignalKey, SignalLane};
 use super::stats::Sent;
 use super::{CloseReason, EndReason, Frame};
 
 /// Control frames that may wait. A client that sends pings faster than it reads the answers gets
 /// only the newest, as RFC 6455 allows.
 const CONTROL_MAX_FRAMES: usize = 16;
+
+/// While no more than so many bytes of signals wait for a reader that keeps up, they are appended
+/// without a search for older ones.
+const APPEND_MAX_BYTES: usize = 64 * 1024;
 
 /// How far a connection's outgoing side has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,11 +47,12 @@ pub enum Push {
     Closed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Lane {
     Control,
     Event,
     Signal(SignalKey),
+    Run(Arc<Run>),
     Close,
 }
 
@@ -72,7 +78,30 @@ impl Taken {
     /// Whether nothing comes after this frame.
     #[must_use]
     pub fn is_close(&self) -> bool {
-        self.lane == Lane::Close
+        matches!(self.lane, Lane::Close)
+    }
+
+    /// How many frames it is.
+    pub(super) fn count(&self) -> u64 {
+        match &self.lane {
+            Lane::Run(run) => run.signals.len() as u64,
+            _ => 1,
+        }
+    }
+
+    fn signals(entry: Entry) -> Self {
+        let (lane, frame) = match entry {
+            Entry::One(key, frame) => (Lane::Signal(key), frame),
+            Entry::Run(run) => {
+                let joined = run.joined.clone();
+                (Lane::Run(run), joined)
+            }
+        };
+        Self {
+            lane,
+            frame,
+            offset: 0,
+        }
     }
 }
 
@@ -164,42 +193,56 @@ impl OutboxState {
         Push::Queued
     }
 
-    /// Queues a signal or puts it in the place of the older one.
-    pub fn push_signal(&mut self, key: SignalKey, frame: &Frame, sent: &mut Sent) -> Push {
+    /// Queues a signal. `stalled` says that the reader does not keep up: then it takes the place
+    /// of the older one, as it does when there is no room to simply append it.
+    pub fn push_signal(&mut self, key: SignalKey, frame: &Frame, stalled: bool, sent: &mut Sent) -> Push {
         if self.phase != Phase::Open {
             sent.closed += 1;
             return Push::Closed;
         }
-        if !self.signals.is_empty()
-            && let Some(older) = self.signals.find(key)
-        {
-            let bytes = self.signal_bytes - older.len() + frame.len();
-            // An older position is worse than a lane a few bytes over its limit, which the
-            // next signal or event then pays for.
-            *older = frame.clone();
-            self.signal_bytes = bytes;
-            sent.conflated += 1;
-            self.evict_signals(sent);
-            return Push::Conflated;
+        if !stalled && self.fits_appended(frame) {
+            self.signal_bytes += frame.len();
+            self.signals.append(Entry::One(key, frame.clone()));
+            sent.delivered += 1;
+            return Push::Queued;
         }
-        self.append_signal(key, frame, sent)
-    }
-
-    /// Queues a signal whose key is known not to wait here.
-    pub(super) fn append_signal(&mut self, key: SignalKey, frame: &Frame, sent: &mut Sent) -> Push {
-        if self.event_bytes + self.signal_bytes + frame.len() > self.max_bytes {
+        self.settle(sent);
+        if self.event_bytes + self.signal_bytes + frame.len() > self.max_bytes && !self.signals.contains(key)
+        {
             sent.dropped += 1;
             return Push::Dropped;
         }
         self.signal_bytes += frame.len();
-        self.signals.append(key, frame.clone());
-        sent.delivered += 1;
-        Push::Queued
+        let Some(older) = self.signals.replace_or_append(key, frame) else {
+            sent.delivered += 1;
+            return Push::Queued;
+        };
+        self.signal_bytes -= older;
+        sent.conflated += 1;
+        self.evict_signals(sent);
+        Push::Conflated
     }
 
-    /// Whether any signal waits, which is when a key must be searched for.
-    pub(super) fn has_signals(&self) -> bool {
-        !self.signals.is_empty()
+    /// Queues all signals of a fan-out at once, if they can simply be appended.
+    pub(super) fn push_run(&mut self, run: &Arc<Run>, sent: &mut Sent) -> bool {
+        if self.phase != Phase::Open || !self.fits_appended(&run.joined) {
+            return false;
+        }
+        self.signal_bytes += run.joined.len();
+        self.signals.append(Entry::Run(Arc::clone(run)));
+        sent.delivered += run.signals.len() as u64;
+        true
+    }
+
+    fn fits_appended(&self, frame: &Frame) -> bool {
+        let signals = self.signal_bytes + frame.len();
+        signals <= APPEND_MAX_BYTES && self.event_bytes + signals <= self.max_bytes
+    }
+
+    fn settle(&mut self, sent: &mut Sent) {
+        let (conflated, bytes) = self.signals.settle();
+        sent.conflated += conflated;
+        self.signal_bytes -= bytes;
     }
 
     /// Queues a ping or pong, in the place of the oldest one if too many wait.
@@ -285,15 +328,11 @@ impl OutboxState {
             });
         }
         while self.signals.front().is_some_and(|frame| fits(total, frame)) {
-            let Some((key, frame)) = self.signals.pop() else {
+            let Some(entry) = self.signals.pop() else {
                 break;
             };
-            total += frame.len();
-            taken.push(Taken {
-                lane: Lane::Signal(key),
-                frame,
-                offset: 0,
-            });
+            total += entry.frame().len();
+            taken.push(Taken::signals(entry));
         }
         if self.events.is_empty()
             && self.control.is_empty()
@@ -313,6 +352,8 @@ impl OutboxState {
     /// Puts back what did not leave: the first `written` bytes of `taken` did. A signal comes back
     /// only if no newer one took its place meanwhile.
     pub fn give_back(&mut self, taken: &mut Vec<Taken>, mut written: usize, sent: &mut Sent) {
+        unfold(taken);
+        self.settle(sent);
         let mut first = 0;
         while let Some(item) = taken.get_mut(first) {
             let len = item.bytes().len();
@@ -330,7 +371,7 @@ impl OutboxState {
                 _ if self.phase == Phase::Gone => {}
                 _ if item.offset > 0 => {
                     match item.lane {
-                        Lane::Event | Lane::Signal(_) => self.event_bytes += len,
+                        Lane::Event | Lane::Signal(_) | Lane::Run(_) => self.event_bytes += len,
                         Lane::Control | Lane::Close => self.control_bytes += len,
                     }
                     self.carry = Some(item);
@@ -348,9 +389,10 @@ impl OutboxState {
                     self.event_bytes += len;
                     self.events.push_front(item.frame);
                 }
-                Lane::Signal(_) if self.phase != Phase::Open => {}
+                Lane::Signal(_) | Lane::Run(_) if self.phase != Phase::Open => {}
+                Lane::Run(_) => {}
                 Lane::Signal(key) => {
-                    if !self.signals.is_empty() && self.signals.find(key).is_some() {
+                    if self.signals.contains(key) {
                         sent.conflated += 1;
                     } else {
                         self.signal_bytes += len;
@@ -380,12 +422,12 @@ impl OutboxState {
     fn account_taken(&mut self, taken: &[Taken]) {
         for item in taken {
             let len = item.bytes().len();
-            match item.lane {
+            match &item.lane {
                 Lane::Control | Lane::Close => self.control_bytes -= len,
                 Lane::Event => self.event_bytes -= len,
                 // A signal of which a part had left is counted with the events.
                 Lane::Signal(_) if item.offset > 0 => self.event_bytes -= len,
-                Lane::Signal(_) => self.signal_bytes -= len,
+                Lane::Signal(_) | Lane::Run(_) => self.signal_bytes -= len,
             }
         }
     }
@@ -393,11 +435,11 @@ impl OutboxState {
     /// Drops the oldest signals until the rest fits beside the events.
     fn evict_signals(&mut self, sent: &mut Sent) {
         while self.event_bytes + self.signal_bytes > self.max_bytes {
-            let Some((_, frame)) = self.signals.pop() else {
+            let Some(entry) = self.signals.pop() else {
                 break;
             };
-            self.signal_bytes -= frame.len();
-            sent.dropped += 1;
+            self.signal_bytes -= entry.frame().len();
+            sent.dropped += entry.count();
         }
     }
 
@@ -416,6 +458,26 @@ impl OutboxState {
         self.signals.clear();
         self.signal_bytes = 0;
     }
+}
+
+/// Takes joined signals apart again.
+fn unfold(taken: &mut Vec<Taken>) {
+    if !taken.iter().any(|item| matches!(item.lane, Lane::Run(_))) {
+        return;
+    }
+    let mut single = Vec::with_capacity(taken.len());
+    for item in taken.drain(..) {
+        if let Lane::Run(run) = &item.lane {
+            single.extend(run.signals.iter().map(|(key, frame)| Taken {
+                lane: Lane::Signal(*key),
+                frame: frame.clone(),
+                offset: 0,
+            }));
+        } else {
+            single.push(item);
+        }
+    }
+    *taken = single;
 }
 
 #[cfg(test)]

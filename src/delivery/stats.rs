@@ -42,6 +42,15 @@ pub struct Sent {
 }
 
 impl Sent {
+    pub(super) fn add(&mut self, more: &Self) {
+        self.delivered += more.delivered;
+        self.conflated += more.conflated;
+        self.dropped += more.dropped;
+        self.closed += more.closed;
+        self.too_slow += more.too_slow;
+        self.bytes += more.bytes;
+    }
+
     pub(super) fn record(&self) {
         add(&DELIVERED, self.delivered);
         add(&CONFLATED, self.conflated);
