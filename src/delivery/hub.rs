@@ -1,0 +1,260 @@
+//! A worker thread's writer: it owns the sockets of its worker and empties their outboxes.
+//!
+//! Whoever fills an outbox puts its slot on the hub's list, and only the first one on an empty
+//! list wakes the hub. The hub then visits the whole list: many frames leave in one system call,
+//! many connections are served after one wake-up.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+
+use super::conn::{Batch, Conn, Visit};
+use super::state::OutboxState;
+use super::stats::{self, Written};
+use super::{EndReason, Frame, Outbox};
+
+/// Connections visited before other tasks of the thread get their turn.
+const SLICE: usize = 128;
+
+/// The deadlines of a hub's connections.
+#[derive(Clone, Copy, Debug)]
+pub struct HubLimits {
+    /// A connection that was silent for so long is sent a ping.
+    pub ping_interval: Duration,
+    /// A connection that was silent for so long is ended.
+    pub ping_timeout: Duration,
+    /// A connection that is being closed is dropped after so long.
+    pub close_timeout: Duration,
+}
+
+/// The side of a hub that other threads see.
+#[derive(Debug, Default)]
+pub(super) struct HubShared {
+    ready: Mutex<Vec<u32>>,
+    waker: AtomicWaker,
+    /// Ticks of the reaper since the start: a clock that costs nothing to read.
+    clock: AtomicU32,
+    /// Over how many milliseconds clients shall spread their return; 0 while nothing drains.
+    drain_ms: AtomicU32,
+}
+
+impl HubShared {
+    /// Puts connections on the list and wakes the hub if it may be asleep.
+    pub(super) fn ring(&self, slots: &[u32]) {
+        if slots.is_empty() {
+            return;
+        }
+        let mut ready = self.ready.lock();
+        let asleep = ready.is_empty();
+        ready.extend_from_slice(slots);
+        drop(ready);
+        if asleep {
+            stats::woke();
+            self.waker.wake();
+        }
+    }
+
+    pub(super) fn now(&self) -> u32 {
+        self.clock.load(Relaxed)
+    }
+
+    pub(super) fn tick(&self) {
+        self.clock.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn drain_ms(&self) -> u32 {
+        self.drain_ms.load(Relaxed)
+    }
+}
+
+/// Asks a hub to drain, from any thread.
+#[derive(Clone, Debug)]
+pub struct HubHandle(Arc<HubShared>);
+
+impl HubHandle {
+    /// Closes all connections, and every one still to come, with 1001. Clients are told to come
+    /// back spread over `spread`.
+    pub fn drain(&self, spread: Duration) {
+        let ms = u32::try_from(spread.as_millis()).unwrap_or(u32::MAX);
+        self.0.drain_ms.store(ms.max(1), Relaxed);
+    }
+}
+
+/// One worker thread's connections and their writer. Cheap to clone, bound to its thread.
+#[derive(Clone, Debug)]
+pub struct Hub(Rc<Local>);
+
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) shared: Arc<HubShared>,
+    conns: RefCell<Slab>,
+    /// The list that is being worked off, from its end.
+    visiting: RefCell<Vec<u32>>,
+    batch: RefCell<Batch>,
+    pub(super) ticks: Ticks,
+    pub(super) swept: Cell<usize>,
+}
+
+/// The limits in ticks of the reaper.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticks {
+    pub(super) length: Duration,
+    pub(super) ping_interval: u32,
+    pub(super) ping_timeout: u32,
+    pub(super) close_timeout: u32,
+}
+
+impl Ticks {
+    fn new(limits: HubLimits) -> Self {
+        let shortest = limits
+            .ping_interval
+            .min(limits.ping_timeout)
+            .min(limits.close_timeout);
+        let length = (shortest / 8).clamp(Duration::from_millis(5), Duration::from_millis(100));
+        let ticks = |time: Duration| {
+            u32::try_from(time.as_micros().div_ceil(length.as_micros()))
+                .unwrap_or(u32::MAX / 2)
+                .clamp(1, u32::MAX / 2)
+        };
+        Self {
+            length,
+            ping_interval: ticks(limits.ping_interval),
+            ping_timeout: ticks(limits.ping_timeout),
+            close_timeout: ticks(limits.close_timeout),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slab {
+    slots: Vec<Option<Rc<Conn>>>,
+    free: Vec<u32>,
+}
+
+impl Hub {
+    /// Starts the writer and the reaper on this thread's local set. One hub for each worker.
+    #[must_use]
+    pub fn start(limits: HubLimits) -> Self {
+        let local = Rc::new(Local {
+            shared: Arc::new(HubShared::default()),
+            conns: RefCell::default(),
+            visiting: RefCell::default(),
+            batch: RefCell::default(),
+            ticks: Ticks::new(limits),
+            swept: Cell::new(0),
+        });
+        let writer = Rc::clone(&local);
+        actix_rt::spawn(poll_fn(move |cx| writer.poll_write(cx)));
+        actix_rt::spawn(super::reaper::run(Rc::clone(&local)));
+        Self(local)
+    }
+
+    /// Takes a connection over. `lead` goes out before everything else.
+    #[must_use]
+    pub fn register(&self, socket: TcpStream, lead: Option<Bytes>, outbox_max_bytes: usize) -> Rc<Conn> {
+        self.0.register(socket, lead, outbox_max_bytes)
+    }
+
+    /// How many connections this worker has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let conns = self.0.conns.borrow();
+        conns.slots.len() - conns.free.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What other threads may hold of it.
+    #[must_use]
+    pub fn handle(&self) -> HubHandle {
+        HubHandle(Arc::clone(&self.0.shared))
+    }
+}
+
+impl Local {
+    fn register(&self, socket: TcpStream, lead: Option<Bytes>, outbox_max_bytes: usize) -> Rc<Conn> {
+        let mut state = OutboxState::new(outbox_max_bytes);
+        let lead_bytes = lead.as_ref().map_or(0, Bytes::len);
+        if let Some(bytes) = lead {
+            state.lead_with(Frame::raw(bytes));
+        }
+        let mut conns = self.conns.borrow_mut();
+        let slot = conns.free.pop().unwrap_or_else(|| {
+            conns.slots.push(None);
+            u32::try_from(conns.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let outbox = Outbox::attached(Arc::clone(&self.shared), slot, state);
+        let conn = Rc::new(Conn::new(socket, Arc::clone(&outbox), self.shared.now()));
+        if let Some(place) = conns.slots.get_mut(slot as usize) {
+            *place = Some(Rc::clone(&conn));
+        }
+        drop(conns);
+        stats::connected(lead_bytes);
+        outbox.call_hub();
+        conn
+    }
+
+    /// Empties the outboxes on the list, a slice of them at a time.
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.shared.waker.register(cx.waker());
+        let mut visiting = self.visiting.borrow_mut();
+        if visiting.is_empty() {
+            std::mem::swap(&mut *visiting, &mut *self.shared.ready.lock());
+        }
+        let mut batch = self.batch.borrow_mut();
+        let mut written = Written::default();
+        for _ in 0..SLICE {
+            let Some(slot) = visiting.pop() else { break };
+            self.visit(slot, &mut batch, &mut written);
+        }
+        written.record();
+        if !visiting.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn visit(&self, slot: u32, batch: &mut Batch, written: &mut Written) {
+        // A slot may have gone to another connection meanwhile: it is visited in vain.
+        let Some(conn) = self.conn(slot) else { return };
+        match conn.flush(batch, written, self.shared.now(), self.ticks.close_timeout) {
+            Visit::Done => {}
+            Visit::More => conn.outbox().call_hub(),
+            Visit::Over => self.remove(slot),
+        }
+    }
+
+    pub(super) fn conn(&self, slot: u32) -> Option<Rc<Conn>> {
+        self.conns.borrow().slots.get(slot as usize)?.clone()
+    }
+
+    pub(super) fn slots(&self) -> usize {
+        self.conns.borrow().slots.len()
+    }
+
+    /// Forgets a connection, which closes its socket once the session lets go of it.
+    pub(super) fn remove(&self, slot: u32) {
+        let mut conns = self.conns.borrow_mut();
+        let Some(conn) = conns.slots.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
+        conns.free.push(slot);
+        drop(conns);
+        conn.outbox().fail(EndReason::Broken);
+        conn.wake_session();
+        stats::ended(conn.outbox().end_reason().unwrap_or(EndReason::Broken));
+    }
+}
