@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use actix::{Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture,
+};
 use parking_lot::Mutex;
 
 use super::node::Node;
@@ -60,11 +62,22 @@ impl Areas {
     /// Starts the relay in `arbiter`.
     pub fn start(&self, node: &Arc<Node>, arbiter: &ArbiterHandle) {
         let capacity = node.settings.watchers_max.saturating_mul(2).saturating_add(16);
-        let (node, inbox, poked, count) =
-            (Arc::clone(node), Arc::clone(&self.inbox), Arc::clone(&self.poked), Arc::clone(&self.watchers));
+        let (node, inbox, poked, count) = (
+            Arc::clone(node),
+            Arc::clone(&self.inbox),
+            Arc::clone(&self.poked),
+            Arc::clone(&self.watchers),
+        );
         let addr = AreaRelay::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(capacity);
-            AreaRelay { node, inbox, poked, count, watchers: HashMap::new(), cells: HashMap::new() }
+            AreaRelay {
+                node,
+                inbox,
+                poked,
+                count,
+                watchers: HashMap::new(),
+                cells: HashMap::new(),
+            }
         });
         let _ = self.relay.set(addr);
     }
@@ -90,7 +103,10 @@ impl Areas {
             }
         }
         if !self.poked.swap(true, Ordering::AcqRel)
-            && self.relay.get().is_none_or(|relay| relay.try_send(Relay).is_err())
+            && self
+                .relay
+                .get()
+                .is_none_or(|relay| relay.try_send(Relay).is_err())
         {
             self.poked.store(false, Ordering::Release);
         }
@@ -102,7 +118,13 @@ impl Areas {
         let id = SessionId::fresh();
         let sent = taken < node.settings.watchers_max
             && self.relay.get().is_some_and(|relay| {
-                relay.try_send(Watch { id, area, session: Arc::clone(session) }).is_ok()
+                relay
+                    .try_send(Watch {
+                        id,
+                        area,
+                        session: Arc::clone(session),
+                    })
+                    .is_ok()
             });
         if !sent {
             self.watchers.fetch_sub(1, Ordering::AcqRel);
@@ -180,15 +202,23 @@ impl AreaRelay {
         }
         if more {
             self.poked.store(true, Ordering::Release);
-            ctx.spawn(tokio::task::yield_now().into_actor(self).map(|(), act, ctx| act.relay(ctx)));
+            ctx.spawn(
+                tokio::task::yield_now()
+                    .into_actor(self)
+                    .map(|(), act, ctx| act.relay(ctx)),
+            );
         }
     }
 
     fn tell(&mut self, news: &News, dead: &mut Vec<WatcherId>) {
-        let Some(ids) = self.cells.get(&Cell::of(news.position)) else { return };
+        let Some(ids) = self.cells.get(&Cell::of(news.position)) else {
+            return;
+        };
         let frame = frame_of(news, news.created, &self.node);
         for id in ids {
-            let Some(watcher) = self.watchers.get_mut(id).filter(|watcher| watcher.sees(news)) else { continue };
+            let Some(watcher) = self.watchers.get_mut(id).filter(|watcher| watcher.sees(news)) else {
+                continue;
+            };
             match &mut watcher.held {
                 Some(held) => held.push(news.clone()),
                 None if watcher.session.is_open() => watcher.session.push(&frame),
@@ -200,9 +230,17 @@ impl AreaRelay {
     fn watch(&mut self, Watch { id, area, session }: Watch, ctx: &mut Context<Self>) {
         let identity = session.identity();
         let staff = identity.role.is_staff();
-        let sight = if staff { Sight::All } else { Sight::PublicAnd(identity.subject.clone()) };
+        let sight = if staff {
+            Sight::All
+        } else {
+            Sight::PublicAnd(identity.subject.clone())
+        };
         let query = IncidentQuery {
-            status: Status::ALL.iter().copied().filter(|status| status.is_open()).collect(),
+            status: Status::ALL
+                .iter()
+                .copied()
+                .filter(|status| status.is_open())
+                .collect(),
             kind: None,
             city_id: None,
             near: Some((area.centre(), area.radius_m())),
@@ -213,7 +251,15 @@ impl AreaRelay {
         for cell in area.cells() {
             self.cells.entry(cell).or_default().push(id);
         }
-        self.watchers.insert(id, Watcher { session, area, staff, held: Some(Vec::new()) });
+        self.watchers.insert(
+            id,
+            Watcher {
+                session,
+                area,
+                staff,
+                held: Some(Vec::new()),
+            },
+        );
         let node = Arc::clone(&self.node);
         let list = async move { node.store.incidents(&query).await };
         ctx.spawn(list.into_actor(self).map(move |list, act, _| act.begin(id, list)));
@@ -221,20 +267,28 @@ impl AreaRelay {
 
     /// The present list, then what came meanwhile.
     fn begin(&mut self, id: WatcherId, list: Result<Vec<Listed>, StoreError>) {
-        let Some(watcher) = self.watchers.get_mut(&id) else { return };
+        let Some(watcher) = self.watchers.get_mut(&id) else {
+            return;
+        };
         let held = watcher.held.take().unwrap_or_default();
         let now = self.node.now();
         match list {
             Ok(list) => {
                 let summaries: Vec<SosSummary> = list.into_iter().map(summary).collect();
-                watcher.session.send(&ServerMessage::Area { sos: &summaries }, now);
+                watcher
+                    .session
+                    .send(&ServerMessage::Area { sos: &summaries }, now);
                 let listed: HashSet<&RoomId> = summaries.iter().map(|summary| &summary.sos).collect();
                 for news in held {
                     let known = listed.contains(&news.summary.sos);
                     let stale = known
-                        && summaries.iter().any(|s| s.sos == news.summary.sos && s.seq >= news.summary.seq);
+                        && summaries
+                            .iter()
+                            .any(|s| s.sos == news.summary.sos && s.seq >= news.summary.seq);
                     if !stale {
-                        watcher.session.push(&frame_of(&news, news.created && !known, &self.node));
+                        watcher
+                            .session
+                            .push(&frame_of(&news, news.created && !known, &self.node));
                     }
                 }
             }
@@ -246,7 +300,9 @@ impl AreaRelay {
     }
 
     fn forget(&mut self, id: WatcherId) {
-        let Some(watcher) = self.watchers.remove(&id) else { return };
+        let Some(watcher) = self.watchers.remove(&id) else {
+            return;
+        };
         self.count.fetch_sub(1, Ordering::AcqRel);
         for cell in watcher.area.cells() {
             if let Some(ids) = self.cells.get_mut(&cell) {

@@ -6,7 +6,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture,
+};
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
@@ -33,12 +35,27 @@ pub struct Upload {
 impl Upload {
     /// A live fix. Nobody waits until history has it.
     pub fn live(subject: Subject, targets: Arc<[Membership]>, fix: Fix) -> Self {
-        Self { subject, targets, fixes: smallvec![fix], reply: None }
+        Self {
+            subject,
+            targets,
+            fixes: smallvec![fix],
+            reply: None,
+        }
     }
 
     /// Fixes whose sender waits until what history keeps of them is on disk.
-    pub fn durable(subject: Subject, targets: Arc<[Membership]>, fixes: SmallVec<[Fix; 1]>, reply: Answer) -> Self {
-        Self { subject, targets, fixes, reply: Some(reply) }
+    pub fn durable(
+        subject: Subject,
+        targets: Arc<[Membership]>,
+        fixes: SmallVec<[Fix; 1]>,
+        reply: Answer,
+    ) -> Self {
+        Self {
+            subject,
+            targets,
+            fixes,
+            reply: Some(reply),
+        }
     }
 }
 
@@ -67,7 +84,10 @@ impl Batchers {
                 ctx.set_mailbox_capacity(limit);
                 LocationBatcher::new(node, subjects)
             });
-            Shard { addr, gate: Gate::new(limit) }
+            Shard {
+                addr,
+                gate: Gate::new(limit),
+            }
         };
         Self((0..shards).map(shard).collect())
     }
@@ -79,10 +99,16 @@ impl Batchers {
     pub fn offer(&self, upload: Upload) -> Result<(), CommandError> {
         let mut hasher = DefaultHasher::new();
         upload.subject.hash(&mut hasher);
-        #[expect(clippy::cast_possible_truncation, reason = "only used modulo the number of shards")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "only used modulo the number of shards"
+        )]
         let shard = &self.0[hasher.finish() as usize % self.0.len()];
         let permit = shard.gate.enter().map_err(|_| CommandError::Busy)?;
-        shard.addr.try_send(Ticketed(upload, permit)).map_err(|_| CommandError::Busy)
+        shard
+            .addr
+            .try_send(Ticketed(upload, permit))
+            .map_err(|_| CommandError::Busy)
     }
 
     /// How many uploads wait.
@@ -138,8 +164,14 @@ impl LocationBatcher {
             return;
         }
         for fix in &upload.fixes {
-            let twin = self.board.newest(&upload.subject).is_some_and(|newest| newest.at == fix.at);
-            match self.board.offer(now, &upload.subject, *fix, Arc::clone(&upload.targets)) {
+            let twin = self
+                .board
+                .newest(&upload.subject)
+                .is_some_and(|newest| newest.at == fix.at);
+            match self
+                .board
+                .offer(now, &upload.subject, *fix, Arc::clone(&upload.targets))
+            {
                 Offer::Now => {
                     self.send(&upload.targets, *fix);
                     self.sample(&upload.subject, &upload.targets, *fix);
@@ -170,7 +202,8 @@ impl LocationBatcher {
             match self.outgoing.get_mut(&target.room) {
                 Some(fixes) => fixes.push((target.participant, fix)),
                 None => {
-                    self.outgoing.insert(target.room.clone(), vec![(target.participant, fix)]);
+                    self.outgoing
+                        .insert(target.room.clone(), vec![(target.participant, fix)]);
                 }
             }
         }
@@ -186,7 +219,13 @@ impl LocationBatcher {
             // Forgetting keeps a fix too many, never one too few.
             self.kept.clear();
         }
-        self.kept.insert(subject.clone(), Kept { fix, targets: Arc::clone(targets) });
+        self.kept.insert(
+            subject.clone(),
+            Kept {
+                fix,
+                targets: Arc::clone(targets),
+            },
+        );
         self.keep(targets, fix, true);
     }
 
@@ -230,7 +269,10 @@ impl LocationBatcher {
             return;
         }
         self.keeping = true;
-        let (fixes, waiting) = (std::mem::take(&mut self.to_keep), std::mem::take(&mut self.waiting));
+        let (fixes, waiting) = (
+            std::mem::take(&mut self.to_keep),
+            std::mem::take(&mut self.waiting),
+        );
         let (node, count) = (Arc::clone(&self.node), fixes.len() as u64);
         let policy = self.board.policy().clone();
         let kept = async move { node.store.keep_fixes(fixes, &policy).await };
@@ -246,10 +288,18 @@ impl LocationBatcher {
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        let next = if self.outgoing.is_empty() { self.board.next_deadline() } else { Some(self.node.now()) };
-        let Some(at) = next.filter(|_| !self.timer) else { return };
+        let next = if self.outgoing.is_empty() {
+            self.board.next_deadline()
+        } else {
+            Some(self.node.now())
+        };
+        let Some(at) = next.filter(|_| !self.timer) else {
+            return;
+        };
         self.timer = true;
-        let wait = at.since(self.node.now()).clamp(self.node.settings.tick, Duration::from_secs(1));
+        let wait = at
+            .since(self.node.now())
+            .clamp(self.node.settings.tick, Duration::from_secs(1));
         ctx.run_later(wait, |act, ctx| {
             act.timer = false;
             act.flush(ctx);

@@ -22,10 +22,16 @@ impl Directory {
     pub fn add(&self, session: &Arc<SessionShared>) {
         let identity = session.identity();
         if matches!(identity.subject, Subject::User(_)) {
-            self.by_subject.entry(identity.subject.clone()).or_default().push(Arc::clone(session));
+            self.by_subject
+                .entry(identity.subject.clone())
+                .or_default()
+                .push(Arc::clone(session));
         }
         if let Some(phone) = &identity.phone {
-            self.by_phone.entry(phone.clone()).or_default().push(Arc::clone(session));
+            self.by_phone
+                .entry(phone.clone())
+                .or_default()
+                .push(Arc::clone(session));
         }
     }
 
@@ -40,12 +46,18 @@ impl Directory {
 
     /// A user's sessions.
     pub fn of_subject(&self, subject: &Subject) -> Sessions {
-        self.by_subject.get(subject).map(|sessions| sessions.clone()).unwrap_or_default()
+        self.by_subject
+            .get(subject)
+            .map(|sessions| sessions.clone())
+            .unwrap_or_default()
     }
 
     /// Sessions whose credential vouches for this number.
     pub fn of_phone(&self, phone: &PhoneNumber) -> Sessions {
-        self.by_phone.get(phone).map(|sessions| sessions.clone()).unwrap_or_default()
+        self.by_phone
+            .get(phone)
+            .map(|sessions| sessions.clone())
+            .unwrap_or_default()
     }
 }
 

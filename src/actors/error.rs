@@ -32,6 +32,9 @@ pub enum CommandError {
     /// The caller may not send positions to that room.
     #[error("not authorized to broadcast to this room")]
     MayNotBroadcast,
+    /// No SOS of theirs stands.
+    #[error("No active emergency")]
+    NoEmergency,
     /// A value is out of bounds.
     #[error(transparent)]
     Geo(#[from] InvalidGeo),
@@ -71,8 +74,8 @@ impl CommandError {
             Self::Repeated(_) => "REPEATED",
             Self::NoActiveRoom => "NO_ACTIVE_ROOM",
             Self::MayNotBroadcast => "NOT_AUTHORIZED",
-            Self::Geo(_) => "INVALID_FIELD",
-            Self::FromTheFuture => "INVALID_FIELD",
+            Self::NoEmergency => "NO_EMERGENCY",
+            Self::Geo(_) | Self::FromTheFuture => "INVALID_FIELD",
         }
     }
 }

@@ -28,7 +28,10 @@ pub enum Refused {
 impl Gate {
     /// Lets `limit` messages in at once.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { inside: AtomicUsize::new(0), limit })
+        Arc::new(Self {
+            inside: AtomicUsize::new(0),
+            limit,
+        })
     }
 
     /// Lets a message in.
@@ -36,9 +39,11 @@ impl Gate {
     /// # Errors
     /// When the limit is reached or the gate is closed.
     pub fn enter(self: &Arc<Self>) -> Result<Permit, Refused> {
-        let entered = self.inside.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
-            (n & CLOSED == 0 && n < self.limit).then_some(n + 1)
-        });
+        let entered = self
+            .inside
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
+                (n & CLOSED == 0 && n < self.limit).then_some(n + 1)
+            });
         match entered {
             Ok(_) => Ok(Permit(Arc::clone(self))),
             Err(n) if n & CLOSED != 0 => Err(Refused::Closed),
@@ -48,7 +53,9 @@ impl Gate {
 
     /// Closes it if nobody is inside; true when it is closed now.
     pub fn close_if_empty(&self) -> bool {
-        self.inside.compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.inside
+            .compare_exchange(0, CLOSED, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// How many are inside.

@@ -33,7 +33,12 @@ pub struct Janitor {
 impl Janitor {
     /// Hears of deaths by `deaths`, and does `chores` at every sweep.
     pub fn new(node: Arc<Node>, deaths: mpsc::Receiver<RoomId>, chores: Vec<Chore>) -> Self {
-        Self { node, deaths: Some(deaths), chores, sweeping: false }
+        Self {
+            node,
+            deaths: Some(deaths),
+            chores,
+            sweeping: false,
+        }
     }
 
     fn wake(&self, ctx: &mut Context<Self>) {
@@ -104,7 +109,9 @@ impl Actor for Janitor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if let Some(deaths) = self.deaths.take() {
-            ctx.add_stream(unfold(deaths, |mut deaths| async { deaths.recv().await.map(|room| (room, deaths)) }));
+            ctx.add_stream(unfold(deaths, |mut deaths| async {
+                deaths.recv().await.map(|room| (room, deaths))
+            }));
         }
         self.wake(ctx);
         ctx.run_interval(self.node.settings.sweep, Self::sweep);

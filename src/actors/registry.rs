@@ -108,7 +108,11 @@ impl Registry {
     }
 
     fn start(&self, room: &RoomId, shared: Arc<RoomShared>) -> Arc<RoomHandle> {
-        let node = self.node.get().and_then(Weak::upgrade).expect("invariant: bound before use");
+        let node = self
+            .node
+            .get()
+            .and_then(Weak::upgrade)
+            .expect("invariant: bound before use");
         let limit = node.settings.room_mailbox_max;
         let (id, seats) = (room.clone(), Arc::clone(&shared));
         let gate = super::gate::Gate::new(limit);
@@ -126,7 +130,10 @@ impl Registry {
     fn arbiter(&self, room: &RoomId) -> &ArbiterHandle {
         let mut hasher = DefaultHasher::new();
         room.hash(&mut hasher);
-        #[expect(clippy::cast_possible_truncation, reason = "only used modulo the number of arbiters")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "only used modulo the number of arbiters"
+        )]
         let slot = hasher.finish() as usize % self.arbiters.len();
         &self.arbiters[slot]
     }

@@ -29,19 +29,28 @@ pub(super) type Checked<T> = Result<T, Problem>;
 impl Problem {
     /// `field` must be `what`.
     pub fn wants(field: &'static str, what: impl Display) -> Self {
-        Self { field, message: format!("{field} must be {what}") }
+        Self {
+            field,
+            message: format!("{field} must be {what}"),
+        }
     }
 }
 
 impl From<InvalidGeo> for Problem {
     fn from(error: InvalidGeo) -> Self {
-        Self { field: error.field(), message: error.to_string() }
+        Self {
+            field: error.field(),
+            message: error.to_string(),
+        }
     }
 }
 
 /// Insists on a field.
 pub(super) fn required<T>(field: &'static str, value: Option<T>) -> Checked<T> {
-    value.ok_or_else(|| Problem { field, message: format!("{field} is missing") })
+    value.ok_or_else(|| Problem {
+        field,
+        message: format!("{field} is missing"),
+    })
 }
 
 /// A number. A string of digits is none: it tells of a client that does not know what it sends.
@@ -63,9 +72,10 @@ pub(super) fn whole(
     match value {
         Loose::Absent => Ok(None),
         Loose::Whole(number) if bounds.contains(number) => Ok(Some(*number)),
-        _ if *bounds.end() == u64::MAX => {
-            Err(Problem::wants(field, format_args!("a whole number, {} or more", bounds.start())))
-        }
+        _ if *bounds.end() == u64::MAX => Err(Problem::wants(
+            field,
+            format_args!("a whole number, {} or more", bounds.start()),
+        )),
         _ => Err(Problem::wants(
             field,
             format_args!("a whole number from {} to {}", bounds.start(), bounds.end()),
@@ -76,7 +86,9 @@ pub(super) fn whole(
 /// The `limit` of a list.
 pub(super) fn limit(value: &Loose<'_>, max: usize, default: usize) -> Checked<usize> {
     let limit = whole("limit", value, 1..=max as u64)?;
-    Ok(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(default))
+    Ok(limit
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(default))
 }
 
 /// `true` or `false`.
@@ -102,11 +114,18 @@ pub(super) fn text<'v>(
     if !chars.contains(&text.chars().count()) {
         return Err(Problem {
             field,
-            message: format!("{field} must have {} to {} characters", chars.start(), chars.end()),
+            message: format!(
+                "{field} must have {} to {} characters",
+                chars.start(),
+                chars.end()
+            ),
         });
     }
     if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(Problem { field, message: format!("{field} may not hold control characters") });
+        return Err(Problem {
+            field,
+            message: format!("{field} may not hold control characters"),
+        });
     }
     Ok(Some(text))
 }
@@ -118,9 +137,10 @@ pub(super) fn words(
     chars: RangeInclusive<usize>,
 ) -> Checked<Option<String>> {
     match text(field, value, chars)? {
-        Some(blank) if blank.trim().is_empty() => {
-            Err(Problem { field, message: format!("{field} may not be blank") })
-        }
+        Some(blank) if blank.trim().is_empty() => Err(Problem {
+            field,
+            message: format!("{field} may not be blank"),
+        }),
         found => Ok(found.map(str::to_owned)),
     }
 }
@@ -139,9 +159,10 @@ pub(super) fn parsed<T, E: Display>(
 ) -> Checked<Option<T>> {
     match value {
         Loose::Absent => Ok(None),
-        Loose::Text(text) => {
-            parse(text).map(Some).map_err(|error| Problem { field, message: format!("{field} {error}") })
-        }
+        Loose::Text(text) => parse(text).map(Some).map_err(|error| Problem {
+            field,
+            message: format!("{field} {error}"),
+        }),
         _ => Err(Problem::wants(field, "text")),
     }
 }
@@ -175,7 +196,10 @@ pub(super) fn instant(field: &'static str, value: &Loose<'_>) -> Checked<Option<
         _ => None,
     };
     found.map(Some).ok_or_else(|| {
-        Problem::wants(field, "an RFC 3339 time or a Unix number of seconds or milliseconds, not before 1970")
+        Problem::wants(
+            field,
+            "an RFC 3339 time or a Unix number of seconds or milliseconds, not before 1970",
+        )
     })
 }
 
@@ -188,7 +212,10 @@ pub(super) fn measured_at(
     match instant(field, value)? {
         Some(at) if at > reading.now + reading.max_ahead => Err(Problem {
             field,
-            message: format!("{field} lies more than {} s in the future", reading.max_ahead.as_secs()),
+            message: format!(
+                "{field} lies more than {} s in the future",
+                reading.max_ahead.as_secs()
+            ),
         }),
         at => Ok(at),
     }

@@ -134,7 +134,11 @@ mod tests {
     fn both_ways_of_reading_agree() {
         for text in ["null", "false", "0", "-1", "1e3", "\"x\"", "[]", "{}"] {
             let value: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(serde_json::from_str::<Loose<'_>>(text).unwrap(), Loose::of(Some(&value)), "{text}");
+            assert_eq!(
+                serde_json::from_str::<Loose<'_>>(text).unwrap(),
+                Loose::of(Some(&value)),
+                "{text}"
+            );
         }
     }
 }

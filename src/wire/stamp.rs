@@ -50,7 +50,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
@@ -73,9 +77,15 @@ pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
 
 /// Reads a Unix number, seconds or milliseconds, with or without a fraction. Not before 1970, not after 9999.
 pub fn from_unix(number: f64) -> Option<Timestamp> {
-    let ms = if number < MILLISECONDS_FROM { number * 1000.0 } else { number };
+    let ms = if number < MILLISECONDS_FROM {
+        number * 1000.0
+    } else {
+        number
+    };
     #[expect(clippy::cast_possible_truncation, reason = "in range")]
-    (0.0..=LATEST_MS as f64).contains(&ms).then(|| Timestamp::from_ms(ms.round() as i64))
+    (0.0..=LATEST_MS as f64)
+        .contains(&ms)
+        .then(|| Timestamp::from_ms(ms.round() as i64))
 }
 
 /// An instant as views render it.
@@ -140,8 +150,17 @@ mod tests {
 
     #[test]
     fn an_offset_is_reckoned_in_and_nonsense_is_refused() {
-        assert_eq!(parse_rfc3339("1970-01-01T08:00:00.5+08:00"), Some(Timestamp::from_ms(500)));
-        for bad in ["", "2026", "2026-13-01T00:00:00Z", "1969-12-31T23:59:59Z", "2026-01-01 00:00:00"] {
+        assert_eq!(
+            parse_rfc3339("1970-01-01T08:00:00.5+08:00"),
+            Some(Timestamp::from_ms(500))
+        );
+        for bad in [
+            "",
+            "2026",
+            "2026-13-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2026-01-01 00:00:00",
+        ] {
             assert_eq!(parse_rfc3339(bad), None, "{bad}");
         }
     }

@@ -78,20 +78,35 @@ impl Engine {
     ) -> Result<Created, CommandError> {
         let begun = Instant::now();
         let room = RoomId::from_random(random());
-        let key = idempotency.map(|key| IdempotencyKey { subject: who.subject.clone(), key });
+        let key = idempotency.map(|key| IdempotencyKey {
+            subject: who.subject.clone(),
+            key,
+        });
         if let Some(key) = &key
             && let Some(sos) = self.node.store.repeated(key).await?
         {
             return Ok(Created { sos, repeated: true });
         }
         let genesis = Genesis::Incident(Box::new(report));
-        let command = Command::Create { genesis, user_type: UserType::Citizen };
+        let command = Command::Create {
+            genesis,
+            user_type: UserType::Citizen,
+        };
         let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
         act.idempotency = key;
-        match self.node.registry.get(&room).act(act, self.node.settings.command_timeout).await {
+        match self
+            .node
+            .registry
+            .get(&room)
+            .act(act, self.node.settings.command_timeout)
+            .await
+        {
             Ok(_) => {
                 self.node.observer.sos_accepted(begun.elapsed());
-                Ok(Created { sos: room, repeated: false })
+                Ok(Created {
+                    sos: room,
+                    repeated: false,
+                })
             }
             Err(CommandError::Repeated(sos)) => Ok(Created { sos, repeated: true }),
             Err(error) => Err(error),
@@ -111,7 +126,12 @@ impl Engine {
     ) -> Result<Outcome, CommandError> {
         let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
         act.display_name = display_name;
-        let outcome = self.node.registry.get(room).act(act, self.node.settings.command_timeout).await;
+        let outcome = self
+            .node
+            .registry
+            .get(room)
+            .act(act, self.node.settings.command_timeout)
+            .await;
         if let Err(CommandError::Rejected(_)) = &outcome {
             return outcome;
         }
@@ -126,7 +146,11 @@ impl Engine {
     /// # Errors
     /// `NotFound` when there is none, or none for them.
     pub async fn view(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
-        self.node.registry.get(room).view(Arc::clone(who), self.node.settings.command_timeout).await
+        self.node
+            .registry
+            .get(room)
+            .view(Arc::clone(who), self.node.settings.command_timeout)
+            .await
     }
 
     /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of
@@ -147,7 +171,8 @@ impl Engine {
         let targets = self.targets(who, room).await?;
         let rooms = targets.iter().map(|target| target.room.clone()).collect();
         let (reply, answer) = oneshot::channel();
-        self.batchers.offer(Upload::durable(who.subject.clone(), targets, fixes, reply))?;
+        self.batchers
+            .offer(Upload::durable(who.subject.clone(), targets, fixes, reply))?;
         match tokio::time::timeout(self.node.settings.command_timeout, answer).await {
             Ok(Ok(kept)) => kept.map(|()| rooms),
             Ok(Err(_)) => Err(CommandError::Restarted),
@@ -162,13 +187,19 @@ impl Engine {
     ) -> Result<Arc<[Membership]>, CommandError> {
         let all = self.node.memberships.get(&who.subject).await?;
         let Some(room) = room else {
-            return if all.is_empty() { Err(CommandError::NoActiveRoom) } else { Ok(all) };
+            return if all.is_empty() {
+                Err(CommandError::NoActiveRoom)
+            } else {
+                Ok(all)
+            };
         };
         if let Some(one) = all.iter().find(|membership| membership.room == *room) {
             return Ok(Arc::from([one.clone()]));
         }
         // An owner or contact need not be connected: they come in by uploading.
-        let command = Command::Join { user_type: UserType::Citizen };
+        let command = Command::Join {
+            user_type: UserType::Citizen,
+        };
         let outcome = match self.act(room, who, command, None).await {
             Ok(outcome) => outcome,
             Err(CommandError::Rejected(Rejection::NotFound)) => return Err(Rejection::NotFound.into()),
@@ -187,6 +218,11 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let participant = outcome.participant.ok_or(CommandError::MayNotBroadcast)?;
-        Ok(Arc::from([Membership { room: room.clone(), kind: RoomKind::Circle, participant, is_owner: false }]))
+        Ok(Arc::from([Membership {
+            room: room.clone(),
+            kind: RoomKind::Circle,
+            participant,
+            is_owner: false,
+        }]))
     }
 }

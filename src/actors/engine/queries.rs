@@ -9,9 +9,7 @@ use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Rejection, Seq};
-use crate::store::{
-    HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError, StoredMessage,
-};
+use crate::store::{HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError, StoredMessage};
 
 /// A room in numbers, for `rooms-info`.
 #[derive(Clone, Debug)]
@@ -76,7 +74,12 @@ impl Engine {
         query: HistoryQuery,
     ) -> Result<(Box<RoomView>, Vec<HistoryFix>), CommandError> {
         let view = self.inside(room, who).await?;
-        let query = HistoryQuery { room: Some(room.clone()), participant, subject: None, ..query };
+        let query = HistoryQuery {
+            room: Some(room.clone()),
+            participant,
+            subject: None,
+            ..query
+        };
         let fixes = self.node().store.history(&query).await?;
         Ok((view, fixes))
     }
@@ -85,9 +88,21 @@ impl Engine {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn own_history(&self, who: &Identity, query: HistoryQuery) -> Result<Vec<HistoryFix>, StoreError> {
+    pub async fn own_history(
+        &self,
+        who: &Identity,
+        query: HistoryQuery,
+    ) -> Result<Vec<HistoryFix>, StoreError> {
         let subject = Some(who.subject.clone());
-        self.node().store.history(&HistoryQuery { room: None, participant: None, subject, ..query }).await
+        self.node()
+            .store
+            .history(&HistoryQuery {
+                room: None,
+                participant: None,
+                subject,
+                ..query
+            })
+            .await
     }
 
     /// The circles that list the asker among their owner's contacts, each as they see it.
@@ -99,7 +114,9 @@ impl Engine {
         who: &Arc<Identity>,
         limit: usize,
     ) -> Result<Vec<Box<RoomView>>, CommandError> {
-        let Some(phone) = &who.phone else { return Ok(vec![]) };
+        let Some(phone) = &who.phone else {
+            return Ok(vec![]);
+        };
         let mut views = Vec::new();
         for circle in self.node().store.circles_listing(phone, limit).await? {
             match self.view(&circle.room, who).await {
@@ -116,8 +133,14 @@ impl Engine {
     /// # Errors
     /// When the store fails.
     pub async fn rooms_of(&self, who: &Arc<Identity>) -> Result<Vec<RoomInfo>, CommandError> {
-        let mut rooms: Vec<RoomId> =
-            self.node().memberships.get(&who.subject).await?.iter().map(|m| m.room.clone()).collect();
+        let mut rooms: Vec<RoomId> = self
+            .node()
+            .memberships
+            .get(&who.subject)
+            .await?
+            .iter()
+            .map(|m| m.room.clone())
+            .collect();
         for circle in self.node().store.circles_of(&who.subject).await? {
             if !rooms.contains(&circle) {
                 rooms.push(circle);
@@ -130,8 +153,18 @@ impl Engine {
     ///
     /// # Errors
     /// When a room does not answer.
-    pub async fn rooms_in_use(&self, who: &Arc<Identity>, limit: usize) -> Result<Vec<RoomInfo>, CommandError> {
-        let rooms = self.node().registry.handles().into_iter().take(limit).map(|room| room.id().clone());
+    pub async fn rooms_in_use(
+        &self,
+        who: &Arc<Identity>,
+        limit: usize,
+    ) -> Result<Vec<RoomInfo>, CommandError> {
+        let rooms = self
+            .node()
+            .registry
+            .handles()
+            .into_iter()
+            .take(limit)
+            .map(|room| room.id().clone());
         self.infos(rooms.collect(), who).await
     }
 
@@ -143,7 +176,11 @@ impl Engine {
                 Err(CommandError::Rejected(_)) => continue,
                 Err(error) => return Err(error),
             };
-            let connections = self.node().registry.peek(&room).map_or(0, |room| room.shared().seated());
+            let connections = self
+                .node()
+                .registry
+                .peek(&room)
+                .map_or(0, |room| room.shared().seated());
             infos.push(RoomInfo { view, connections });
         }
         Ok(infos)
@@ -168,7 +205,8 @@ impl Engine {
         for circle in node.store.circles_of(&who.subject).await? {
             // A circle that is not in use reads the list when it is next needed.
             if let Some(room) = node.registry.peek(&circle) {
-                room.hand_over(Work::Contacts(Arc::clone(&book))).map_err(|(_, error)| error)?;
+                room.hand_over(Work::Contacts(Arc::clone(&book)))
+                    .map_err(|(_, error)| error)?;
             }
         }
         Ok(())
@@ -181,11 +219,18 @@ impl Engine {
 
     /// The subject behind a participant, as far as the viewer's records go.
     pub fn subject_of(view: &RoomView, who: ParticipantId) -> Option<&Subject> {
-        view.people.iter().find(|person| person.participant == who).map(|person| &person.subject)
+        view.people
+            .iter()
+            .find(|person| person.participant == who)
+            .map(|person| &person.subject)
     }
 
     async fn inside(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
         let view = self.view(room, who).await?;
-        if view.inside { Ok(view) } else { Err(Rejection::Forbidden.into()) }
+        if view.inside {
+            Ok(view)
+        } else {
+            Err(Rejection::Forbidden.into())
+        }
     }
 }

@@ -69,7 +69,10 @@ pub async fn from_circles(
         _ => {
             let room = RoomId::from_random(random());
             let genesis = Genesis::Incident(Box::new(report(&sos, fresh.clone())));
-            let command = Command::Create { genesis, user_type: UserType::Citizen };
+            let command = Command::Create {
+                genesis,
+                user_type: UserType::Citizen,
+            };
             let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
             let handle = node.registry.get(&room);
             handle.act(act, timeout).await?;
@@ -78,7 +81,10 @@ pub async fn from_circles(
             if let Err(error) = handle.links_settled(timeout).await {
                 tracing::warn!(sos = %room, %error, "circles are still being told");
             }
-            Raised { rooms: fresh, sos: room }
+            Raised {
+                rooms: fresh,
+                sos: room,
+            }
         }
     };
     if let Some(position) = sos.position {
@@ -112,9 +118,19 @@ pub async fn resolve(
         return Err(CommandError::NoEmergency);
     }
     for sos in incidents {
-        let command = Command::SetStatus { to: Status::Resolved, expected: None, note: None };
+        let command = Command::SetStatus {
+            to: Status::Resolved,
+            expected: None,
+            note: None,
+        };
         let handle = node.registry.get(&sos);
-        match handle.act(Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody()), timeout).await {
+        match handle
+            .act(
+                Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody()),
+                timeout,
+            )
+            .await
+        {
             Ok(_) | Err(CommandError::Rejected(Rejection::InvalidTransition { .. })) => {}
             Err(error) => return Err(error),
         }
@@ -134,7 +150,10 @@ async fn owned(node: &Node, who: &Identity, only: Option<&RoomId>) -> Result<Vec
 fn report(sos: &EmergencySos, raised_from: Vec<RoomId>) -> Report {
     Report {
         kind: sos.kind.unwrap_or(IncidentType::Other),
-        message: sos.formatted_location.clone().unwrap_or_else(|| "Emergency SOS".to_owned()),
+        message: sos
+            .formatted_location
+            .clone()
+            .unwrap_or_else(|| "Emergency SOS".to_owned()),
         silent: false,
         severity: sos.severity.unwrap_or(Severity::Critical),
         position: sos.position,

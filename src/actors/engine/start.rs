@@ -39,9 +39,16 @@ pub struct Parts {
 impl Engine {
     /// Starts a node. Needs a running actix system.
     pub fn start(parts: Parts) -> Self {
-        let Parts { store, clock, settings, observer, chores } = parts;
-        let arbiters: Vec<ArbiterHandle> =
-            (0..settings.arbiters.max(1)).map(|_| Arbiter::new().handle()).collect();
+        let Parts {
+            store,
+            clock,
+            settings,
+            observer,
+            chores,
+        } = parts;
+        let arbiters: Vec<ArbiterHandle> = (0..settings.arbiters.max(1))
+            .map(|_| Arbiter::new().handle())
+            .collect();
         let (deaths, heard) = mpsc::channel(DEATHS_MAX);
         let node = Arc::new(Node {
             memberships: Memberships::new(Arc::clone(&store), settings.subjects_max),

@@ -20,7 +20,7 @@ use crate::delivery::{Audience, MemberToken};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::ContactBook;
-use crate::domain::room::{Event, RoomKind, Seq, due, next_deadline};
+use crate::domain::room::{Event, RoomKind, due, next_deadline};
 use crate::domain::time::Timestamp;
 use crate::store::{Append, AppendError, StoreError, StoredRoom};
 
@@ -64,7 +64,12 @@ pub struct RoomActor {
 type Ctx = Context<RoomActor>;
 
 impl RoomActor {
-    pub(in crate::actors) fn new(id: RoomId, node: Arc<Node>, shared: Arc<RoomShared>, gate: Arc<Gate>) -> Self {
+    pub(in crate::actors) fn new(
+        id: RoomId,
+        node: Arc<Node>,
+        shared: Arc<RoomShared>,
+        gate: Arc<Gate>,
+    ) -> Self {
         let now = node.now();
         Self {
             core: RoomCore::new(id.clone(), now),
@@ -146,11 +151,16 @@ impl RoomActor {
             }
             self.core.presence.arrive(seat.participant, now);
             // Those who were catching up have lost their reader: what they miss is sent from where they are.
-            let behind = self.shared.update(seat.session.id(), |seat| seat.behind.take()).flatten();
+            let behind = self
+                .shared
+                .update(seat.session.id(), |seat| seat.behind.take())
+                .flatten();
             if let Some(behind) = behind {
                 self.send_log(&seat.session, &log, behind, self.shared.announced());
             }
-            let token = self.audience.insert(Arc::clone(seat.session.outbox()), seat.participant.bits());
+            let token = self
+                .audience
+                .insert(Arc::clone(seat.session.outbox()), seat.participant.bits());
             self.tokens.insert(seat.session.id(), token);
         }
         let announced = self.shared.announced();
@@ -185,7 +195,9 @@ impl RoomActor {
         };
         let mut steps = Vec::new();
         while steps.len() < self.node.settings.room_batch_max {
-            let Some((work, permit)) = self.queue.pop_front() else { break };
+            let Some((work, permit)) = self.queue.pop_front() else {
+                break;
+            };
             let mut step = self.decide_step(work, now, &mut append);
             step.permit = permit;
             steps.push(step);
@@ -194,7 +206,11 @@ impl RoomActor {
             self.release(steps, ctx);
             if !self.queue.is_empty() {
                 // Another slice, after whatever else this thread has to do.
-                ctx.spawn(tokio::task::yield_now().into_actor(self).map(|(), act, ctx| act.pump(ctx)));
+                ctx.spawn(
+                    tokio::task::yield_now()
+                        .into_actor(self)
+                        .map(|(), act, ctx| act.pump(ctx)),
+                );
             }
             return;
         }
@@ -208,7 +224,11 @@ impl RoomActor {
             }
             result
         };
-        ctx.spawn(write.into_actor(self).map(move |result, act, ctx| act.written(result, steps, ctx)));
+        ctx.spawn(
+            write
+                .into_actor(self)
+                .map(move |result, act, ctx| act.written(result, steps, ctx)),
+        );
     }
 
     fn written(&mut self, result: Result<(), AppendError>, steps: Vec<Step>, ctx: &mut Ctx) {
@@ -269,7 +289,8 @@ impl RoomActor {
         if self.timer.is_some() && !self.audience.is_empty() {
             return;
         }
-        let Some(at) = next_deadline(&self.core.state, &self.core.presence, &self.node.settings.policy) else {
+        let Some(at) = next_deadline(&self.core.state, &self.core.presence, &self.node.settings.policy)
+        else {
             return;
         };
         if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
@@ -289,7 +310,12 @@ impl RoomActor {
     fn deadline(&mut self, ctx: &mut Ctx) {
         if self.phase == Phase::Ready {
             let now = self.node.now();
-            for what in due(&self.core.state, &self.core.presence, &self.node.settings.policy, now) {
+            for what in due(
+                &self.core.state,
+                &self.core.presence,
+                &self.node.settings.policy,
+                now,
+            ) {
                 self.queue.push_back((Work::system(what.command()), None));
             }
             self.pump(ctx);
@@ -330,7 +356,11 @@ fn owner_of_circle(stored: &StoredRoom) -> Option<crate::domain::people::Subject
     let mut state = crate::domain::room::RoomState::new(stored.events.first()?.room.clone());
     state.apply(stored.events.first()?);
     let owner = state.owner.filter(|_| state.kind == Some(RoomKind::Circle))?;
-    stored.people.iter().find(|person| person.participant == owner).map(|person| person.subject.clone())
+    stored
+        .people
+        .iter()
+        .find(|person| person.participant == owner)
+        .map(|person| person.subject.clone())
 }
 
 impl Actor for RoomActor {
@@ -406,6 +436,3 @@ pub(super) const CATCH_UP_BELOW: usize = 64 * 1024;
 
 /// How many events are read at once for somebody who catches up.
 pub(super) const CATCH_UP_PAGE: usize = 200;
-
-/// Where a log begins.
-pub(super) const START: Seq = Seq::ZERO;

@@ -22,10 +22,12 @@ impl RoomActor {
         listen: bool,
         ctx: &mut Context<Self>,
     ) {
-        if let Some(frames) = self.core.recent.after(since, upto) {
-            for frame in frames {
-                session.push(frame);
-            }
+        let recent = self
+            .core
+            .recent
+            .after(since, upto)
+            .map(|frames| frames.for_each(|frame| session.push(frame)));
+        if recent.is_some() {
             if listen {
                 self.listen(session, participant);
             }
@@ -40,7 +42,9 @@ impl RoomActor {
     /// Adds a seated session to those who hear what everybody hears.
     pub(super) fn listen(&mut self, session: &Arc<SessionShared>, participant: ParticipantId) {
         self.shared.update(session.id(), |seat| seat.behind = None);
-        let token = self.audience.insert(Arc::clone(session.outbox()), participant.bits());
+        let token = self
+            .audience
+            .insert(Arc::clone(session.outbox()), participant.bits());
         if let Some(old) = self.tokens.insert(session.id(), token) {
             self.audience.remove(old);
         }
@@ -87,7 +91,8 @@ impl RoomActor {
                 None if reached >= act.shared.announced() => act.caught_up(&session),
                 _ => {
                     if stop.is_none() {
-                        act.shared.update(session.id(), |seat| seat.behind = Some(reached));
+                        act.shared
+                            .update(session.id(), |seat| seat.behind = Some(reached));
                     }
                     act.read_page(session, reached, stop, ctx);
                 }

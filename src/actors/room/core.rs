@@ -52,7 +52,10 @@ pub(super) struct Recent {
 
 impl Recent {
     pub fn starting(from: Seq) -> Self {
-        Self { frames: VecDeque::new(), from }
+        Self {
+            frames: VecDeque::new(),
+            from,
+        }
     }
 
     pub fn push(&mut self, seq: Seq, frame: Frame, max: usize) {
@@ -67,7 +70,10 @@ impl Recent {
     /// The frames after `since` up to `upto`; `None` when it does not reach back that far.
     pub fn after(&self, since: Seq, upto: Seq) -> Option<impl Iterator<Item = &Frame>> {
         (since >= self.from).then(|| {
-            self.frames.iter().filter(move |(seq, _)| *seq > since && *seq <= upto).map(|(_, frame)| frame)
+            self.frames
+                .iter()
+                .filter(move |(seq, _)| *seq > since && *seq <= upto)
+                .map(|(_, frame)| frame)
         })
     }
 }
@@ -131,10 +137,6 @@ impl RoomCore {
         self.state.owner.and_then(|owner| self.people.get(owner))
     }
 
-    pub fn name_of(&self, who: ParticipantId) -> Option<&str> {
-        self.people.get(who).and_then(|person| person.name.as_deref())
-    }
-
     pub fn is_contact(&self, phone: Option<&PhoneNumber>) -> bool {
         phone.is_some_and(|phone| self.contacts.lists(phone))
     }
@@ -143,7 +145,10 @@ impl RoomCore {
     pub fn phone_visible(&self, who: ParticipantId) -> bool {
         self.state.kind == Some(RoomKind::Circle)
             && (self.state.owner == Some(who)
-                || self.people.get(who).is_some_and(|person| self.is_contact(person.phone.as_ref())))
+                || self
+                    .people
+                    .get(who)
+                    .is_some_and(|person| self.is_contact(person.phone.as_ref())))
     }
 
     pub fn standing(&self, identity: &Identity) -> Standing {
@@ -174,7 +179,11 @@ impl RoomCore {
     pub fn is_inside(&self, identity: &Identity) -> bool {
         let known = self.people.find(&identity.subject);
         let took_part = known.is_some_and(|who| self.state.participants.contains_key(&who));
-        took_part || matches!(self.standing(identity), Standing::Staff | Standing::Mission | Standing::Contact)
+        took_part
+            || matches!(
+                self.standing(identity),
+                Standing::Staff | Standing::Mission | Standing::Contact
+            )
     }
 
     /// Decides a person's command and makes it so in memory. `fresh` is who they are if they are new here.
@@ -205,7 +214,11 @@ impl RoomCore {
             self.people.insert(person.clone());
         }
         let events = self.apply(Actor::Participant(who), bodies, now);
-        Ok(Decided { participant: known.or((!events.is_empty()).then_some(who)), events, person })
+        Ok(Decided {
+            participant: known.or((!events.is_empty()).then_some(who)),
+            events,
+            person,
+        })
     }
 
     /// Decides one of the engine's own commands, or one on behalf of `who`, and makes it so in memory.

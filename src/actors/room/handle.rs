@@ -7,10 +7,10 @@ use actix::Addr;
 use actix::dev::SendError;
 use tokio::sync::oneshot;
 
+use super::Reply;
 use super::actor::RoomActor;
 use super::messages::{Act, Look, Outcome, Poke, Positions, Rest, RoomView, Ticketed, Work};
 use super::seats::RoomShared;
-use super::Reply;
 use crate::actors::error::CommandError;
 use crate::actors::gate::{Gate, Refused};
 use crate::actors::session::SessionId;
@@ -34,7 +34,12 @@ impl RoomHandle {
         gate: Arc<Gate>,
         addr: Addr<RoomActor>,
     ) -> Self {
-        Self { id, shared, gate, addr }
+        Self {
+            id,
+            shared,
+            gate,
+            addr,
+        }
     }
 
     /// The room.
@@ -64,10 +69,12 @@ impl RoomHandle {
             Err(Refused::Full) => return Err((work, CommandError::Busy)),
             Err(Refused::Closed) => return Err((work, CommandError::Restarted)),
         };
-        self.addr.try_send(Ticketed { work, permit }).map_err(|error| match error {
-            SendError::Full(message) => (message.work, CommandError::Busy),
-            SendError::Closed(message) => (message.work, CommandError::Restarted),
-        })
+        self.addr
+            .try_send(Ticketed { work, permit })
+            .map_err(|error| match error {
+                SendError::Full(message) => (message.work, CommandError::Busy),
+                SendError::Closed(message) => (message.work, CommandError::Restarted),
+            })
     }
 
     /// Gives a command and waits for its outcome.
@@ -77,7 +84,8 @@ impl RoomHandle {
     pub async fn act(&self, mut act: Act, timeout: Duration) -> Result<Outcome, CommandError> {
         let (to, answer) = oneshot::channel();
         act.reply = Reply::call(to);
-        self.hand_over(Work::Act(Box::new(act))).map_err(|(_, error)| error)?;
+        self.hand_over(Work::Act(Box::new(act)))
+            .map_err(|(_, error)| error)?;
         await_answer(answer, timeout).await?
     }
 
@@ -87,7 +95,8 @@ impl RoomHandle {
     /// `NotFound` when there is none, or none for them.
     pub async fn view(&self, who: Arc<Identity>, timeout: Duration) -> Result<Box<RoomView>, CommandError> {
         let (to, answer) = oneshot::channel();
-        self.hand_over(Work::Look(Look::View(who, to))).map_err(|(_, error)| error)?;
+        self.hand_over(Work::Look(Look::View(who, to)))
+            .map_err(|(_, error)| error)?;
         await_answer(answer, timeout).await?
     }
 
@@ -97,7 +106,8 @@ impl RoomHandle {
     /// When no answer came.
     pub async fn emergency(&self, timeout: Duration) -> Result<Option<RoomId>, CommandError> {
         let (to, answer) = oneshot::channel();
-        self.hand_over(Work::Look(Look::Emergency(to))).map_err(|(_, error)| error)?;
+        self.hand_over(Work::Look(Look::Emergency(to)))
+            .map_err(|(_, error)| error)?;
         await_answer(answer, timeout).await
     }
 
@@ -107,7 +117,8 @@ impl RoomHandle {
     /// When that took longer than `timeout`.
     pub async fn links_settled(&self, timeout: Duration) -> Result<(), CommandError> {
         let (to, answer) = oneshot::channel();
-        self.hand_over(Work::Look(Look::LinksSettled(to))).map_err(|(_, error)| error)?;
+        self.hand_over(Work::Look(Look::LinksSettled(to)))
+            .map_err(|(_, error)| error)?;
         await_answer(answer, timeout).await
     }
 
@@ -116,7 +127,9 @@ impl RoomHandle {
     /// # Errors
     /// The positions.
     pub fn show(&self, fixes: Vec<(ParticipantId, Fix)>) -> Result<(), Vec<(ParticipantId, Fix)>> {
-        self.addr.try_send(Positions(fixes)).map_err(|error| error.into_inner().0)
+        self.addr
+            .try_send(Positions(fixes))
+            .map_err(|error| error.into_inner().0)
     }
 
     /// A session has ended.

@@ -14,7 +14,9 @@ use crate::domain::room::{Command, LinkWork, Rejection};
 impl RoomActor {
     /// Tells linked rooms what they have not been told.
     pub(super) fn drive_links(&mut self, ctx: &mut Context<Self>) {
-        let Some(incident) = &self.core.state.incident else { return };
+        let Some(incident) = &self.core.state.incident else {
+            return;
+        };
         let todo: Vec<(RoomId, LinkWork)> = incident
             .link_work()
             .filter(|(room, _)| !self.linking.contains_key(*room))
@@ -38,13 +40,17 @@ impl RoomActor {
             LinkWork::End => Command::EndEmergency { sos },
         };
         let by_owner = self.core.state.incident.as_ref().is_some_and(|incident| {
-            incident.status.is_open() || (incident.ended_by.is_some() && incident.ended_by == self.core.state.owner)
+            incident.status.is_open()
+                || (incident.ended_by.is_some() && incident.ended_by == self.core.state.owner)
         });
         let by = if by_owner { By::Owner } else { By::System };
         let target = room.clone();
         let told = async move {
             let act = Act::new(by, command, Reply::nobody());
-            node.registry.get(&target).act(act, node.settings.command_timeout).await
+            node.registry
+                .get(&target)
+                .act(act, node.settings.command_timeout)
+                .await
         };
         ctx.spawn(told.into_actor(self).map(move |told, act, ctx| match told {
             Ok(outcome) => {
@@ -85,13 +91,24 @@ impl RoomActor {
 
     /// Everybody who is in, with their live connections: they are brought into the incident.
     pub(super) fn admissions(&self) -> Vec<Admission> {
-        self.core.state.active_participants().filter_map(|(who, _)| self.admission(who)).collect()
+        self.core
+            .state
+            .active_participants()
+            .filter_map(|(who, _)| self.admission(who))
+            .collect()
     }
 
     fn admission(&self, who: ParticipantId) -> Option<Admission> {
         let person = self.core.people.get(who)?.clone();
-        let sessions = self.shared.seats().into_iter().filter(|seat| seat.participant == who);
-        Some(Admission { person, sessions: sessions.map(|seat| seat.session).collect() })
+        let sessions = self
+            .shared
+            .seats()
+            .into_iter()
+            .filter(|seat| seat.participant == who);
+        Some(Admission {
+            person,
+            sessions: sessions.map(|seat| seat.session).collect(),
+        })
     }
 
     /// Brings somebody who joined a circle during its emergency into the incident too.
@@ -101,7 +118,10 @@ impl RoomActor {
         };
         let node = Arc::clone(&self.node);
         let passed = async move {
-            let mut work = Work::Admit { people: vec![admission], link: None };
+            let mut work = Work::Admit {
+                people: vec![admission],
+                link: None,
+            };
             for wait in LINK_RETRY {
                 match node.registry.get(&sos).hand_over(work) {
                     Ok(()) => return,

@@ -118,7 +118,10 @@ pub struct RoomView {
 #[derive(Debug)]
 pub enum Look {
     /// The room as `who` may see it; `NotFound` when they may not.
-    View(Arc<Identity>, oneshot::Sender<Result<Box<RoomView>, CommandError>>),
+    View(
+        Arc<Identity>,
+        oneshot::Sender<Result<Box<RoomView>, CommandError>>,
+    ),
     /// The emergency that stands in a circle.
     Emergency(oneshot::Sender<Option<RoomId>>),
     /// Answered when linked rooms have been told all there is to tell.
@@ -237,7 +240,11 @@ impl Drop for Reply {
         if let To::Session(session) = &self.0 {
             let error = CommandError::Restarted;
             let text = error.to_string();
-            let message = ServerMessage::Error { code: error.code(), message: &text, field: None };
+            let message = ServerMessage::Error {
+                code: error.code(),
+                message: &text,
+                field: None,
+            };
             session.push(&Frame::text(&message.encode(session.now())));
         }
     }

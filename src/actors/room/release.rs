@@ -14,9 +14,9 @@ use crate::actors::gate::Permit;
 use crate::actors::session::SessionShared;
 use crate::delivery::{Except, Frame, Signal, SignalKey};
 use crate::domain::geo::Fix;
-use crate::domain::ids::ParticipantId;
-use crate::domain::people::{Identity, Person};
-use crate::domain::room::{Actor, Command, Event, EventBody, Rejection, RoomKind, Standing};
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::{ContactBook, Identity, Person, Role};
+use crate::domain::room::{Actor, Command, Event, EventBody, Rejection, RoomKind, Seq, Standing, UserType};
 use crate::domain::time::Timestamp;
 use crate::store::Append;
 use crate::wire::json::{ServerMessage, UserView, encode_event};
@@ -28,11 +28,18 @@ pub(super) struct Step {
 }
 
 enum Kind {
-    Acted { act: Box<Act>, result: Result<Decided, Rejection> },
-    Admitted { people: Vec<Admission>, link: Option<crate::domain::ids::RoomId>, events: Vec<Event> },
-    LinkEnded(crate::domain::ids::RoomId, Vec<Event>),
+    Acted {
+        act: Box<Act>,
+        result: Result<Decided, Rejection>,
+    },
+    Admitted {
+        people: Vec<Admission>,
+        link: Option<RoomId>,
+        events: Vec<Event>,
+    },
+    LinkEnded(RoomId, Vec<Event>),
     Look(Look),
-    Contacts(Arc<crate::domain::people::ContactBook>),
+    Contacts(Arc<ContactBook>),
 }
 
 impl Step {
@@ -101,22 +108,37 @@ impl RoomActor {
                 {
                     self.core.contacts = Arc::clone(book);
                 }
-                let command = match command {
-                    Command::ApproveJoin { who, .. } => {
-                        let user_type = self.type_of(who);
-                        Command::ApproveJoin { who, user_type }
-                    }
-                    other => other,
+                // Over a socket nobody says as what they come: their credential and the room do.
+                let command = match (command, session) {
+                    (Command::ApproveJoin { who, .. }, _) => Command::ApproveJoin {
+                        who,
+                        user_type: self.type_of(who),
+                    },
+                    (Command::Join { .. }, Some(_)) => Command::Join {
+                        user_type: self.core.user_type(identity),
+                    },
+                    (other, _) => other,
                 };
-                let (standing, fresh) = (self.core.standing(identity), ParticipantId::from_bits(u64::from_be_bytes(random())));
+                let (standing, fresh) = (
+                    self.core.standing(identity),
+                    ParticipantId::from_bits(u64::from_be_bytes(random())),
+                );
                 let name = act.display_name.as_deref();
-                return self.core.decide(policy, identity, name, standing, fresh, command, now);
+                return self
+                    .core
+                    .decide(policy, identity, name, standing, fresh, command, now);
             }
             By::System => Actor::System,
             By::Owner => self.core.state.owner.map_or(Actor::System, Actor::Participant),
         };
-        let events = self.core.decide_as(policy, actor, Standing::System, command, now)?;
-        Ok(Decided { participant: None, events, person: None })
+        let events = self
+            .core
+            .decide_as(policy, actor, Standing::System, command, now)?;
+        Ok(Decided {
+            participant: None,
+            events,
+            person: None,
+        })
     }
 
     /// A session of somebody who is in comes back: nothing happens to the log.
@@ -124,9 +146,13 @@ impl RoomActor {
         &self,
         identity: &Identity,
         session: &SessionShared,
-        since: Option<crate::domain::room::Seq>,
+        since: Option<Seq>,
     ) -> Option<Result<Decided, Rejection>> {
-        let who = self.core.people.find(&identity.subject).filter(|who| self.core.state.is_in(*who))?;
+        let who = self
+            .core
+            .people
+            .find(&identity.subject)
+            .filter(|who| self.core.state.is_in(*who))?;
         if !identity.may_enter(&self.id) {
             return Some(Err(Rejection::Forbidden));
         }
@@ -135,15 +161,17 @@ impl RoomActor {
             None => true,
         };
         Some(if resumes {
-            Ok(Decided { participant: Some(who), events: vec![], person: None })
+            Ok(Decided {
+                participant: Some(who),
+                events: vec![],
+                person: None,
+            })
         } else {
             Err(Rejection::AlreadyIn)
         })
     }
 
-    fn type_of(&self, who: ParticipantId) -> crate::domain::room::UserType {
-        use crate::domain::people::Role;
-        use crate::domain::room::UserType;
+    fn type_of(&self, who: ParticipantId) -> UserType {
         match self.core.people.get(who).map(|person| person.role) {
             Some(Role::Rescuer) => UserType::Rescuer,
             Some(Role::Dispatcher | Role::Admin) => UserType::Admin,
@@ -153,7 +181,9 @@ impl RoomActor {
 
     fn by_system(&mut self, command: Command, now: Timestamp) -> Vec<Event> {
         let policy = &self.node.settings.policy;
-        self.core.decide_as(policy, Actor::System, Standing::System, command, now).unwrap_or_default()
+        self.core
+            .decide_as(policy, Actor::System, Standing::System, command, now)
+            .unwrap_or_default()
     }
 
     fn admit(&mut self, admission: &Admission, now: Timestamp, append: &mut Append) -> Vec<Event> {
@@ -161,16 +191,20 @@ impl RoomActor {
         let known = self.core.people.find(subject);
         let who = known.unwrap_or_else(|| ParticipantId::from_bits(u64::from_be_bytes(random())));
         let user_type = match admission.person.role {
-            crate::domain::people::Role::Rescuer => crate::domain::room::UserType::Rescuer,
-            role if role.is_staff() => crate::domain::room::UserType::Citizen,
-            _ => crate::domain::room::UserType::Citizen,
+            Role::Rescuer => UserType::Rescuer,
+            _ => UserType::Citizen,
         };
         let policy = &self.node.settings.policy;
         let command = Command::Join { user_type };
-        let joined = self.core.decide_as(policy, Actor::Participant(who), Standing::Contact, command, now);
+        let joined = self
+            .core
+            .decide_as(policy, Actor::Participant(who), Standing::Contact, command, now);
         let Ok(events) = joined else { return vec![] };
         if known.is_none() {
-            let person = Person { participant: who, ..admission.person.clone() };
+            let person = Person {
+                participant: who,
+                ..admission.person.clone()
+            };
             self.core.people.insert(person.clone());
             append.people.push(person);
         }
@@ -221,11 +255,23 @@ impl RoomActor {
             By::Person(_, session) => session.clone(),
             By::System | By::Owner => None,
         };
-        let people = if matches!(act.command, Command::RaiseEmergency { .. }) { self.admissions() } else { vec![] };
+        let people = if matches!(act.command, Command::RaiseEmergency { .. }) {
+            self.admissions()
+        } else {
+            vec![]
+        };
         let participant = decided.participant;
-        let seq = decided.events.last().map_or(self.shared.announced(), |event| event.seq);
+        let seq = decided
+            .events
+            .last()
+            .map_or(self.shared.announced(), |event| event.seq);
         // Who waits is told first, then everybody.
-        let outcome = || Outcome { seq, participant, events: decided.events.clone(), people };
+        let outcome = || Outcome {
+            seq,
+            participant,
+            events: decided.events.clone(),
+            people,
+        };
         let session = act.reply.into_session(outcome);
         if let (Some(session), Some(who)) = (&session, participant) {
             self.answer_session(session, who, &act.command, &decided, now);
@@ -244,31 +290,40 @@ impl RoomActor {
                     self.seat_automatically(session, who, ctx);
                 }
                 Command::Join { .. } => self.join_session(session, who, act.since, ctx),
+                Command::RequestJoin => self.wait_for_owner(who, session),
                 _ => {}
             }
         }
     }
 
     fn reject(&mut self, act: Act, rejection: Rejection, now: Timestamp) {
-        if let (By::Person(identity, Some(session)), Command::Join { .. }, super::Manner::Automatic) =
-            (&act.by, &act.command, act.manner)
-        {
-            // Already in: an automatic join is content with that.
-            tracing::debug!(room = %self.id, session = %session.id(), role = identity.role.as_str(), %rejection, "no automatic join");
-        }
-        self.node.observer.refused(CommandError::Rejected(rejection.clone()).code());
+        self.node
+            .observer
+            .refused(CommandError::Rejected(rejection.clone()).code());
         let refuse = match (&act.command, &rejection) {
-            (Command::SendMessage { id, .. }, Rejection::SentBefore { seq }) => {
-                Some(ServerMessage::MessageAccepted { room: &self.id, seq: *seq, id }.encode(now))
-            }
+            (Command::SendMessage { id, .. }, Rejection::SentBefore { seq }) => Some(
+                ServerMessage::MessageAccepted {
+                    room: &self.id,
+                    seq: *seq,
+                    id,
+                }
+                .encode(now),
+            ),
             (Command::Join { .. } | Command::RequestJoin, Rejection::AlreadyIn) => None,
             (Command::Join { .. } | Command::RequestJoin, _) => {
                 let message = rejection.to_string();
-                Some(ServerMessage::JoinDenied { room: &self.id, message: &message }.encode(now))
+                Some(
+                    ServerMessage::JoinDenied {
+                        room: &self.id,
+                        message: &message,
+                    }
+                    .encode(now),
+                )
             }
             _ => None,
         };
-        act.reply.fail(rejection.into(), now, refuse.map(|bytes| Frame::text(&bytes)));
+        act.reply
+            .fail(rejection.into(), now, refuse.map(|bytes| Frame::text(&bytes)));
     }
 
     fn answer_session(
@@ -283,7 +338,13 @@ impl RoomActor {
         let seq = decided.events.last().map(|event| event.seq);
         let message = match command {
             Command::Create { .. } => {
-                let phones: Vec<_> = self.core.contacts.emergency.iter().map(|c| c.phone.clone()).collect();
+                let phones: Vec<_> = self
+                    .core
+                    .contacts
+                    .emergency
+                    .iter()
+                    .map(|c| c.phone.clone())
+                    .collect();
                 let seq = seq.unwrap_or_default();
                 let created = ServerMessage::RoomCreated {
                     room,
@@ -297,9 +358,11 @@ impl RoomActor {
             }
             Command::Leave => ServerMessage::RoomLeft { room },
             Command::RequestJoin => ServerMessage::JoinRequested { room },
-            Command::SendMessage { id, .. } => {
-                ServerMessage::MessageAccepted { room, seq: seq.unwrap_or_default(), id }
-            }
+            Command::SendMessage { id, .. } => ServerMessage::MessageAccepted {
+                room,
+                seq: seq.unwrap_or_default(),
+                id,
+            },
             Command::Activate => ServerMessage::RoomActivated { room, seq },
             Command::Deactivate => ServerMessage::RoomDeactivated { room, seq },
             _ => return,
@@ -316,7 +379,9 @@ impl RoomActor {
             let frame = Frame::text(&bytes);
             let answered = matches!(event.body, EventBody::Activated | EventBody::Deactivated);
             let except = match (&event.body, token) {
-                (EventBody::Joined { who, .. } | EventBody::Left { who, .. }, _) => Except::Origin(who.bits()),
+                (EventBody::Joined { who, .. } | EventBody::Left { who, .. }, _) => {
+                    Except::Origin(who.bits())
+                }
                 (_, Some(token)) => Except::Member(token),
                 (_, None) => Except::Nobody,
             };
@@ -327,7 +392,9 @@ impl RoomActor {
             {
                 session.push(&Frame::text(&own));
             }
-            self.core.recent.push(event.seq, frame, self.node.settings.room_recent_max);
+            self.core
+                .recent
+                .push(event.seq, frame, self.node.settings.room_recent_max);
             self.node.observer.fanned_out(sent.delivered, begun.elapsed());
         }
         self.shared.set_announced(event.seq);
@@ -347,7 +414,10 @@ impl RoomActor {
             EventBody::StatusChanged { to, .. } if !to.is_open() => self.everybody_left(),
             _ => {}
         }
-        if matches!(event.body, EventBody::Created(_) | EventBody::StatusChanged { .. }) {
+        if matches!(
+            event.body,
+            EventBody::Created(_) | EventBody::StatusChanged { .. }
+        ) {
             self.publish_to_areas(matches!(event.body, EventBody::Created(_)));
         }
     }
@@ -372,7 +442,10 @@ impl RoomActor {
             EventBody::JoinRequested { who } => self.tell_owner_of(*who),
             EventBody::JoinDenied { who } => {
                 let now = self.node.now();
-                let message = ServerMessage::JoinDenied { room: &self.id, message: "Join request denied" };
+                let message = ServerMessage::JoinDenied {
+                    room: &self.id,
+                    message: "Join request denied",
+                };
                 let frame = Frame::text(&message.encode(now));
                 for session in self.asking.remove(who).unwrap_or_default() {
                     session.push(&frame);
@@ -407,7 +480,10 @@ impl RoomActor {
     fn view(&self, identity: &Identity) -> Result<Box<RoomView>, CommandError> {
         let state = &self.core.state;
         let inside = self.core.is_inside(identity);
-        let public = state.incident.as_ref().is_some_and(|incident| incident.report.is_public());
+        let public = state
+            .incident
+            .as_ref()
+            .is_some_and(|incident| incident.report.is_public());
         if !state.exists() || !(inside || public) || !identity.may_enter(&self.id) {
             return Err(Rejection::NotFound.into());
         }
@@ -416,7 +492,9 @@ impl RoomActor {
             state: state.clone(),
             people: self.core.people.all().cloned().collect(),
             newest: self.core.newest.iter().map(|(who, fix)| (*who, *fix)).collect(),
-            online: online.filter(|who| self.core.presence.is_connected(*who)).collect(),
+            online: online
+                .filter(|who| self.core.presence.is_connected(*who))
+                .collect(),
             viewer: self.core.people.find(&identity.subject),
             inside,
         }))
@@ -428,9 +506,16 @@ impl RoomActor {
             session.error(&CommandError::Rejected(Rejection::NotIn), now);
             return;
         }
-        let users: Vec<UserView<'_>> =
-            self.core.state.active_participants().map(|(who, _)| self.user_view(who)).collect();
-        let message = ServerMessage::RoomUsers { room: &self.id, users: &users };
+        let users: Vec<UserView<'_>> = self
+            .core
+            .state
+            .active_participants()
+            .map(|(who, _)| self.user_view(who))
+            .collect();
+        let message = ServerMessage::RoomUsers {
+            room: &self.id,
+            users: &users,
+        };
         session.push(&Frame::text(&message.encode(now)));
     }
 
@@ -442,7 +527,12 @@ impl RoomActor {
     }
 
     pub(super) fn encode(&self, event: &Event, client_id: Option<&str>) -> Option<Vec<u8>> {
-        encode_event(event, &|who| self.core.people.get(who), &|who| self.core.phone_visible(who), client_id)
+        encode_event(
+            event,
+            &|who| self.core.people.get(who),
+            &|who| self.core.phone_visible(who),
+            client_id,
+        )
     }
 
     pub(super) fn encode_fix(&self, who: ParticipantId, fix: &Fix, now: Timestamp) -> Vec<u8> {
@@ -459,7 +549,10 @@ impl RoomActor {
     }
 
     pub(super) fn signal_key(&self, who: ParticipantId) -> SignalKey {
-        SignalKey { room: self.shared.number(), subject: who.bits() }
+        SignalKey {
+            room: self.shared.number(),
+            subject: who.bits(),
+        }
     }
 
     /// Shows positions to everybody but those whose they are.
@@ -473,7 +566,11 @@ impl RoomActor {
             self.core.presence.touch(who, now);
             if !self.audience.is_empty() {
                 let frame = Frame::text(&self.encode_fix(who, &fix, now));
-                signals.push(Signal { key: self.signal_key(who), origin: who.bits(), frame });
+                signals.push(Signal {
+                    key: self.signal_key(who),
+                    origin: who.bits(),
+                    frame,
+                });
             }
         }
         if signals.is_empty() {

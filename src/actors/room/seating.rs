@@ -30,7 +30,12 @@ impl RoomActor {
     ) {
         let (now, head) = (self.node.now(), self.shared.announced());
         let recovered = since.is_some_and(|since| since <= head);
-        let message = ServerMessage::JoinApproved { room: &self.id, seq: head, recovered, participant: who };
+        let message = ServerMessage::JoinApproved {
+            room: &self.id,
+            seq: head,
+            recovered,
+            participant: who,
+        };
         session.push(&Frame::text(&message.encode(now)));
         let since = since.filter(|_| recovered);
         match self.shared.seat(session.id()) {
@@ -57,7 +62,12 @@ impl RoomActor {
         }
         let (now, head) = (self.node.now(), self.shared.announced());
         let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
-        let message = ServerMessage::AutoJoined { room: &self.id, owner_name, participant: who, seq: head };
+        let message = ServerMessage::AutoJoined {
+            room: &self.id,
+            owner_name,
+            participant: who,
+            seq: head,
+        };
         session.push(&Frame::text(&message.encode(now)));
         self.sit(session, who, None, false, ctx);
     }
@@ -83,7 +93,12 @@ impl RoomActor {
             resumed,
             behind: None,
         });
-        let joined_now = self.core.state.participants.get(&who).is_some_and(|person| person.last_event_at >= now);
+        let joined_now = self
+            .core
+            .state
+            .participants
+            .get(&who)
+            .is_some_and(|person| person.last_event_at >= now);
         self.core.presence.arrive(who, now);
         if !was_here && !joined_now {
             self.announce_presence(who, true, now);
@@ -133,21 +148,44 @@ impl RoomActor {
     /// Presence is a passing thing: it is told, and not in the log.
     fn announce_presence(&self, who: ParticipantId, here: bool, now: Timestamp) {
         let (room, client, user) = (&self.id, who.to_string(), self.user_view(who));
-        let as_contact = self.core.state.participants.get(&who).is_some_and(|person| person.as_contact);
+        let as_contact = self
+            .core
+            .state
+            .participants
+            .get(&who)
+            .is_some_and(|person| person.as_contact);
         let message = match (here, as_contact) {
-            (true, true) => {
-                ServerMessage::EmergencyContactJoined { room, contact: who, name: user.name, seq: None }
-            }
-            (true, false) => ServerMessage::UserJoined { room, seq: None, client_id: &client, user },
-            (false, _) => ServerMessage::UserLeft { room, seq: None, client_id: &client, user_name: user.name },
+            (true, true) => ServerMessage::EmergencyContactJoined {
+                room,
+                contact: who,
+                name: user.name,
+                seq: None,
+            },
+            (true, false) => ServerMessage::UserJoined {
+                room,
+                seq: None,
+                client_id: &client,
+                user,
+            },
+            (false, _) => ServerMessage::UserLeft {
+                room,
+                seq: None,
+                client_id: &client,
+                user_name: user.name,
+            },
         };
-        self.audience.send_event(&Frame::text(&message.encode(now)), Except::Origin(who.bits()));
+        self.audience
+            .send_event(&Frame::text(&message.encode(now)), Except::Origin(who.bits()));
     }
 
     /// A new circle calls the owner's contacts who are connected.
     pub(super) fn call_contacts(&mut self) {
         let book = Arc::clone(&self.core.contacts);
-        for session in book.emergency.iter().flat_map(|contact| self.node.directory.of_phone(&contact.phone)) {
+        for session in book
+            .emergency
+            .iter()
+            .flat_map(|contact| self.node.directory.of_phone(&contact.phone))
+        {
             let by = By::Person(Arc::clone(session.identity()), Some(session));
             let user_type = match &by {
                 By::Person(identity, _) => self.core.user_type(identity),
@@ -163,10 +201,20 @@ impl RoomActor {
     pub(super) fn tell_owner_of(&self, who: ParticipantId) {
         let Some(owner) = self.core.owner() else { return };
         let user = self.user_view(who);
-        let message = ServerMessage::JoinRequest { room: &self.id, requester: who, name: user.name, user };
+        let message = ServerMessage::JoinRequest {
+            room: &self.id,
+            requester: who,
+            name: user.name,
+            user,
+        };
         let frame = Frame::text(&message.encode(self.node.now()));
         let mut told = Vec::new();
-        for seat in self.shared.seats().into_iter().filter(|seat| seat.participant == owner.participant) {
+        for seat in self
+            .shared
+            .seats()
+            .into_iter()
+            .filter(|seat| seat.participant == owner.participant)
+        {
             told.push(seat.session.id());
             seat.session.push(&frame);
         }
@@ -207,7 +255,8 @@ impl RoomActor {
         alerted.sort_unstable();
         alerted.dedup();
         if !alerted.is_empty() {
-            self.queue.push_back((Work::system(Command::NoteAlerted { who: alerted }), None));
+            self.queue
+                .push_back((Work::system(Command::NoteAlerted { who: alerted }), None));
         }
     }
 
@@ -217,15 +266,29 @@ impl RoomActor {
         let now = self.node.now();
         let owner_name = self.core.owner().and_then(|owner| owner.name.clone());
         let owner_name = owner_name.as_deref();
-        let added = ServerMessage::AddedAsEmergencyContact { room: &self.id, owner_name };
+        let added = ServerMessage::AddedAsEmergencyContact {
+            room: &self.id,
+            owner_name,
+        };
         let added = Frame::text(&added.encode(now));
-        let removed = ServerMessage::RemovedAsEmergencyContact { room: &self.id, owner_name };
+        let removed = ServerMessage::RemovedAsEmergencyContact {
+            room: &self.id,
+            owner_name,
+        };
         let removed = Frame::text(&removed.encode(now));
         for contact in book.emergency.iter().filter(|contact| !old.lists(&contact.phone)) {
-            self.node.directory.of_phone(&contact.phone).iter().for_each(|session| session.push(&added));
+            self.node
+                .directory
+                .of_phone(&contact.phone)
+                .iter()
+                .for_each(|session| session.push(&added));
         }
         for contact in old.emergency.iter().filter(|contact| !book.lists(&contact.phone)) {
-            self.node.directory.of_phone(&contact.phone).iter().for_each(|session| session.push(&removed));
+            self.node
+                .directory
+                .of_phone(&contact.phone)
+                .iter()
+                .for_each(|session| session.push(&removed));
         }
         let former: Vec<_> = self
             .core
@@ -233,21 +296,38 @@ impl RoomActor {
             .active_participants()
             .filter(|(_, person)| person.as_contact)
             .map(|(who, _)| who)
-            .filter(|who| self.core.people.get(*who).is_some_and(|p| !self.core.is_contact(p.phone.as_ref())))
+            .filter(|who| {
+                self.core
+                    .people
+                    .get(*who)
+                    .is_some_and(|p| !self.core.is_contact(p.phone.as_ref()))
+            })
             .collect();
         for who in former {
-            let command = Command::Remove { who, reason: LeaveReason::Removed };
+            let command = Command::Remove {
+                who,
+                reason: LeaveReason::Removed,
+            };
             self.queue.push_back((Work::system(command), None));
         }
     }
 
     /// Those who watch the part of the map where the incident lies are told.
     pub(super) fn publish_to_areas(&self, created: bool) {
-        let Some(incident) = &self.core.state.incident else { return };
-        let (Some(position), Some(summary)) = (incident.report.position, SosSummary::of(&self.core.state)) else {
+        let Some(incident) = &self.core.state.incident else {
+            return;
+        };
+        let (Some(position), Some(summary)) = (incident.report.position, SosSummary::of(&self.core.state))
+        else {
             return;
         };
         let open = incident.status.is_open();
-        self.node.areas.publish(News { position, summary, public: incident.report.is_public(), open, created });
+        self.node.areas.publish(News {
+            position,
+            summary,
+            public: incident.report.is_public(),
+            open,
+            created,
+        });
     }
 }

@@ -41,7 +41,11 @@ pub struct RoomShared {
 impl RoomShared {
     /// For room number `number` of this node, which signals are keyed by.
     pub fn new(number: u64) -> Arc<Self> {
-        Arc::new(Self { number, announced: AtomicU64::new(0), inner: Mutex::default() })
+        Arc::new(Self {
+            number,
+            announced: AtomicU64::new(0),
+            inner: Mutex::default(),
+        })
     }
 
     /// The room's number on this node.
@@ -92,8 +96,13 @@ impl RoomShared {
     /// A session has ended. The room learns of it when it looks.
     pub(super) fn depart(&self, session: SessionId) -> bool {
         let mut inner = self.inner.lock();
-        let Some(seat) = inner.seats.remove(&session) else { return false };
-        inner.departed.push(Departure { session, participant: seat.participant });
+        let Some(seat) = inner.seats.remove(&session) else {
+            return false;
+        };
+        inner.departed.push(Departure {
+            session,
+            participant: seat.participant,
+        });
         true
     }
 

@@ -69,7 +69,10 @@ impl SessionActor {
         let greeting = async move {
             let identity = Arc::clone(shared.identity());
             let memberships = node.memberships.get(&identity.subject).await?;
-            let rooms: Vec<RoomId> = memberships.iter().map(|membership| membership.room.clone()).collect();
+            let rooms: Vec<RoomId> = memberships
+                .iter()
+                .map(|membership| membership.room.clone())
+                .collect();
             let client_id = shared.client_id();
             let connected = ServerMessage::Connected {
                 client_id: &client_id,
@@ -117,7 +120,10 @@ impl SessionActor {
         }
         let now = Instant::now();
         #[expect(clippy::cast_precision_loss, reason = "rates and bursts are small")]
-        let (rate, burst) = (settings.messages_per_second as f32, settings.messages_burst.max(1) as f32);
+        let (rate, burst) = (
+            settings.messages_per_second as f32,
+            settings.messages_burst.max(1) as f32,
+        );
         self.tokens = (self.tokens + now.duration_since(self.refilled).as_secs_f32() * rate).min(burst);
         self.refilled = now;
         if self.tokens < 1.0 {

@@ -17,6 +17,9 @@ use crate::domain::room::{Command, Genesis, Rejection, Seq, UserType};
 use crate::store::Membership;
 use crate::wire::json::{ClientMessage, Reading, ServerMessage, encode_event, parse};
 
+/// The longest message, in characters (protocol page, section 3).
+const CONTENT_MAX_CHARS: usize = 2000;
+
 type Ctx = Context<SessionActor>;
 
 impl SessionActor {
@@ -26,14 +29,17 @@ impl SessionActor {
             now,
             max_ahead: self.node.settings.locations.max_ahead,
             radius_max_km: self.node.settings.radius_max_km,
-            ..Reading::default()
+            content_max_chars: CONTENT_MAX_CHARS,
         };
         match parse(text, &reading) {
             Ok(message) => self.obey(message, ctx),
             Err(error) => {
                 self.node.observer.refused(error.code);
-                let message =
-                    ServerMessage::Error { code: error.code, message: &error.message, field: error.field };
+                let message = ServerMessage::Error {
+                    code: error.code,
+                    message: &error.message,
+                    field: error.field,
+                };
                 self.shared.send(&message, now);
             }
         }
@@ -51,7 +57,10 @@ impl SessionActor {
             ClientMessage::RequestJoin { room } => self.command(&room, Command::RequestJoin),
             ClientMessage::ApproveJoin { room, requester } => {
                 // The room knows as what they come.
-                let command = Command::ApproveJoin { who: requester, user_type: UserType::Citizen };
+                let command = Command::ApproveJoin {
+                    who: requester,
+                    user_type: UserType::Citizen,
+                };
                 self.command(&room, command);
             }
             ClientMessage::DenyJoin { room, requester } => {
@@ -105,12 +114,17 @@ impl SessionActor {
 
     fn join(&self, room: &RoomId, since: Option<Seq>) {
         if !self.shared.has_room() && !self.shared.is_in(room) {
-            let message = ServerMessage::JoinDenied { room, message: "This connection is in too many rooms" };
+            let message = ServerMessage::JoinDenied {
+                room,
+                message: "This connection is in too many rooms",
+            };
             self.shared.send(&message, self.node.now());
             return;
         }
         // The room knows as what they come: its kind decides.
-        let command = Command::Join { user_type: UserType::Citizen };
+        let command = Command::Join {
+            user_type: UserType::Citizen,
+        };
         let mut act = Act::new(self.by(), command, Reply::session(Arc::clone(&self.shared)));
         act.since = since;
         self.hand(room, Work::Act(Box::new(act)));
@@ -120,16 +134,21 @@ impl SessionActor {
         let room = room.unwrap_or_else(|| RoomId::from_random(random()));
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
         let contacts = async move { node.store.contacts(&shared.identity().subject).await };
-        ctx.wait(contacts.into_actor(self).map(move |contacts: Result<ContactBook, _>, act, _| match contacts {
-            Ok(book) => {
-                let command = Command::Create { genesis: Genesis::Circle, user_type: UserType::Citizen };
-                let reply = Reply::session(Arc::clone(&act.shared));
-                let mut create = Act::new(act.by(), command, reply);
-                create.contacts = Some(Arc::new(book));
-                act.hand(&room, Work::Act(Box::new(create)));
-            }
-            Err(error) => act.shared.error(&error.into(), act.node.now()),
-        }));
+        ctx.wait(contacts.into_actor(self).map(
+            move |contacts: Result<ContactBook, _>, act, _| match contacts {
+                Ok(book) => {
+                    let command = Command::Create {
+                        genesis: Genesis::Circle,
+                        user_type: UserType::Citizen,
+                    };
+                    let reply = Reply::session(Arc::clone(&act.shared));
+                    let mut create = Act::new(act.by(), command, reply);
+                    create.contacts = Some(Arc::new(book));
+                    act.hand(&room, Work::Act(Box::new(create)));
+                }
+                Err(error) => act.shared.error(&error.into(), act.node.now()),
+            },
+        ));
     }
 
     fn locate(&mut self, room: Option<RoomId>, fix: Fix, ctx: &mut Ctx) {
@@ -149,7 +168,11 @@ impl SessionActor {
     fn upload(&self, room: Option<&RoomId>, fix: Fix, rooms: &Arc<[Membership]>) {
         let now = self.node.now();
         let targets: Arc<[Membership]> = match room {
-            Some(room) => rooms.iter().filter(|target| target.room == *room).cloned().collect(),
+            Some(room) => rooms
+                .iter()
+                .filter(|target| target.room == *room)
+                .cloned()
+                .collect(),
             None => Arc::clone(rooms),
         };
         if targets.is_empty() {
@@ -160,10 +183,13 @@ impl SessionActor {
             self.shared.error(&error, now);
             return;
         }
-        let names: smallvec::SmallVec<[RoomId; 4]> = targets.iter().map(|target| target.room.clone()).collect();
+        let names: smallvec::SmallVec<[RoomId; 4]> =
+            targets.iter().map(|target| target.room.clone()).collect();
         let subject = self.shared.identity().subject.clone();
         match self.batcher.offer(Upload::live(subject, targets, fix)) {
-            Ok(()) => self.shared.send(&ServerMessage::LocationUpdateConfirmed { rooms: &names }, now),
+            Ok(()) => self
+                .shared
+                .send(&ServerMessage::LocationUpdateConfirmed { rooms: &names }, now),
             Err(error) => self.shared.error(&error, now),
         }
     }
@@ -175,7 +201,11 @@ impl SessionActor {
             if !seated {
                 return Err(CommandError::Rejected(Rejection::NotIn));
             }
-            let view = node.registry.get(&room).view(identity, node.settings.command_timeout).await?;
+            let view = node
+                .registry
+                .get(&room)
+                .view(identity, node.settings.command_timeout)
+                .await?;
             let events = node.store.events(&room, since, limit).await?;
             Ok((room, view, events))
         };
@@ -183,11 +213,20 @@ impl SessionActor {
             Ok((room, view, events)) => {
                 let seq = events.last().map_or(since, |event| event.seq);
                 let people = |who| view.people.iter().find(|person| person.participant == who);
-                let frames: Vec<Vec<u8>> =
-                    events.iter().filter_map(|event| encode_event(event, &people, &|_| false, None)).collect();
+                let frames: Vec<Vec<u8>> = events
+                    .iter()
+                    .filter_map(|event| encode_event(event, &people, &|_| false, None))
+                    .collect();
                 let more = seq < view.state.seq;
-                act.shared
-                    .send(&ServerMessage::History { room: &room, events: &frames, seq, more }, act.node.now());
+                act.shared.send(
+                    &ServerMessage::History {
+                        room: &room,
+                        events: &frames,
+                        seq,
+                        more,
+                    },
+                    act.node.now(),
+                );
             }
             Err(error) => act.shared.error(&error, act.node.now()),
         }));
@@ -200,8 +239,10 @@ impl SessionActor {
             let now = act.node.now();
             match raised {
                 Ok(raised) => {
-                    let message =
-                        ServerMessage::EmergencyConfirmed { activated_rooms: &raised.rooms, sos: &raised.sos };
+                    let message = ServerMessage::EmergencyConfirmed {
+                        activated_rooms: &raised.rooms,
+                        sos: &raised.sos,
+                    };
                     shared.send(&message, now);
                 }
                 Err(raise::RaiseError::NoOwnedRooms) => {

@@ -69,7 +69,10 @@ impl SessionShared {
             outbox,
             clock,
             rooms_max,
-            rooms: Mutex::new(Rooms { open: true, rooms: Vec::new() }),
+            rooms: Mutex::new(Rooms {
+                open: true,
+                rooms: Vec::new(),
+            }),
         })
     }
 
@@ -111,7 +114,14 @@ impl SessionShared {
     /// Tells it that something was not done.
     pub fn error(&self, error: &CommandError, now: Timestamp) {
         let text = error.to_string();
-        self.send(&ServerMessage::Error { code: error.code(), message: &text, field: None }, now);
+        self.send(
+            &ServerMessage::Error {
+                code: error.code(),
+                message: &text,
+                field: None,
+            },
+            now,
+        );
     }
 
     /// Closes it, after what it is owed.

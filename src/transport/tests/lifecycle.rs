@@ -152,7 +152,10 @@ async fn a_client_that_stalls_gets_the_newest_signals_when_it_comes_back() {
             tokio::task::yield_now().await;
         }
     }
-    assert!(outbox.queued_bytes() <= 51 * 1_004, "one of each, and the one that has left in part");
+    assert!(
+        outbox.queued_bytes() <= 51 * 1_004,
+        "one of each, and the one that has left in part"
+    );
     let mut got = [0_u32; 50];
     while got != newest {
         let frame = client.read_exactly(1_004).await;

@@ -89,14 +89,25 @@ impl ServerMessage<'_> {
     /// The protocol page's table, a row an arm. One match, so that no message can be forgotten.
     fn fill(&self, frame: &mut Frame) {
         match *self {
-            Self::Connected { client_id, user, rooms, session_id } => {
+            Self::Connected {
+                client_id,
+                user,
+                rooms,
+                session_id,
+            } => {
                 frame.text("clientId", client_id);
                 frame.object("user", |frame| write_self(frame, user));
                 frame.rooms("roomIds", rooms);
                 frame.whole("protocol", 1);
                 frame.text("sessionId", session_id);
             }
-            Self::LocationUpdate { room, user, name, visible_phone, fix } => {
+            Self::LocationUpdate {
+                room,
+                user,
+                name,
+                visible_phone,
+                fix,
+            } => {
                 frame.room("roomId", room);
                 frame.object("data", |frame| write_fix(frame, user, name, visible_phone, fix));
             }
@@ -105,9 +116,16 @@ impl ServerMessage<'_> {
             }
             Self::RoomUsers { room, users } => {
                 frame.room("roomId", room);
-                frame.list("users", users, |frame, user| frame.nested(|frame| write_member(frame, user)));
+                frame.list("users", users, |frame, user| {
+                    frame.nested(|frame| write_member(frame, user))
+                });
             }
-            Self::History { room, events, seq, more } => {
+            Self::History {
+                room,
+                events,
+                seq,
+                more,
+            } => {
                 frame.room("roomId", room);
                 frame.list("events", events, |frame, event| frame.raw(event));
                 frame.whole("seq", seq.get());
@@ -129,11 +147,19 @@ impl ServerMessage<'_> {
                 }
             }
             Self::ServerDraining { reconnect_in_ms } => frame.whole("reconnectInMs", reconnect_in_ms),
-            Self::AutoJoined { room, owner_name, participant, seq } => {
+            Self::AutoJoined {
+                room,
+                owner_name,
+                participant,
+                seq,
+            } => {
                 let owner = owner_name.unwrap_or(NAMELESS);
                 frame.room("roomId", room);
                 frame.text("roomOwner", owner);
-                frame.text("message", &format!("You are in the room of {owner} as an emergency contact."));
+                frame.text(
+                    "message",
+                    &format!("You are in the room of {owner} as an emergency contact."),
+                );
                 frame.person("participantId", participant);
                 frame.whole("seq", seq.get());
             }
@@ -146,13 +172,24 @@ impl ServerMessage<'_> {
                 });
                 frame.text("message", &auto_join_sentence(rooms.len()));
             }
-            Self::EmergencyContactJoined { room, contact, name, seq } => {
+            Self::EmergencyContactJoined {
+                room,
+                contact,
+                name,
+                seq,
+            } => {
                 frame.room("roomId", room);
                 write_seq(frame, seq);
                 frame.person("contactId", contact);
                 frame.text("contactName", name.unwrap_or(NAMELESS));
             }
-            Self::RoomCreated { room, owner, emergency_contacts, participant, seq } => {
+            Self::RoomCreated {
+                room,
+                owner,
+                emergency_contacts,
+                participant,
+                seq,
+            } => {
                 frame.room("roomId", room);
                 frame.person("owner", owner);
                 frame.list("emergencyContacts", emergency_contacts, |frame, phone| {
@@ -161,7 +198,12 @@ impl ServerMessage<'_> {
                 frame.person("participantId", participant);
                 frame.whole("seq", seq.get());
             }
-            Self::JoinApproved { room, seq, recovered, participant } => {
+            Self::JoinApproved {
+                room,
+                seq,
+                recovered,
+                participant,
+            } => {
                 frame.room("roomId", room);
                 frame.whole("seq", seq.get());
                 frame.flag("recovered", recovered);
@@ -171,11 +213,21 @@ impl ServerMessage<'_> {
                 frame.room("roomId", room);
                 frame.text("message", message);
             }
-            Self::UserJoined { room, seq, client_id, user } => {
+            Self::UserJoined {
+                room,
+                seq,
+                client_id,
+                user,
+            } => {
                 write_deed(frame, room, seq, client_id);
                 frame.object("user", |frame| user.write(frame));
             }
-            Self::UserLeft { room, seq, client_id, user_name } => {
+            Self::UserLeft {
+                room,
+                seq,
+                client_id,
+                user_name,
+            } => {
                 write_deed(frame, room, seq, client_id);
                 frame.text("userName", user_name.unwrap_or(NAMELESS));
             }
@@ -184,7 +236,12 @@ impl ServerMessage<'_> {
                 frame.room("roomId", room);
                 write_seq(frame, seq);
             }
-            Self::JoinRequest { room, requester, name, user } => {
+            Self::JoinRequest {
+                room,
+                requester,
+                name,
+                user,
+            } => {
                 frame.person("requesterId", requester);
                 frame.text("requesterName", name.unwrap_or(NAMELESS));
                 frame.object("requesterUser", |frame| user.write(frame));
@@ -200,7 +257,15 @@ impl ServerMessage<'_> {
                 frame.whole("seq", seq.get());
                 frame.word("id", id.as_str());
             }
-            Self::RoomMessage { room, seq, id, content, client_id, user_name, user } => {
+            Self::RoomMessage {
+                room,
+                seq,
+                id,
+                content,
+                client_id,
+                user_name,
+                user,
+            } => {
                 write_deed(frame, room, Some(seq), client_id);
                 frame.word("id", id.as_str());
                 frame.text("content", content);
@@ -211,7 +276,13 @@ impl ServerMessage<'_> {
                 frame.rooms("activatedRooms", activated_rooms);
                 frame.room("sosId", sos);
             }
-            Self::EmergencyAlert { user, user_name, room, sos, message } => {
+            Self::EmergencyAlert {
+                user,
+                user_name,
+                room,
+                sos,
+                message,
+            } => {
                 let name = user_name.unwrap_or(NAMELESS);
                 frame.person("emergencyUserId", user);
                 frame.text("emergencyUserName", name);
@@ -222,7 +293,14 @@ impl ServerMessage<'_> {
                     None => frame.text("message", &format!("{name} has raised an SOS and needs help.")),
                 }
             }
-            Self::EmergencyActivated { room, seq, client_id, user_name, user, sos } => {
+            Self::EmergencyActivated {
+                room,
+                seq,
+                client_id,
+                user_name,
+                user,
+                sos,
+            } => {
                 write_deed(frame, room, seq, client_id);
                 frame.text("userName", user_name.unwrap_or(NAMELESS));
                 match user {
@@ -231,13 +309,24 @@ impl ServerMessage<'_> {
                 }
                 frame.room("sosId", sos);
             }
-            Self::EmergencyEnded { room, seq, client_id, sos } => {
+            Self::EmergencyEnded {
+                room,
+                seq,
+                client_id,
+                sos,
+            } => {
                 write_deed(frame, room, seq, client_id);
                 if let Some(sos) = sos {
                     frame.room("sosId", sos);
                 }
             }
-            Self::StatusChanged { room, seq, status, from, client_id } => {
+            Self::StatusChanged {
+                room,
+                seq,
+                status,
+                from,
+                client_id,
+            } => {
                 write_deed(frame, room, Some(seq), client_id);
                 frame.room("sosId", room);
                 frame.word("status", status.as_str());

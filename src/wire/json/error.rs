@@ -23,6 +23,10 @@ pub struct ClientError {
 
 impl From<Problem> for ClientError {
     fn from(problem: Problem) -> Self {
-        Self { code: INVALID_FIELD, field: Some(problem.field), message: problem.message }
+        Self {
+            code: INVALID_FIELD,
+            field: Some(problem.field),
+            message: problem.message,
+        }
     }
 }

@@ -32,13 +32,28 @@ pub fn encode_event<'p>(
     let client_id = client_id.unwrap_or(&doer_text);
     let (room, seq) = (&event.room, Some(event.seq));
     let message = match &event.body {
-        EventBody::Joined { who, as_contact: true, .. } => {
-            ServerMessage::EmergencyContactJoined { room, contact: *who, name: view(*who).name, seq }
-        }
-        EventBody::Joined { who, .. } => ServerMessage::UserJoined { room, seq, client_id, user: view(*who) },
-        EventBody::Left { who, .. } => {
-            ServerMessage::UserLeft { room, seq, client_id, user_name: view(*who).name }
-        }
+        EventBody::Joined {
+            who,
+            as_contact: true,
+            ..
+        } => ServerMessage::EmergencyContactJoined {
+            room,
+            contact: *who,
+            name: view(*who).name,
+            seq,
+        },
+        EventBody::Joined { who, .. } => ServerMessage::UserJoined {
+            room,
+            seq,
+            client_id,
+            user: view(*who),
+        },
+        EventBody::Left { who, .. } => ServerMessage::UserLeft {
+            room,
+            seq,
+            client_id,
+            user_name: view(*who).name,
+        },
         EventBody::MessageSent { id, content } => {
             let Actor::Participant(who) = event.actor else {
                 return None;
@@ -59,14 +74,28 @@ pub fn encode_event<'p>(
         EventBody::EmergencyRaised { sos } => {
             let user = doer.map(view);
             let user_name = user.and_then(|user| user.name);
-            ServerMessage::EmergencyActivated { room, seq, client_id, user_name, user, sos }
+            ServerMessage::EmergencyActivated {
+                room,
+                seq,
+                client_id,
+                user_name,
+                user,
+                sos,
+            }
         }
-        EventBody::EmergencyEnded { sos } => {
-            ServerMessage::EmergencyEnded { room, seq, client_id, sos: Some(sos) }
-        }
-        EventBody::StatusChanged { from, to, .. } => {
-            ServerMessage::StatusChanged { room, seq: event.seq, status: *to, from: *from, client_id }
-        }
+        EventBody::EmergencyEnded { sos } => ServerMessage::EmergencyEnded {
+            room,
+            seq,
+            client_id,
+            sos: Some(sos),
+        },
+        EventBody::StatusChanged { from, to, .. } => ServerMessage::StatusChanged {
+            room,
+            seq: event.seq,
+            status: *to,
+            from: *from,
+            client_id,
+        },
         EventBody::Created(_)
         | EventBody::JoinRequested { .. }
         | EventBody::JoinDenied { .. }

@@ -65,7 +65,8 @@ impl Frame {
 
     pub fn whole(&mut self, key: &str, number: u64) {
         self.key(key);
-        self.buffer.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        self.buffer
+            .extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     pub fn maybe_number(&mut self, key: &str, number: Option<f64>) {
@@ -83,7 +84,8 @@ impl Frame {
 
     pub fn flag(&mut self, key: &str, flag: bool) {
         self.key(key);
-        self.buffer.extend_from_slice(if flag { b"true" } else { b"false" });
+        self.buffer
+            .extend_from_slice(if flag { b"true" } else { b"false" });
     }
 
     pub fn instant(&mut self, key: &str, at: Timestamp) {

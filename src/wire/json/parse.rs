@@ -76,9 +76,10 @@ impl Raw<'_> {
     /// `None` when there is no such type.
     fn message(&self, kind: &str, reading: &Reading) -> Checked<Option<ClientMessage>> {
         Ok(Some(match kind {
-            "location-update" => {
-                ClientMessage::LocationUpdate { room: self.room_if_given()?, fix: self.fix(reading)? }
-            }
+            "location-update" => ClientMessage::LocationUpdate {
+                room: self.room_if_given()?,
+                fix: self.fix(reading)?,
+            },
             "room-message" => ClientMessage::RoomMessage {
                 room: self.room()?,
                 content: field::required(
@@ -88,16 +89,29 @@ impl Raw<'_> {
                 id: field::parsed("id", &self.id, |id| MessageId::new(id))?,
             },
             "ping" => ClientMessage::Ping,
-            "create-room" => ClientMessage::CreateRoom { room: self.room_if_given()? },
-            "join-room" => ClientMessage::JoinRoom { room: self.room()?, since: self.since()? },
+            "create-room" => ClientMessage::CreateRoom {
+                room: self.room_if_given()?,
+            },
+            "join-room" => ClientMessage::JoinRoom {
+                room: self.room()?,
+                since: self.since()?,
+            },
             "leave-room" => ClientMessage::LeaveRoom { room: self.room()? },
             "activate-room" => ClientMessage::ActivateRoom { room: self.room()? },
             "deactivate-room" => ClientMessage::DeactivateRoom { room: self.room()? },
             "request-join" => ClientMessage::RequestJoin { room: self.room()? },
-            "approve-join" => ClientMessage::ApproveJoin { room: self.room()?, requester: self.requester()? },
-            "deny-join" => ClientMessage::DenyJoin { room: self.room()?, requester: self.requester()? },
+            "approve-join" => ClientMessage::ApproveJoin {
+                room: self.room()?,
+                requester: self.requester()?,
+            },
+            "deny-join" => ClientMessage::DenyJoin {
+                room: self.room()?,
+                requester: self.requester()?,
+            },
             "emergency-sos" => ClientMessage::EmergencySos(self.sos(reading)?),
-            "emergency-resolve" => ClientMessage::EmergencyResolve { room: self.room_if_given()? },
+            "emergency-resolve" => ClientMessage::EmergencyResolve {
+                room: self.room_if_given()?,
+            },
             "get_users" => ClientMessage::GetUsers { room: self.room()? },
             "get-history" => ClientMessage::GetHistory {
                 room: self.room()?,
@@ -119,7 +133,10 @@ impl Raw<'_> {
     }
 
     fn requester(&self) -> Checked<crate::domain::ids::ParticipantId> {
-        field::required("requesterId", field::parsed("requesterId", &self.requester_id, str::parse)?)
+        field::required(
+            "requesterId",
+            field::parsed("requesterId", &self.requester_id, str::parse)?,
+        )
     }
 
     fn since(&self) -> Checked<Option<Seq>> {
@@ -175,17 +192,27 @@ impl Raw<'_> {
     fn area(&self, reading: &Reading) -> Checked<Area> {
         let centre = field::required("latitude", field::position(&self.latitude, &self.longitude)?)?;
         let radius = field::required("radiusKm", field::number("radiusKm", &self.radius_km)?)?;
-        Area::new(centre, radius, reading.radius_max_km)
-            .map_err(|error| Problem { field: "radiusKm", message: error.to_string() })
+        Area::new(centre, radius, reading.radius_max_km).map_err(|error| Problem {
+            field: "radiusKm",
+            message: error.to_string(),
+        })
     }
 }
 
 fn bad_json(message: &str) -> ClientError {
-    ClientError { code: BAD_JSON, field: None, message: message.to_owned() }
+    ClientError {
+        code: BAD_JSON,
+        field: None,
+        message: message.to_owned(),
+    }
 }
 
 fn field_missing(field: &'static str) -> ClientError {
-    ClientError { code: INVALID_FIELD, field: Some(field), message: format!("{field} is missing") }
+    ClientError {
+        code: INVALID_FIELD,
+        field: Some(field),
+        message: format!("{field} is missing"),
+    }
 }
 
 /// Quotes the type back, but not a page of it.

@@ -36,7 +36,12 @@ impl<'a> UserView<'a> {
 
     /// Somebody whose record was erased.
     pub fn unknown(id: ParticipantId) -> Self {
-        Self { id, name: None, role: Role::Anon, phone: None }
+        Self {
+            id,
+            name: None,
+            role: Role::Anon,
+            phone: None,
+        }
     }
 
     /// What they are called, in any case.

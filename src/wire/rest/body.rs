@@ -17,7 +17,10 @@ pub struct FieldError {
 impl FieldError {
     /// A problem of a field that lies in `path`, which is empty or ends in a dot.
     pub(super) fn at(path: &str, problem: Problem) -> Self {
-        Self { field: format!("{path}{}", problem.field), message: problem.message }
+        Self {
+            field: format!("{path}{}", problem.field),
+            message: problem.message,
+        }
     }
 }
 

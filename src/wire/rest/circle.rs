@@ -24,7 +24,11 @@ pub struct LocationAnswer<'a> {
 impl<'a> LocationAnswer<'a> {
     /// The fix was taken at `now` for these rooms.
     pub fn new(now: Timestamp, rooms: &'a [RoomId]) -> Self {
-        Self { success: true, timestamp: Stamp(now), rooms: rooms.iter().map(RoomId::as_str).collect() }
+        Self {
+            success: true,
+            timestamp: Stamp(now),
+            rooms: rooms.iter().map(RoomId::as_str).collect(),
+        }
     }
 }
 

@@ -30,20 +30,30 @@ impl JoinBody {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(body: &[u8], region: Region) -> Result<Self, BodyError> {
-        const ALL: &[UserType] =
-            &[UserType::Citizen, UserType::Rescuer, UserType::AnonRescuer, UserType::Admin];
+        const ALL: &[UserType] = &[
+            UserType::Citizen,
+            UserType::Rescuer,
+            UserType::AnonRescuer,
+            UserType::Admin,
+        ];
         let object = body::object(body)?;
         let mut fields = Fields::of_body(&object);
         let user_type = fields.required("userType", |name, value| {
             field::one_of(name, value, UserType::parse, ALL, UserType::as_str)
         });
         let user_id = fields.optional("userId", |name, value| field::note(name, value, 128));
-        let display_name =
-            fields.optional("displayName", |name, value| field::note(name, value, NAME_MAX_CHARS));
+        let display_name = fields.optional("displayName", |name, value| {
+            field::note(name, value, NAME_MAX_CHARS)
+        });
         let phone = fields.optional("phone", |name, value| {
             field::parsed(name, value, |text| PhoneNumber::parse(text, region))
         });
-        fields.finish(user_type.map(|user_type| Self { user_type, user_id, display_name, phone }))
+        fields.finish(user_type.map(|user_type| Self {
+            user_type,
+            user_id,
+            display_name,
+            phone,
+        }))
     }
 }
 
@@ -64,9 +74,12 @@ impl MessageBody {
     pub fn parse(body: &[u8], reading: &Reading) -> Result<Self, BodyError> {
         let object = body::object(body)?;
         let mut fields = Fields::of_body(&object);
-        let content = fields
-            .required("content", |name, value| field::words(name, value, 1..=reading.content_max_chars));
-        let id = fields.optional("id", |name, value| field::parsed(name, value, |id| MessageId::new(id)));
+        let content = fields.required("content", |name, value| {
+            field::words(name, value, 1..=reading.content_max_chars)
+        });
+        let id = fields.optional("id", |name, value| {
+            field::parsed(name, value, |id| MessageId::new(id))
+        });
         fields.finish(content.map(|content| Self { content, id }))
     }
 }
@@ -84,7 +97,10 @@ pub fn contacts(body: &[u8], region: Region, max: usize) -> Result<ContactBook, 
     let neither = !object.contains_key("emergency_contacts") && !object.contains_key("dependent_contacts");
     if neither {
         let field = "emergency_contacts";
-        let problem = Problem { field, message: format!("{field} is missing") };
+        let problem = Problem {
+            field,
+            message: format!("{field} is missing"),
+        };
         return Err(BodyError::Fields(vec![FieldError::at("", problem)]));
     }
     fields.finish(Some(ContactBook {
@@ -94,16 +110,24 @@ pub fn contacts(body: &[u8], region: Region, max: usize) -> Result<ContactBook, 
 }
 
 fn contact(entry: &mut Fields<'_>, region: Region) -> Option<Contact> {
-    let name = entry.required("name", |name, value| field::words(name, value, 1..=NAME_MAX_CHARS));
+    let name = entry.required("name", |name, value| {
+        field::words(name, value, 1..=NAME_MAX_CHARS)
+    });
     let phone = entry.required("phone_no", |name, value| {
         field::parsed(name, value, |text| PhoneNumber::parse(text, region))
     });
-    Some(Contact { name: name?, phone: phone? })
+    Some(Contact {
+        name: name?,
+        phone: phone?,
+    })
 }
 
 fn once_each(contacts: Vec<Contact>) -> Vec<Contact> {
     let mut seen = std::collections::HashSet::new();
-    contacts.into_iter().filter(|contact| seen.insert(contact.phone.clone())).collect()
+    contacts
+        .into_iter()
+        .filter(|contact| seen.insert(contact.phone.clone()))
+        .collect()
 }
 
 /// `GET /api/contacts`
@@ -124,8 +148,17 @@ impl<'a> ContactsView<'a> {
     /// Shows an owner their book.
     pub fn of(book: &'a ContactBook) -> Self {
         let list = |contacts: &'a [Contact]| {
-            contacts.iter().map(|c| ContactView { name: &c.name, phone_no: c.phone.reveal() }).collect()
+            contacts
+                .iter()
+                .map(|c| ContactView {
+                    name: &c.name,
+                    phone_no: c.phone.reveal(),
+                })
+                .collect()
         };
-        Self { emergency_contacts: list(&book.emergency), dependent_contacts: list(&book.dependent) }
+        Self {
+            emergency_contacts: list(&book.emergency),
+            dependent_contacts: list(&book.dependent),
+        }
     }
 }

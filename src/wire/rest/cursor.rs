@@ -33,7 +33,9 @@ impl IncidentCursor {
         let (created_at, rest) = bytes.split_first_chunk().ok_or(NOT_OURS)?;
         let (distance_m, room) = rest.split_first_chunk().ok_or(NOT_OURS)?;
         let distance_m = f64::from_be_bytes(*distance_m);
-        let room = std::str::from_utf8(room).ok().and_then(|room| RoomId::new(room).ok());
+        let room = std::str::from_utf8(room)
+            .ok()
+            .and_then(|room| RoomId::new(room).ok());
         if !distance_m.is_finite() {
             return Err(NOT_OURS);
         }

@@ -30,7 +30,11 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Wraps a page.
     pub fn new(data: Vec<T>, next_cursor: Option<String>) -> Self {
-        Self { success: true, data, next_cursor }
+        Self {
+            success: true,
+            data,
+            next_cursor,
+        }
     }
 }
 
@@ -55,6 +59,12 @@ impl<'a> Failure<'a> {
         request_id: Option<&'a str>,
         fields: &'a [FieldError],
     ) -> Self {
-        Self { success: false, code, message, request_id, fields }
+        Self {
+            success: false,
+            code,
+            message,
+            request_id,
+            fields,
+        }
     }
 }

@@ -29,7 +29,10 @@ impl<'a> EventView<'a> {
             sos_id: event.room.as_str(),
             seq: event.seq.get(),
             at: Stamp(event.at),
-            actor: event.actor.participant().map_or_else(|| "system".to_owned(), |who| who.to_string()),
+            actor: event
+                .actor
+                .participant()
+                .map_or_else(|| "system".to_owned(), |who| who.to_string()),
             kind: event.body.kind(),
             data: data(&event.body),
         }
@@ -40,7 +43,11 @@ fn data(body: &EventBody) -> Value {
     match body {
         EventBody::Created(Genesis::Circle) => json!({ "kind": "circle" }),
         EventBody::Created(Genesis::Incident(report)) => created(report),
-        EventBody::Joined { who, user_type, as_contact } => json!({
+        EventBody::Joined {
+            who,
+            user_type,
+            as_contact,
+        } => json!({
             "participantId": who.to_string(),
             "userType": user_type.as_str(),
             "asContact": as_contact,

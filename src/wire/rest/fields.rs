@@ -18,12 +18,20 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The fields of a body.
     pub fn of_body(object: &'a Map<String, Value>) -> Self {
-        Self { object, path: String::new(), from_query: false, errors: Vec::new() }
+        Self {
+            object,
+            path: String::new(),
+            from_query: false,
+            errors: Vec::new(),
+        }
     }
 
     /// The parameters of a query.
     pub fn of_query(object: &'a Map<String, Value>) -> Self {
-        Self { from_query: true, ..Self::of_body(object) }
+        Self {
+            from_query: true,
+            ..Self::of_body(object)
+        }
     }
 
     /// A field as `check` reads it; `None` when it is not there or wrong, which is noted.
@@ -56,7 +64,9 @@ impl<'a> Fields<'a> {
 
     /// Notes what is wrong.
     pub fn keep<T>(&mut self, checked: Checked<T>) -> Option<T> {
-        checked.map_err(|problem| self.errors.push(FieldError::at(&self.path, problem))).ok()
+        checked
+            .map_err(|problem| self.errors.push(FieldError::at(&self.path, problem)))
+            .ok()
     }
 
     /// An object inside; `None` when it is not there or none.
@@ -110,7 +120,12 @@ impl<'a> Fields<'a> {
         read: impl FnOnce(&mut Fields<'a>) -> T,
     ) -> T {
         let path = format!("{}{name}.", self.path);
-        let mut inner = Fields { object, path, from_query: self.from_query, errors: Vec::new() };
+        let mut inner = Fields {
+            object,
+            path,
+            from_query: self.from_query,
+            errors: Vec::new(),
+        };
         let value = read(&mut inner);
         self.errors.append(&mut inner.errors);
         value

@@ -52,7 +52,8 @@ impl LocationBody {
     pub fn parse(body: &[u8], reading: &Reading) -> Result<Self, BodyError> {
         body::insist_on_object(body)?;
         let raw: Raw<'_> = serde_json::from_slice(body)?;
-        raw.body(reading).map_err(|_| BodyError::Fields(raw.errors(reading)))
+        raw.body(reading)
+            .map_err(|_| BodyError::Fields(raw.errors(reading)))
     }
 }
 
@@ -70,7 +71,10 @@ impl Raw<'_> {
         let mut problems: Vec<Problem> = self.fix().problems(reading);
         problems.extend(self.formatted_location().err());
         problems.extend(self.room().err());
-        problems.into_iter().map(|problem| FieldError::at("", problem)).collect()
+        problems
+            .into_iter()
+            .map(|problem| FieldError::at("", problem))
+            .collect()
     }
 
     fn fix(&self) -> FixFields<'_, '_> {
@@ -128,7 +132,10 @@ impl Batch {
             Category::Data => no_list(max),
             _ => BodyError::from(error),
         })?;
-        let fixes = raw.fixes.filter(|fixes| fixes.len() <= max).ok_or_else(|| no_list(max))?;
+        let fixes = raw
+            .fixes
+            .filter(|fixes| fixes.len() <= max)
+            .ok_or_else(|| no_list(max))?;
         let mut batch = Self::default();
         for (index, fix) in fixes.iter().enumerate() {
             match LocationBody::parse(fix.get().as_bytes(), reading) {
@@ -141,12 +148,19 @@ impl Batch {
     }
 
     fn reject(&mut self, index: usize, error: &str) {
-        self.rejected.push(RejectedFix { index, error: error.to_owned() });
+        self.rejected.push(RejectedFix {
+            index,
+            error: error.to_owned(),
+        });
     }
 }
 
 fn join(errors: &[FieldError]) -> String {
-    errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ")
+    errors
+        .iter()
+        .map(|error| error.message.as_str())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn no_list(max: usize) -> BodyError {

@@ -102,6 +102,10 @@ impl FeatureCollection {
 
     /// A page of features.
     pub fn new(features: Vec<Feature>, next_cursor: Option<String>) -> Self {
-        Self { kind: "FeatureCollection", features, next_cursor }
+        Self {
+            kind: "FeatureCollection",
+            features,
+            next_cursor,
+        }
     }
 }

@@ -45,7 +45,14 @@ impl<'a> ParticipantView<'a> {
 
     /// Shows a participant of a room's state.
     pub fn of(room: &'a RoomId, id: ParticipantId, participant: &Participant, name: Option<&'a str>) -> Self {
-        Self::new(room, id, participant.user_type, participant.joined_at, participant.left_at, name)
+        Self::new(
+            room,
+            id,
+            participant.user_type,
+            participant.joined_at,
+            participant.left_at,
+            name,
+        )
     }
 }
 

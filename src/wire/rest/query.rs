@@ -51,17 +51,25 @@ impl SosListQuery {
         let mut fields = Fields::of_query(&parameters);
         let status = fields.optional("status", statuses).unwrap_or_default();
         let kind = fields.optional("type", |name, value| {
-            field::one_of(name, value, IncidentType::parse, IncidentType::ALL, IncidentType::as_str)
+            field::one_of(
+                name,
+                value,
+                IncidentType::parse,
+                IncidentType::ALL,
+                IncidentType::as_str,
+            )
         });
-        let city_id =
-            fields.optional("cityId", |name, value| field::note(name, value, field::NAME_MAX_CHARS));
+        let city_id = fields.optional("cityId", |name, value| {
+            field::note(name, value, field::NAME_MAX_CHARS)
+        });
         let (lat, lng) = (fields.loose("lat"), fields.loose("lng"));
         let position = fields.keep(point(&lat, &lng)).flatten();
         let radius = fields.loose("radius");
         let radius = fields.keep(metres(&radius)).flatten().unwrap_or(RADIUS_DEFAULT_M);
         let limit = limit(&mut fields, INCIDENTS_DEFAULT);
-        let cursor =
-            fields.optional("cursor", |name, value| field::parsed(name, value, IncidentCursor::decode));
+        let cursor = fields.optional("cursor", |name, value| {
+            field::parsed(name, value, IncidentCursor::decode)
+        });
         fields.finish(limit.map(|limit| Self {
             status,
             kind,
@@ -104,7 +112,13 @@ impl LocationsQuery {
         let subject = fields.optional("subject", |name, value| field::parsed(name, value, str::parse));
         let limit = limit(&mut fields, LIMIT_MAX);
         let cursor = person_cursor(&mut fields);
-        fields.finish(limit.map(|limit| Self { from, to, subject, limit, cursor }))
+        fields.finish(limit.map(|limit| Self {
+            from,
+            to,
+            subject,
+            limit,
+            cursor,
+        }))
     }
 }
 
@@ -131,7 +145,11 @@ impl MessagesQuery {
         let cursor = seq(&mut fields, "cursor");
         let text = fields.optional("q", |name, value| field::note(name, value, 200));
         let limit = limit(&mut fields, MESSAGES_DEFAULT);
-        fields.finish(limit.map(|limit| Self { before: cursor.or(before), text, limit }))
+        fields.finish(limit.map(|limit| Self {
+            before: cursor.or(before),
+            text,
+            limit,
+        }))
     }
 }
 
@@ -155,7 +173,10 @@ impl EventsQuery {
         let since = seq(&mut fields, "since");
         let cursor = seq(&mut fields, "cursor");
         let limit = limit(&mut fields, LIMIT_MAX);
-        fields.finish(limit.map(|limit| Self { since: cursor.or(since).unwrap_or(Seq::ZERO), limit }))
+        fields.finish(limit.map(|limit| Self {
+            since: cursor.or(since).unwrap_or(Seq::ZERO),
+            limit,
+        }))
     }
 }
 
@@ -208,11 +229,16 @@ fn limit(fields: &mut Fields<'_>, default: usize) -> Option<usize> {
 
 fn seq(fields: &mut Fields<'_>, name: &'static str) -> Option<Seq> {
     let value = fields.loose(name);
-    fields.keep(field::whole(name, &value, 0..=u64::MAX)).flatten().map(Seq::new)
+    fields
+        .keep(field::whole(name, &value, 0..=u64::MAX))
+        .flatten()
+        .map(Seq::new)
 }
 
 fn person_cursor(fields: &mut Fields<'_>) -> Option<PersonCursor> {
-    fields.optional("cursor", |name, value| field::parsed(name, value, PersonCursor::decode))
+    fields.optional("cursor", |name, value| {
+        field::parsed(name, value, PersonCursor::decode)
+    })
 }
 
 /// A `+` of an offset that nobody escaped arrives as a space.
@@ -249,9 +275,10 @@ fn point(lat: &Loose<'_>, lng: &Loose<'_>) -> Checked<Option<Position>> {
 
 fn metres(radius: &Loose<'_>) -> Checked<Option<f64>> {
     match field::number("radius", radius)? {
-        Some(metres) if !(metres > 0.0 && metres <= RADIUS_MAX_M) => {
-            Err(Problem::wants("radius", format_args!("a number of metres over 0, at most {RADIUS_MAX_M}")))
-        }
+        Some(metres) if !(metres > 0.0 && metres <= RADIUS_MAX_M) => Err(Problem::wants(
+            "radius",
+            format_args!("a number of metres over 0, at most {RADIUS_MAX_M}"),
+        )),
         metres => Ok(metres),
     }
 }

@@ -64,7 +64,13 @@ impl CreateSos {
         let object = body::object(body)?;
         let mut fields = Fields::of_body(&object);
         let kind = fields.required("type", |name, value| {
-            field::one_of(name, value, IncidentType::parse, IncidentType::ALL, IncidentType::as_str)
+            field::one_of(
+                name,
+                value,
+                IncidentType::parse,
+                IncidentType::ALL,
+                IncidentType::as_str,
+            )
         });
         let message = fields.required("message", |name, value| field::words(name, value, 10..=500));
         let silent = fields.optional("silent", field::flag).unwrap_or(false);
@@ -77,7 +83,13 @@ impl CreateSos {
         }
         let address = fields.nested("address", address).unwrap_or_default();
         let visibility = fields.optional("visibility", |name, value| {
-            field::one_of(name, value, Visibility::parse, Visibility::ALL, Visibility::as_str)
+            field::one_of(
+                name,
+                value,
+                Visibility::parse,
+                Visibility::ALL,
+                Visibility::as_str,
+            )
         });
         let trip_id = fields.optional("tripId", reference);
         let booking_id = fields.optional("bookingId", reference);
@@ -158,7 +170,9 @@ impl CancelBody {
 /// A PIN must not reach a log line.
 impl std::fmt::Debug for CancelBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CancelBody").field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("CancelBody")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
     }
 }
 

@@ -64,7 +64,11 @@ pub struct PlaceView {
 impl PlaceView {
     /// Shows a position.
     pub fn new(position: Position, accuracy: Option<f64>) -> Self {
-        Self { latitude: position.latitude(), longitude: position.longitude(), accuracy }
+        Self {
+            latitude: position.latitude(),
+            longitude: position.longitude(),
+            accuracy,
+        }
     }
 }
 
@@ -111,7 +115,9 @@ impl<'a> SosCore<'a> {
             severity: report.severity.as_str(),
             status: facts.status.as_str(),
             visibility: report.visibility.as_str(),
-            location: report.position.map(|position| PlaceView::new(position, report.accuracy)),
+            location: report
+                .position
+                .map(|position| PlaceView::new(position, report.accuracy)),
             address: address(&report.address),
             city_id: report.city_id.as_deref(),
             trip_id: report.trip_id.as_deref(),
@@ -126,8 +132,10 @@ impl<'a> SosCore<'a> {
 }
 
 fn address(address: &Address) -> Option<AddressView<'_>> {
-    (*address != Address::default())
-        .then(|| AddressView { city: address.city.as_deref(), barangay: address.barangay.as_deref() })
+    (*address != Address::default()).then(|| AddressView {
+        city: address.city.as_deref(),
+        barangay: address.barangay.as_deref(),
+    })
 }
 
 /// An entry of `GET /sos`.
@@ -146,7 +154,11 @@ impl<'a> SosListItem<'a> {
     pub fn new(facts: &IncidentFacts<'a>, distance_m: Option<f64>) -> Self {
         // A decimetre is more than any phone knows.
         let distance_m = distance_m.map(|metres| (metres * 10.0).round() / 10.0);
-        Self { core: SosCore::new(facts), participants_count: facts.active_participants, distance_m }
+        Self {
+            core: SosCore::new(facts),
+            participants_count: facts.active_participants,
+            distance_m,
+        }
     }
 }
 
@@ -178,7 +190,11 @@ impl<'a> SosView<'a> {
         let active = state
             .active_participants()
             .map(|(id, participant)| ParticipantView::of(&state.id, id, participant, name(id)));
-        let links = state.incident.as_ref().map(|incident| &incident.links).filter(|_| shows_links);
+        let links = state
+            .incident
+            .as_ref()
+            .map(|incident| &incident.links)
+            .filter(|_| shows_links);
         Some(Self {
             core: SosCore::new(&facts),
             participants_count: facts.active_participants,
