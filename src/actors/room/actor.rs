@@ -56,6 +56,8 @@ pub struct RoomActor {
     phase: Phase,
     conflicts: u32,
     timer: Option<(Timestamp, SpawnHandle)>,
+    /// What is due next may have changed.
+    pub(super) deadlines_moved: bool,
     early: HashMap<ParticipantId, Fix>,
     used: Instant,
     resting: bool,
@@ -86,6 +88,7 @@ impl RoomActor {
             phase: Phase::Loading,
             conflicts: 0,
             timer: None,
+            deadlines_moved: true,
             early: HashMap::new(),
             used: Instant::now(),
             resting: false,
@@ -129,6 +132,8 @@ impl RoomActor {
         self.core.contacts = Arc::new(contacts);
         self.reseat(log.unwrap_or_default(), now);
         self.phase = Phase::Ready;
+        self.deadlines_moved = true;
+        self.linking.clear();
         let early: Vec<_> = std::mem::take(&mut self.early).into_iter().collect();
         if !early.is_empty() {
             self.show(early);
@@ -182,7 +187,11 @@ impl RoomActor {
     /// Decides what waits, a slice at a time, and writes it.
     pub(super) fn pump(&mut self, ctx: &mut Ctx) {
         self.departures(ctx);
-        if self.phase != Phase::Ready || self.queue.is_empty() {
+        if self.phase != Phase::Ready {
+            return;
+        }
+        if self.queue.is_empty() {
+            self.vanish(ctx);
             return;
         }
         let now = self.node.now();
@@ -204,7 +213,9 @@ impl RoomActor {
         }
         if append.events.is_empty() {
             self.release(steps, ctx);
-            if !self.queue.is_empty() {
+            if self.queue.is_empty() {
+                self.vanish(ctx);
+            } else {
                 // Another slice, after whatever else this thread has to do.
                 ctx.spawn(
                     tokio::task::yield_now()
@@ -278,15 +289,16 @@ impl RoomActor {
         for departure in self.shared.take_departed() {
             if let Some(token) = self.tokens.remove(&departure.session) {
                 self.audience.remove(token);
-                self.gone(departure.participant, now);
             }
+            self.gone(departure.participant, now);
+            self.deadlines_moved = true;
         }
         self.arm(ctx);
     }
 
     /// Sets the one timer to what is due next, if that is sooner than what it is set to.
     pub(super) fn arm(&mut self, ctx: &mut Ctx) {
-        if self.timer.is_some() && !self.audience.is_empty() {
+        if !std::mem::take(&mut self.deadlines_moved) {
             return;
         }
         let Some(at) = next_deadline(&self.core.state, &self.core.presence, &self.node.settings.policy)
@@ -302,6 +314,7 @@ impl RoomActor {
         let wait = at.since(self.node.now()) + Duration::from_millis(1);
         let timer = ctx.run_later(wait, |act, ctx| {
             act.timer = None;
+            act.deadlines_moved = true;
             act.deadline(ctx);
         });
         self.timer = Some((at, timer));
@@ -323,6 +336,14 @@ impl RoomActor {
         self.arm(ctx);
     }
 
+    /// A room that was asked for and does not exist leaves no trace.
+    fn vanish(&mut self, ctx: &mut Ctx) {
+        if !self.core.state.exists() && self.shared.is_deserted() && self.gate.close_if_empty() {
+            self.resting = true;
+            ctx.stop();
+        }
+    }
+
     fn rest(&mut self, ctx: &mut Ctx) {
         let policy = &self.node.settings.policy;
         let due = next_deadline(&self.core.state, &self.core.presence, policy).is_some();
@@ -341,6 +362,9 @@ fn refuse(work: Work, error: &CommandError, now: Timestamp) {
     match work {
         Work::Act(act) => act.reply.fail(error.clone(), now, None),
         Work::Look(Look::View(_, to)) => {
+            let _ = to.send(Err(error.clone()));
+        }
+        Work::Look(Look::Broadcaster(_, to)) => {
             let _ = to.send(Err(error.clone()));
         }
         Work::Look(Look::Users(session)) => session.error(error, now),

@@ -6,6 +6,7 @@
 mod actor;
 mod catch_up;
 mod core;
+mod door;
 mod handle;
 mod links;
 mod messages;
@@ -14,6 +15,7 @@ mod seating;
 mod seats;
 
 pub use actor::RoomActor;
+pub use door::Door;
 pub use handle::RoomHandle;
 pub use messages::{Act, Admission, By, Look, Manner, Outcome, Reply, RoomView, Work};
 pub use seats::RoomShared;

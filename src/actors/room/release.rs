@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::Context;
+use tokio::sync::oneshot;
 
 use super::actor::RoomActor;
 use super::core::Decided;
 use super::messages::{Act, Admission, By, Look, Outcome, RoomView, Work};
+use super::seating::Arrival;
 use crate::actors::clock::random;
 use crate::actors::error::CommandError;
 use crate::actors::gate::Permit;
@@ -35,6 +37,7 @@ enum Kind {
     Admitted {
         people: Vec<Admission>,
         link: Option<RoomId>,
+        done: Option<oneshot::Sender<()>>,
         events: Vec<Event>,
     },
     LinkEnded(RoomId, Vec<Event>),
@@ -47,7 +50,9 @@ impl Step {
     pub fn into_work(self) -> Option<(Work, Option<Permit>)> {
         let work = match self.kind {
             Kind::Acted { act, .. } => Work::Act(act),
-            Kind::Admitted { people, link, .. } => Work::Admit { people, link },
+            Kind::Admitted {
+                people, link, done, ..
+            } => Work::Admit { people, link, done },
             Kind::LinkEnded(room, _) => Work::LinkEnded(room),
             Kind::Look(look) => Work::Look(look),
             Kind::Contacts(book) => Work::Contacts(book),
@@ -71,7 +76,7 @@ impl RoomActor {
                 }
                 Kind::Acted { act, result }
             }
-            Work::Admit { people, link } => {
+            Work::Admit { people, link, done } => {
                 let mut events = Vec::new();
                 for admission in &people {
                     events.extend(self.admit(admission, now, append));
@@ -80,7 +85,12 @@ impl RoomActor {
                     events.extend(self.by_system(Command::NoteLinkRaised { room }, now));
                 }
                 append.events.extend(events.iter().cloned());
-                Kind::Admitted { people, link, events }
+                Kind::Admitted {
+                    people,
+                    link,
+                    done,
+                    events,
+                }
             }
             Work::LinkEnded(room) => {
                 let events = self.by_system(Command::NoteLinkEnded { room: room.clone() }, now);
@@ -216,19 +226,33 @@ impl RoomActor {
         for Step { kind, permit } in steps {
             match kind {
                 Kind::Acted { act, result } => self.release_act(*act, result, ctx),
-                Kind::Admitted { people, events, .. } => {
+                Kind::Admitted {
+                    people,
+                    link,
+                    done,
+                    events,
+                } => {
+                    if let Some(room) = link {
+                        self.linking.remove(&room);
+                    }
                     for event in &events {
                         self.announce(event, None);
                     }
                     for admission in people {
-                        if let Some(who) = self.core.people.find(&admission.person.subject) {
+                        let found = self.core.people.find(&admission.person.subject);
+                        if let Some(who) = found.filter(|who| self.core.state.is_in(*who)) {
+                            let greet = !events.iter().any(|event| joins(event, who));
                             for session in admission.sessions {
-                                self.seat_automatically(&session, who, ctx);
+                                self.seat_automatically(&session, who, greet, ctx);
                             }
                         }
                     }
+                    if let Some(done) = done {
+                        let _ = done.send(());
+                    }
                 }
-                Kind::LinkEnded(_, events) => {
+                Kind::LinkEnded(room, events) => {
+                    self.linking.remove(&room);
                     for event in &events {
                         self.announce(event, None);
                     }
@@ -280,16 +304,18 @@ impl RoomActor {
             self.announce(event, origin.as_ref());
             self.follow_up(event, ctx);
         }
+        // Somebody who was in already is told of by their presence, not by the log.
+        let greet = participant.is_some_and(|who| !decided.events.iter().any(|event| joins(event, who)));
         if let (Some(session), Some(who)) = (session.as_ref().or(origin.as_ref()), participant) {
             match act.command {
                 Command::Create { .. } if session.is_open() => {
-                    self.sit(session, who, None, true, ctx);
+                    self.sit(session, who, None, Arrival { resumed: true, greet }, ctx);
                     self.call_contacts();
                 }
                 Command::Join { .. } if act.manner == super::Manner::Automatic => {
-                    self.seat_automatically(session, who, ctx);
+                    self.seat_automatically(session, who, greet, ctx);
                 }
-                Command::Join { .. } => self.join_session(session, who, act.since, ctx),
+                Command::Join { .. } => self.join_session(session, who, act.since, greet, ctx),
                 Command::RequestJoin => self.wait_for_owner(who, session),
                 _ => {}
             }
@@ -404,7 +430,10 @@ impl RoomActor {
     /// What an event changes beyond the log: who is in which rooms, who sits where, what the map shows.
     fn note_change(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
         match &event.body {
-            EventBody::Joined { who, .. } => self.forget_membership(*who),
+            EventBody::Joined { who, .. } => {
+                self.deadlines_moved = true;
+                self.forget_membership(*who);
+            }
             EventBody::Left { who, .. } => {
                 self.forget_membership(*who);
                 self.core.presence.forget(*who);
@@ -453,7 +482,7 @@ impl RoomActor {
             }
             EventBody::Joined { who, .. } => {
                 for session in self.asking.remove(who).unwrap_or_default() {
-                    self.join_session(&session, *who, None, ctx);
+                    self.join_session(&session, *who, None, false, ctx);
                 }
                 if self.core.state.kind == Some(RoomKind::Circle) {
                     self.pass_on(*who, ctx);
@@ -468,6 +497,9 @@ impl RoomActor {
         match look {
             Look::View(identity, to) => {
                 let _ = to.send(self.view(&identity));
+            }
+            Look::Broadcaster(identity, to) => {
+                let _ = to.send(self.broadcaster(&identity));
             }
             Look::Emergency(to) => {
                 let _ = to.send(self.core.state.emergency.clone());
@@ -498,6 +530,24 @@ impl RoomActor {
             viewer: self.core.people.find(&identity.subject),
             inside,
         }))
+    }
+
+    fn broadcaster(&self, identity: &Identity) -> Result<Option<ParticipantId>, CommandError> {
+        let state = &self.core.state;
+        let known = self.core.people.find(&identity.subject);
+        if !state.exists() {
+            return Err(Rejection::NotFound.into());
+        }
+        if let Some(who) = known.filter(|who| state.is_in(*who)) {
+            return Ok(Some(who));
+        }
+        let owner = known.is_some() && known == state.owner;
+        let belongs = owner || self.core.standing(identity) == Standing::Contact;
+        if state.kind == Some(RoomKind::Circle) && belongs && identity.may_enter(&self.id) {
+            Ok(None)
+        } else {
+            Err(CommandError::MayNotBroadcast)
+        }
     }
 
     fn tell_users(&self, session: &SessionShared) {
@@ -580,4 +630,8 @@ impl RoomActor {
         self.node.observer.position("broadcast", signals.len() as u64);
         self.node.observer.fanned_out(sent.delivered, begun.elapsed());
     }
+}
+
+fn joins(event: &Event, who: ParticipantId) -> bool {
+    matches!(event.body, EventBody::Joined { who: joined, .. } if joined == who)
 }

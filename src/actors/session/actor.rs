@@ -81,6 +81,8 @@ impl SessionActor {
                 session_id: &client_id,
             };
             shared.send(&connected, node.now());
+            // Only now: `connected` is the first thing they hear.
+            node.directory.add(&shared);
             let Some(phone) = identity.phone.as_ref().filter(|_| identity.mission.is_none()) else {
                 return Ok(());
             };
@@ -93,10 +95,9 @@ impl SessionActor {
                 let by = By::Person(Arc::clone(&identity), Some(Arc::clone(&shared)));
                 let mut act = Act::new(by, Command::Join { user_type }, Reply::nobody());
                 act.manner = Manner::Automatic;
-                let room = node.registry.get(&circle.room);
-                match room.act(act, node.settings.command_timeout).await {
+                match node.room(&circle.room).act(act).await {
                     Ok(_) => joined.push((circle.room, circle.owner_name)),
-                    Err(error) => tracing::debug!(room = %room.id(), %error, "contact was not brought in"),
+                    Err(error) => tracing::debug!(room = %circle.room, %error, "contact was not brought in"),
                 }
             }
             if !joined.is_empty() {
@@ -138,7 +139,6 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.node.directory.add(&self.shared);
         self.connect(ctx);
     }
 
