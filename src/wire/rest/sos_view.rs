@@ -127,7 +127,7 @@ impl<'a> SosCore<'a> {
 
 fn address(address: &Address) -> Option<AddressView<'_>> {
     (*address != Address::default())
-        .then(|| AddressView { city: address.city.as_deref(), barangay: address.barangay.as_deref() })
+        .then_some(AddressView { city: address.city.as_deref(), barangay: address.barangay.as_deref() })
 }
 
 /// An entry of `GET /sos`.
