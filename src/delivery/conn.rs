@@ -11,6 +11,7 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::outbox::Call;
 use super::state::{Phase, Taken};
 use super::stats::Written;
 use super::{EndReason, Outbox};
@@ -145,7 +146,7 @@ impl Conn {
     ) -> Visit {
         for _ in 0..WRITES_A_VISIT {
             let mut cell = self.outbox.lock();
-            cell.queued = false;
+            cell.called = Call::None;
             let phase = cell.state.phase();
             if phase == Phase::Gone {
                 return Visit::Over;

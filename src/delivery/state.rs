@@ -115,11 +115,12 @@ pub struct OutboxState {
     signal_bytes: usize,
     control_bytes: usize,
     /// The frame of which a part has left: the rest goes before everything else.
-    carry: Option<Taken>,
+    /// Boxed, like the close frame, because an idle connection has neither.
+    carry: Option<Box<Taken>>,
     control: VecDeque<Frame>,
     events: VecDeque<Frame>,
     signals: SignalLane,
-    close: Option<Frame>,
+    close: Option<Box<Frame>>,
 }
 
 impl OutboxState {
@@ -144,11 +145,11 @@ impl OutboxState {
     /// Puts bytes before everything else: the HTTP response that opens the connection.
     pub(super) fn lead_with(&mut self, frame: Frame) {
         self.control_bytes += frame.len();
-        self.carry = Some(Taken {
+        self.carry = Some(Box::new(Taken {
             lane: Lane::Control,
             frame,
             offset: 0,
-        });
+        }));
     }
 
     /// How far the outgoing side has come.
@@ -273,7 +274,7 @@ impl OutboxState {
         self.signal_bytes = 0;
         let frame = reason.frame();
         self.control_bytes += frame.len();
-        self.close = Some(frame);
+        self.close = Some(Box::new(frame));
         true
     }
 
@@ -302,7 +303,7 @@ impl OutboxState {
         let mut total = 0;
         if let Some(carry) = self.carry.take() {
             total += carry.bytes().len();
-            taken.push(carry);
+            taken.push(*carry);
         }
         let fits = |total: usize, frame: &Frame| total == 0 || total + frame.len() <= max_bytes;
         while self.control.front().is_some_and(|frame| fits(total, frame)) {
@@ -341,7 +342,7 @@ impl OutboxState {
             total += frame.len();
             taken.push(Taken {
                 lane: Lane::Close,
-                frame,
+                frame: *frame,
                 offset: 0,
             });
         }
@@ -374,7 +375,7 @@ impl OutboxState {
                         Lane::Event | Lane::Signal(_) | Lane::Run(_) => self.event_bytes += len,
                         Lane::Control | Lane::Close => self.control_bytes += len,
                     }
-                    self.carry = Some(item);
+                    self.carry = Some(Box::new(item));
                 }
                 Lane::Control => {
                     self.control_bytes += len;
@@ -382,7 +383,7 @@ impl OutboxState {
                 }
                 Lane::Close => {
                     self.control_bytes += len;
-                    self.close = Some(item.frame);
+                    self.close = Some(Box::new(item.frame));
                 }
                 Lane::Event if dropped_queue => {}
                 Lane::Event => {
