@@ -12,9 +12,9 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::outbox::Call;
-use super::state::{Phase, Taken};
+use super::state::Phase;
 use super::stats::Written;
-use super::{EndReason, Outbox};
+use super::{EndReason, Outbox, Taken};
 
 /// Bytes gathered for one system call.
 const BATCH_BYTES: usize = 64 * 1024;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::signals::{Entry, Run, SignalKey, SignalLane};
 use super::stats::Sent;
+use super::taken::{Lane, Taken, unfold};
 use super::{CloseReason, EndReason, Frame};
 
 /// Control frames that may wait. A client that sends pings faster than it reads the answers gets
@@ -45,64 +46,6 @@ pub enum Push {
     TooSlow,
     /// The outbox takes nothing more.
     Closed,
-}
-
-#[derive(Clone, Debug)]
-enum Lane {
-    Control,
-    Event,
-    Signal(SignalKey),
-    Run(Arc<Run>),
-    Close,
-}
-
-/// A frame that was taken out to be written, or the rest of it.
-#[derive(Debug)]
-pub struct Taken {
-    lane: Lane,
-    frame: Frame,
-    offset: usize,
-}
-
-impl Taken {
-    /// The bytes that are still to be written.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.frame.as_bytes().get(self.offset..).unwrap_or_default()
-    }
-
-    pub(super) fn into_frame(self) -> Frame {
-        self.frame
-    }
-
-    /// Whether nothing comes after this frame.
-    #[must_use]
-    pub fn is_close(&self) -> bool {
-        matches!(self.lane, Lane::Close)
-    }
-
-    /// How many frames it is.
-    pub(super) fn count(&self) -> u64 {
-        match &self.lane {
-            Lane::Run(run) => run.signals.len() as u64,
-            _ => 1,
-        }
-    }
-
-    fn signals(entry: Entry) -> Self {
-        let (lane, frame) = match entry {
-            Entry::One(key, frame) => (Lane::Signal(key), frame),
-            Entry::Run(run) => {
-                let joined = run.joined.clone();
-                (Lane::Run(run), joined)
-            }
-        };
-        Self {
-            lane,
-            frame,
-            offset: 0,
-        }
-    }
 }
 
 /// The queues of one connection and their bounds.
@@ -459,26 +402,6 @@ impl OutboxState {
         self.signals.clear();
         self.signal_bytes = 0;
     }
-}
-
-/// Takes joined signals apart again.
-fn unfold(taken: &mut Vec<Taken>) {
-    if !taken.iter().any(|item| matches!(item.lane, Lane::Run(_))) {
-        return;
-    }
-    let mut single = Vec::with_capacity(taken.len());
-    for item in taken.drain(..) {
-        if let Lane::Run(run) = &item.lane {
-            single.extend(run.signals.iter().map(|(key, frame)| Taken {
-                lane: Lane::Signal(*key),
-                frame: frame.clone(),
-                offset: 0,
-            }));
-        } else {
-            single.push(item);
-        }
-    }
-    *taken = single;
 }
 
 #[cfg(test)]
