@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::signals::{Entry, Run, SignalKey, SignalLane};
 use super::stats::Sent;
+use super::taken::{Lane, Taken, unfold};
 use super::{CloseReason, EndReason, Frame};
 
 /// Control frames that may wait. A client that sends pings faster than it reads the answers gets
@@ -47,64 +48,6 @@ pub enum Push {
     Closed,
 }
 
-#[derive(Clone, Debug)]
-enum Lane {
-    Control,
-    Event,
-    Signal(SignalKey),
-    Run(Arc<Run>),
-    Close,
-}
-
-/// A frame that was taken out to be written, or the rest of it.
-#[derive(Debug)]
-pub struct Taken {
-    lane: Lane,
-    frame: Frame,
-    offset: usize,
-}
-
-impl Taken {
-    /// The bytes that are still to be written.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.frame.as_bytes().get(self.offset..).unwrap_or_default()
-    }
-
-    pub(super) fn into_frame(self) -> Frame {
-        self.frame
-    }
-
-    /// Whether nothing comes after this frame.
-    #[must_use]
-    pub fn is_close(&self) -> bool {
-        matches!(self.lane, Lane::Close)
-    }
-
-    /// How many frames it is.
-    pub(super) fn count(&self) -> u64 {
-        match &self.lane {
-            Lane::Run(run) => run.signals.len() as u64,
-            _ => 1,
-        }
-    }
-
-    fn signals(entry: Entry) -> Self {
-        let (lane, frame) = match entry {
-            Entry::One(key, frame) => (Lane::Signal(key), frame),
-            Entry::Run(run) => {
-                let joined = run.joined.clone();
-                (Lane::Run(run), joined)
-            }
-        };
-        Self {
-            lane,
-            frame,
-            offset: 0,
-        }
-    }
-}
-
 /// The queues of one connection and their bounds.
 #[derive(Debug)]
 pub struct OutboxState {
@@ -115,11 +58,12 @@ pub struct OutboxState {
     signal_bytes: usize,
     control_bytes: usize,
     /// The frame of which a part has left: the rest goes before everything else.
-    carry: Option<Taken>,
+    /// Boxed, like the close frame, because an idle connection has neither.
+    carry: Option<Box<Taken>>,
     control: VecDeque<Frame>,
     events: VecDeque<Frame>,
     signals: SignalLane,
-    close: Option<Frame>,
+    close: Option<Box<Frame>>,
 }
 
 impl OutboxState {
@@ -144,11 +88,11 @@ impl OutboxState {
     /// Puts bytes before everything else: the HTTP response that opens the connection.
     pub(super) fn lead_with(&mut self, frame: Frame) {
         self.control_bytes += frame.len();
-        self.carry = Some(Taken {
+        self.carry = Some(Box::new(Taken {
             lane: Lane::Control,
             frame,
             offset: 0,
-        });
+        }));
     }
 
     /// How far the outgoing side has come.
@@ -273,7 +217,7 @@ impl OutboxState {
         self.signal_bytes = 0;
         let frame = reason.frame();
         self.control_bytes += frame.len();
-        self.close = Some(frame);
+        self.close = Some(Box::new(frame));
         true
     }
 
@@ -302,7 +246,7 @@ impl OutboxState {
         let mut total = 0;
         if let Some(carry) = self.carry.take() {
             total += carry.bytes().len();
-            taken.push(carry);
+            taken.push(*carry);
         }
         let fits = |total: usize, frame: &Frame| total == 0 || total + frame.len() <= max_bytes;
         while self.control.front().is_some_and(|frame| fits(total, frame)) {
@@ -341,7 +285,7 @@ impl OutboxState {
             total += frame.len();
             taken.push(Taken {
                 lane: Lane::Close,
-                frame,
+                frame: *frame,
                 offset: 0,
             });
         }
@@ -374,7 +318,7 @@ impl OutboxState {
                         Lane::Event | Lane::Signal(_) | Lane::Run(_) => self.event_bytes += len,
                         Lane::Control | Lane::Close => self.control_bytes += len,
                     }
-                    self.carry = Some(item);
+                    self.carry = Some(Box::new(item));
                 }
                 Lane::Control => {
                     self.control_bytes += len;
@@ -382,7 +326,7 @@ impl OutboxState {
                 }
                 Lane::Close => {
                     self.control_bytes += len;
-                    self.close = Some(item.frame);
+                    self.close = Some(Box::new(item.frame));
                 }
                 Lane::Event if dropped_queue => {}
                 Lane::Event => {
@@ -458,26 +402,6 @@ impl OutboxState {
         self.signals.clear();
         self.signal_bytes = 0;
     }
-}
-
-/// Takes joined signals apart again.
-fn unfold(taken: &mut Vec<Taken>) {
-    if !taken.iter().any(|item| matches!(item.lane, Lane::Run(_))) {
-        return;
-    }
-    let mut single = Vec::with_capacity(taken.len());
-    for item in taken.drain(..) {
-        if let Lane::Run(run) = &item.lane {
-            single.extend(run.signals.iter().map(|(key, frame)| Taken {
-                lane: Lane::Signal(*key),
-                frame: frame.clone(),
-                offset: 0,
-            }));
-        } else {
-            single.push(item);
-        }
-    }
-    *taken = single;
 }
 
 #[cfg(test)]
