@@ -49,7 +49,10 @@ impl Area {
     /// When the radius is not in (0, `max_km`].
     pub fn new(centre: Position, radius_km: f64, max_km: u32) -> Result<Self, InvalidRadius> {
         if radius_km > 0.0 && radius_km <= f64::from(max_km) {
-            Ok(Self { centre, radius_m: radius_km * 1000.0 })
+            Ok(Self {
+                centre,
+                radius_m: radius_km * 1000.0,
+            })
         } else {
             Err(InvalidRadius { max_km })
         }
@@ -72,9 +75,17 @@ impl Area {
 
     /// Cells that cover it; some may lie outside.
     pub fn cells(&self) -> Vec<Cell> {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 < radius <= max_km")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "0 < radius <= max_km"
+        )]
         let steps = (self.radius_m / 1000.0 / MIN_CELL_STEP_KM).ceil() as u32 + 1;
-        index(self.centre).grid_disk::<Vec<CellIndex>>(steps).into_iter().map(|cell| Cell(cell.into())).collect()
+        index(self.centre)
+            .grid_disk::<Vec<CellIndex>>(steps)
+            .into_iter()
+            .map(|cell| Cell(cell.into()))
+            .collect()
     }
 }
 

@@ -106,7 +106,13 @@ pub struct Fix {
 impl Fix {
     /// A bare fix.
     pub fn new(position: Position, at: Timestamp) -> Self {
-        Self { position, accuracy: None, speed: None, heading: None, at }
+        Self {
+            position,
+            accuracy: None,
+            speed: None,
+            heading: None,
+            at,
+        }
     }
 
     /// Adds the measured extras, each checked.
@@ -129,7 +135,12 @@ impl Fix {
         if !within(heading, 360.0) {
             return Err(InvalidGeo::Heading);
         }
-        Ok(Self { accuracy, speed, heading, ..self })
+        Ok(Self {
+            accuracy,
+            speed,
+            heading,
+            ..self
+        })
     }
 }
 
@@ -152,7 +163,10 @@ mod tests {
         assert_eq!(Position::new(0.0, f64::INFINITY), Err(InvalidGeo::Longitude));
         let fix = Fix::new(Position::new(0.0, 0.0).unwrap(), Timestamp::default());
         assert_eq!(fix.with_motion(Some(-1.0), None, None), Err(InvalidGeo::Accuracy));
-        assert_eq!(fix.with_motion(None, Some(f64::NAN), None), Err(InvalidGeo::Speed));
+        assert_eq!(
+            fix.with_motion(None, Some(f64::NAN), None),
+            Err(InvalidGeo::Speed)
+        );
         assert_eq!(fix.with_motion(None, None, Some(361.0)), Err(InvalidGeo::Heading));
     }
 

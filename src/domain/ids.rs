@@ -164,7 +164,11 @@ impl DeviceId {
         }
         let version = (value >> 76) & 0xf;
         let variant = (value >> 62) & 0b11;
-        if version == 4 && variant == 0b10 { Ok(Self(value)) } else { Err(InvalidId::NotUuid4) }
+        if version == 4 && variant == 0b10 {
+            Ok(Self(value))
+        } else {
+            Err(InvalidId::NotUuid4)
+        }
     }
 
     /// A fresh one from 16 random bytes.
@@ -226,11 +230,16 @@ impl FromStr for ParticipantId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let digits = text.strip_prefix("p-").filter(|d| d.len() == 16).ok_or(InvalidId::NotParticipant)?;
+        let digits = text
+            .strip_prefix("p-")
+            .filter(|d| d.len() == 16)
+            .ok_or(InvalidId::NotParticipant)?;
         if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(InvalidId::NotParticipant);
         }
-        u64::from_str_radix(digits, 16).map(Self).map_err(|_| InvalidId::NotParticipant)
+        u64::from_str_radix(digits, 16)
+            .map(Self)
+            .map_err(|_| InvalidId::NotParticipant)
     }
 }
 
@@ -244,7 +253,12 @@ mod tests {
         let text = "936da01f-9abd-4d9d-80c7-02af85c822a8";
         assert_eq!(DeviceId::new(text).unwrap().reveal(), text);
         assert_eq!(DeviceId::new(&text.to_uppercase()).unwrap().reveal(), text);
-        for bad in ["", "x", "936da01f-9abd-1d9d-80c7-02af85c822a8", "936da01f-9abd-4d9d-00c7-02af85c822a8"] {
+        for bad in [
+            "",
+            "x",
+            "936da01f-9abd-1d9d-80c7-02af85c822a8",
+            "936da01f-9abd-4d9d-00c7-02af85c822a8",
+        ] {
             assert_eq!(DeviceId::new(bad), Err(InvalidId::NotUuid4), "{bad}");
         }
     }

@@ -96,7 +96,10 @@ named! {
 impl Status {
     /// Whether people are still at work on it.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Active | Self::Assigned | Self::Responding | Self::Arrived)
+        matches!(
+            self,
+            Self::Active | Self::Assigned | Self::Responding | Self::Arrived
+        )
     }
 
     /// Whether the state machine has this move: forwards with steps skipped, `CANCELLED` from any open
@@ -111,7 +114,11 @@ impl Status {
 
     /// Where it can go from here.
     pub fn next(self) -> Vec<Self> {
-        Self::ALL.iter().copied().filter(|next| self.can_become(*next)).collect()
+        Self::ALL
+            .iter()
+            .copied()
+            .filter(|next| self.can_become(*next))
+            .collect()
     }
 }
 
@@ -167,7 +174,10 @@ mod tests {
     #[test]
     fn the_state_machine_is_the_one_of_the_contract() {
         use Status::{Active, Arrived, Assigned, Cancelled, Closed, Resolved, Responding};
-        assert_eq!(Active.next(), [Assigned, Responding, Arrived, Resolved, Cancelled, Closed]);
+        assert_eq!(
+            Active.next(),
+            [Assigned, Responding, Arrived, Resolved, Cancelled, Closed]
+        );
         assert_eq!(Responding.next(), [Arrived, Resolved, Cancelled, Closed]);
         assert_eq!(Arrived.next(), [Resolved, Cancelled, Closed]);
         assert_eq!(Resolved.next(), [Closed]);

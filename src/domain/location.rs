@@ -76,7 +76,9 @@ impl Tracker {
             return Offer::Waits;
         }
         // A clock that stepped back must not silence anybody: then `sent_at` lies ahead of `now`.
-        let quiet = self.sent_at.is_none_or(|sent| now < sent || now.since(sent) >= policy.min_interval);
+        let quiet = self
+            .sent_at
+            .is_none_or(|sent| now < sent || now.since(sent) >= policy.min_interval);
         if quiet {
             self.sent_at = Some(now);
             return Offer::Now;
@@ -87,7 +89,11 @@ impl Tracker {
 
     /// When the waiting fix may go.
     pub fn due_at(&self, policy: &LocationPolicy) -> Option<Timestamp> {
-        if self.waiting { self.sent_at.map(|sent| sent + policy.min_interval) } else { None }
+        if self.waiting {
+            self.sent_at.map(|sent| sent + policy.min_interval)
+        } else {
+            None
+        }
     }
 
     /// Takes the waiting fix; it counts as broadcast at `now`.
@@ -133,7 +139,12 @@ pub struct Board<S, T> {
 impl<S: Clone + Eq + Hash + Ord, T: Clone> Board<S, T> {
     /// An empty board that remembers at most `subjects_max` subjects.
     pub fn new(policy: LocationPolicy, subjects_max: usize) -> Self {
-        Self { policy, subjects: HashMap::new(), waiting: BTreeSet::new(), subjects_max }
+        Self {
+            policy,
+            subjects: HashMap::new(),
+            waiting: BTreeSet::new(),
+            subjects_max,
+        }
     }
 
     /// The rules it goes by.
@@ -182,10 +193,18 @@ impl<S: Clone + Eq + Hash + Ord, T: Clone> Board<S, T> {
     pub fn due(&mut self, now: Timestamp, max: usize) -> Vec<Due<S, T>> {
         let mut out = Vec::new();
         while out.len() < max && self.waiting.first().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, subject)) = self.waiting.pop_first() else { break };
-            let Some(entry) = self.subjects.get_mut(&subject) else { continue };
+            let Some((_, subject)) = self.waiting.pop_first() else {
+                break;
+            };
+            let Some(entry) = self.subjects.get_mut(&subject) else {
+                continue;
+            };
             if let Some(fix) = entry.tracker.take(now) {
-                out.push(Due { targets: entry.targets.clone(), subject, fix });
+                out.push(Due {
+                    targets: entry.targets.clone(),
+                    subject,
+                    fix,
+                });
             }
         }
         out
@@ -193,7 +212,9 @@ impl<S: Clone + Eq + Hash + Ord, T: Clone> Board<S, T> {
 
     /// The newest fix known of a subject.
     pub fn newest(&self, subject: &S) -> Option<&Fix> {
-        self.subjects.get(subject).and_then(|entry| entry.tracker.newest())
+        self.subjects
+            .get(subject)
+            .and_then(|entry| entry.tracker.newest())
     }
 
     /// Forgets subjects that have nothing waiting and were quiet for a minute, or, if there are none,
@@ -201,7 +222,8 @@ impl<S: Clone + Eq + Hash + Ord, T: Clone> Board<S, T> {
     fn forget_quiet(&mut self, now: Timestamp) {
         let policy = &self.policy;
         let horizon = now.before(Duration::from_secs(60));
-        self.subjects.retain(|_, e| e.tracker.due_at(policy).is_some() || e.touched > horizon);
+        self.subjects
+            .retain(|_, e| e.tracker.due_at(policy).is_some() || e.touched > horizon);
         if self.subjects.len() >= self.subjects_max {
             let mut keep = false;
             self.subjects.retain(|_, e| {
@@ -234,7 +256,14 @@ mod tests {
         assert_eq!(board.offer(ms(10_200), &1, fix(3), ()), Offer::Waits);
         assert_eq!(board.next_deadline(), Some(ms(11_000)));
         assert!(board.due(ms(10_999), 10).is_empty());
-        assert_eq!(board.due(ms(11_000), 10), [Due { subject: 1, fix: fix(3), targets: () }]);
+        assert_eq!(
+            board.due(ms(11_000), 10),
+            [Due {
+                subject: 1,
+                fix: fix(3),
+                targets: ()
+            }]
+        );
         assert_eq!(board.offer(ms(12_000), &1, fix(4), ()), Offer::Now);
     }
 
@@ -272,9 +301,19 @@ mod tests {
     fn history_keeps_by_distance_or_by_time() {
         let policy = LocationPolicy::default();
         let here = fix(0);
-        let near = Fix { at: ms(14_999), ..here };
-        let later = Fix { at: ms(15_000), ..here };
-        let far = Fix { position: Position::new(14.0005, 121.0).unwrap(), at: ms(1), ..here };
+        let near = Fix {
+            at: ms(14_999),
+            ..here
+        };
+        let later = Fix {
+            at: ms(15_000),
+            ..here
+        };
+        let far = Fix {
+            position: Position::new(14.0005, 121.0).unwrap(),
+            at: ms(1),
+            ..here
+        };
         assert!(policy.keeps(None, &here));
         assert!(!policy.keeps(Some(&here), &near));
         assert!(policy.keeps(Some(&here), &later));

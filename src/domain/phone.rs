@@ -28,7 +28,10 @@ impl Region {
     /// # Errors
     /// When no numbering plan is known for it.
     pub fn new(code: &str) -> Result<Self, InvalidPhone> {
-        code.to_ascii_uppercase().parse().map(Self).map_err(|_| InvalidPhone::Region)
+        code.to_ascii_uppercase()
+            .parse()
+            .map(Self)
+            .map_err(|_| InvalidPhone::Region)
     }
 }
 
@@ -81,9 +84,18 @@ mod tests {
     #[test]
     fn national_and_international_forms_are_the_same_number() {
         let ph = Region::new("PH").unwrap();
-        let forms = ["+639171234567", "0917 123 4567", "(0917) 123-4567", "+63 917 123 4567"];
+        let forms = [
+            "+639171234567",
+            "0917 123 4567",
+            "(0917) 123-4567",
+            "+63 917 123 4567",
+        ];
         for form in forms {
-            assert_eq!(PhoneNumber::parse(form, ph).unwrap().reveal(), "+639171234567", "{form}");
+            assert_eq!(
+                PhoneNumber::parse(form, ph).unwrap().reveal(),
+                "+639171234567",
+                "{form}"
+            );
         }
     }
 

@@ -78,8 +78,11 @@ pub trait Store: Send + Sync + 'static {
     async fn circles_of(&self, subject: &Subject) -> Result<Vec<RoomId>, StoreError>;
 
     /// Circles whose owner lists `phone` among their emergency contacts, at most `limit`.
-    async fn circles_listing(&self, phone: &PhoneNumber, limit: usize)
-    -> Result<Vec<ListingCircle>, StoreError>;
+    async fn circles_listing(
+        &self,
+        phone: &PhoneNumber,
+        limit: usize,
+    ) -> Result<Vec<ListingCircle>, StoreError>;
 
     /// The room that a request with this key made.
     async fn repeated(&self, key: &IdempotencyKey) -> Result<Option<RoomId>, StoreError>;

@@ -11,12 +11,20 @@ impl RoomState {
     pub fn apply(&mut self, event: &Event) {
         self.seq = event.seq;
         self.last_at = event.at;
-        if let Some(person) = event.actor.participant().and_then(|who| self.participants.get_mut(&who)) {
+        if let Some(person) = event
+            .actor
+            .participant()
+            .and_then(|who| self.participants.get_mut(&who))
+        {
             person.last_event_at = event.at;
         }
         match &event.body {
             EventBody::Created(genesis) => self.create(event, genesis),
-            EventBody::Joined { who, user_type, as_contact } => {
+            EventBody::Joined {
+                who,
+                user_type,
+                as_contact,
+            } => {
                 self.requests.remove(who);
                 self.asleep = false;
                 self.participants
@@ -95,7 +103,11 @@ impl RoomState {
                     status_at: event.at,
                     ended_at: None,
                     ended_by: None,
-                    links: report.raised_from.iter().map(|room| (room.clone(), Link::Pending)).collect(),
+                    links: report
+                        .raised_from
+                        .iter()
+                        .map(|room| (room.clone(), Link::Pending))
+                        .collect(),
                     report: (**report).clone(),
                 });
             }
@@ -110,7 +122,11 @@ impl RoomState {
     }
 
     fn set_link(&mut self, room: &crate::domain::ids::RoomId, link: Link) {
-        if let Some(entry) = self.incident.as_mut().and_then(|incident| incident.links.get_mut(room)) {
+        if let Some(entry) = self
+            .incident
+            .as_mut()
+            .and_then(|incident| incident.links.get_mut(room))
+        {
             *entry = link;
         }
     }

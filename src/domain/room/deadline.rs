@@ -44,7 +44,10 @@ pub struct Presence {
 impl Presence {
     /// Nobody is there, since `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self { empty_since: now, ..Self::default() }
+        Self {
+            empty_since: now,
+            ..Self::default()
+        }
     }
 
     /// A connection came; true when it is the participant's first.
@@ -58,7 +61,9 @@ impl Presence {
     /// A connection went; true when it was the participant's last.
     pub fn depart(&mut self, who: ParticipantId, now: Timestamp) -> bool {
         self.seen.insert(who, now);
-        let Some(count) = self.connections.get_mut(&who) else { return false };
+        let Some(count) = self.connections.get_mut(&who) else {
+            return false;
+        };
         *count -= 1;
         let last = *count == 0;
         if last {
@@ -106,7 +111,10 @@ impl Deadline {
     /// The command that carries it out.
     pub fn command(self) -> Command {
         match self {
-            Self::Idle(who) => Command::Remove { who, reason: LeaveReason::Idle },
+            Self::Idle(who) => Command::Remove {
+                who,
+                reason: LeaveReason::Idle,
+            },
             Self::Empty => Command::FallAsleep,
         }
     }
@@ -120,9 +128,7 @@ fn deadlines<'a>(
     let idle = policy.idle_participant;
     let people = state
         .active_participants()
-        .filter(move |(who, _)| {
-            !idle.is_zero() && !presence.is_connected(*who) && state.owner != Some(*who)
-        })
+        .filter(move |(who, _)| !idle.is_zero() && !presence.is_connected(*who) && state.owner != Some(*who))
         .map(move |(who, person)| {
             let seen = presence.seen.get(&who).copied().unwrap_or(person.last_event_at);
             (seen.max(person.last_event_at) + idle, Deadline::Idle(who))
@@ -132,7 +138,12 @@ fn deadlines<'a>(
         && state.emergency.is_none()
         && presence.is_empty()
         && !policy.empty_room.is_zero();
-    let empty = sleepy.then(|| (presence.empty_since.max(state.last_at) + policy.empty_room, Deadline::Empty));
+    let empty = sleepy.then(|| {
+        (
+            presence.empty_since.max(state.last_at) + policy.empty_room,
+            Deadline::Empty,
+        )
+    });
     people.chain(empty)
 }
 
@@ -143,5 +154,8 @@ pub fn next_deadline(state: &RoomState, presence: &Presence, policy: &Policy) ->
 
 /// What is due at `now`.
 pub fn due(state: &RoomState, presence: &Presence, policy: &Policy, now: Timestamp) -> Vec<Deadline> {
-    deadlines(state, presence, policy).filter(|(at, _)| *at <= now).map(|(_, what)| what).collect()
+    deadlines(state, presence, policy)
+        .filter(|(at, _)| *at <= now)
+        .map(|(_, what)| what)
+        .collect()
 }

@@ -23,7 +23,13 @@ pub fn decide(
     standing: Standing,
     command: Command,
 ) -> Decision {
-    Case { state, policy, actor, standing }.decide(command)
+    Case {
+        state,
+        policy,
+        actor,
+        standing,
+    }
+    .decide(command)
 }
 
 struct Case<'a> {
@@ -64,28 +70,46 @@ impl Case<'_> {
             Command::EndEmergency { sos } => {
                 self.by_system()?;
                 let stands = self.state.emergency.as_ref() == Some(&sos);
-                Ok(if stands { vec![EventBody::EmergencyEnded { sos }] } else { vec![] })
+                Ok(if stands {
+                    vec![EventBody::EmergencyEnded { sos }]
+                } else {
+                    vec![]
+                })
             }
             Command::NoteAlerted { who } => {
                 self.by_system()?;
-                let known = who.into_iter().filter(|who| self.state.participants.contains_key(who));
+                let known = who
+                    .into_iter()
+                    .filter(|who| self.state.participants.contains_key(who));
                 Ok(known.map(|who| EventBody::ContactAlerted { who }).collect())
             }
             Command::SetStatus { to, expected, note } => self.set_status(to, expected, note),
             Command::NoteLinkRaised { room } => {
                 let open = self.state.is_open();
-                self.note_link(&room, open, Link::Pending, EventBody::LinkRaised { room: room.clone() })
+                self.note_link(
+                    &room,
+                    open,
+                    Link::Pending,
+                    EventBody::LinkRaised { room: room.clone() },
+                )
             }
-            Command::NoteLinkEnded { room } => {
-                self.note_link(&room, true, Link::Ended, EventBody::LinkEnded { room: room.clone() })
-            }
+            Command::NoteLinkEnded { room } => self.note_link(
+                &room,
+                true,
+                Link::Ended,
+                EventBody::LinkEnded { room: room.clone() },
+            ),
         }
     }
 
     fn create(&self, genesis: Genesis, user_type: UserType) -> Decision {
         let mut events = vec![EventBody::Created(genesis)];
         if let Actor::Participant(who) = self.actor {
-            events.push(EventBody::Joined { who, user_type, as_contact: false });
+            events.push(EventBody::Joined {
+                who,
+                user_type,
+                as_contact: false,
+            });
         }
         Ok(events)
     }
@@ -97,7 +121,11 @@ impl Case<'_> {
             return Err(Rejection::AlreadyIn);
         }
         self.may_claim(who, user_type)?;
-        let admitted = self.state.participants.get(&who).is_some_and(|person| person.admitted);
+        let admitted = self
+            .state
+            .participants
+            .get(&who)
+            .is_some_and(|person| person.admitted);
         let owner = self.is_owner();
         let belongs = owner || self.standing == Standing::Contact;
         match self.state.kind {
@@ -113,7 +141,8 @@ impl Case<'_> {
                 }
             }
             _ => {
-                let called = belongs || admitted || matches!(self.standing, Standing::Staff | Standing::Mission);
+                let called =
+                    belongs || admitted || matches!(self.standing, Standing::Staff | Standing::Mission);
                 if !called && !self.is_public() {
                     return Err(Rejection::MayNotJoin);
                 }
@@ -127,12 +156,19 @@ impl Case<'_> {
         if limit > 0 && self.state.active_participants().take(limit).count() >= limit && !self.is_owner() {
             return Err(Rejection::Full);
         }
-        Ok(vec![EventBody::Joined { who, user_type, as_contact }])
+        Ok(vec![EventBody::Joined {
+            who,
+            user_type,
+            as_contact,
+        }])
     }
 
     fn leave(&self) -> Decision {
         let who = self.member()?;
-        Ok(vec![EventBody::Left { who, reason: LeaveReason::Left }])
+        Ok(vec![EventBody::Left {
+            who,
+            reason: LeaveReason::Left,
+        }])
     }
 
     fn remove(&self, who: ParticipantId, reason: LeaveReason) -> Decision {
@@ -204,7 +240,11 @@ impl Case<'_> {
         self.by_system()?;
         let circle = self.state.kind == Some(RoomKind::Circle);
         let idle = !self.state.asleep && self.state.emergency.is_none();
-        Ok(if circle && idle { vec![EventBody::Emptied] } else { vec![] })
+        Ok(if circle && idle {
+            vec![EventBody::Emptied]
+        } else {
+            vec![]
+        })
     }
 
     fn raise(&self, sos: crate::domain::ids::RoomId) -> Decision {
@@ -223,7 +263,10 @@ impl Case<'_> {
         let incident = self.incident()?;
         let from = incident.status;
         if let Some(expected) = expected.filter(|expected| *expected != from) {
-            return Err(Rejection::StatusMismatch { expected, actual: from });
+            return Err(Rejection::StatusMismatch {
+                expected,
+                actual: from,
+            });
         }
         if !self.may_set(to) {
             return Err(Rejection::Forbidden);
@@ -238,16 +281,20 @@ impl Case<'_> {
     /// only those with an account or the creator say that it is over.
     fn may_set(&self, to: Status) -> bool {
         let staff = matches!(self.standing, Standing::Staff | Standing::System);
-        let rescuer = self.actor.participant().and_then(|who| self.state.participants.get(&who)).filter(
-            |person: &&Participant| {
+        let rescuer = self
+            .actor
+            .participant()
+            .and_then(|who| self.state.participants.get(&who))
+            .filter(|person: &&Participant| {
                 person.is_active() && matches!(person.user_type, UserType::Rescuer | UserType::AnonRescuer)
-            },
-        );
+            });
         match to {
             Status::Closed => staff,
             Status::Cancelled => staff || self.is_owner(),
             Status::Resolved => {
-                staff || self.is_owner() || rescuer.is_some_and(|person| person.user_type == UserType::Rescuer)
+                staff
+                    || self.is_owner()
+                    || rescuer.is_some_and(|person| person.user_type == UserType::Rescuer)
             }
             _ => staff || self.is_owner() || rescuer.is_some(),
         }
@@ -262,7 +309,11 @@ impl Case<'_> {
     ) -> Decision {
         self.by_system()?;
         let link = self.incident()?.links.get(room).ok_or(Rejection::NotFound)?;
-        let due = if reference == Link::Pending { *link == Link::Pending } else { *link != Link::Ended };
+        let due = if reference == Link::Pending {
+            *link == Link::Pending
+        } else {
+            *link != Link::Ended
+        };
         Ok(if allowed && due { vec![event] } else { vec![] })
     }
 
@@ -273,8 +324,16 @@ impl Case<'_> {
             UserType::Rescuer => staff || matches!(self.standing, Standing::Rescuer | Standing::Contact),
             UserType::Admin => staff,
         };
-        let before = self.state.participants.get(&who).is_some_and(|person| person.user_type == user_type);
-        if allowed || before { Ok(()) } else { Err(Rejection::UserTypeForbidden(user_type)) }
+        let before = self
+            .state
+            .participants
+            .get(&who)
+            .is_some_and(|person| person.user_type == user_type);
+        if allowed || before {
+            Ok(())
+        } else {
+            Err(Rejection::UserTypeForbidden(user_type))
+        }
     }
 
     fn incident(&self) -> Result<&Incident, Rejection> {
@@ -282,7 +341,10 @@ impl Case<'_> {
     }
 
     fn is_public(&self) -> bool {
-        self.state.incident.as_ref().is_some_and(|incident| incident.report.is_public())
+        self.state
+            .incident
+            .as_ref()
+            .is_some_and(|incident| incident.report.is_public())
     }
 
     fn in_open_room(&self) -> Result<(), Rejection> {
@@ -296,7 +358,11 @@ impl Case<'_> {
 
     fn member(&self) -> Result<ParticipantId, Rejection> {
         let who = self.somebody()?;
-        if self.state.is_in(who) { Ok(who) } else { Err(Rejection::NotIn) }
+        if self.state.is_in(who) {
+            Ok(who)
+        } else {
+            Err(Rejection::NotIn)
+        }
     }
 
     fn is_owner(&self) -> bool {
@@ -304,10 +370,18 @@ impl Case<'_> {
     }
 
     fn by_owner(&self) -> Result<(), Rejection> {
-        if self.is_owner() { Ok(()) } else { Err(Rejection::Forbidden) }
+        if self.is_owner() {
+            Ok(())
+        } else {
+            Err(Rejection::Forbidden)
+        }
     }
 
     fn by_system(&self) -> Result<(), Rejection> {
-        if self.standing == Standing::System { Ok(()) } else { Err(Rejection::Forbidden) }
+        if self.standing == Standing::System {
+            Ok(())
+        } else {
+            Err(Rejection::Forbidden)
+        }
     }
 }

@@ -32,7 +32,8 @@ impl Participant {
 
     /// How long they have been in, all stays together.
     pub fn time_spent(&self, now: Timestamp) -> Duration {
-        self.earlier.saturating_add(self.left_at.unwrap_or(now).since(self.joined_at))
+        self.earlier
+            .saturating_add(self.left_at.unwrap_or(now).since(self.joined_at))
     }
 
     pub(super) fn rejoin(&mut self, at: Timestamp, user_type: UserType, as_contact: bool) {

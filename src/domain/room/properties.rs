@@ -25,7 +25,11 @@ const OWNER: u64 = 0;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Do { who: u64, standing: Standing, command: Command },
+    Do {
+        who: u64,
+        standing: Standing,
+        command: Command,
+    },
     Wait(u64),
     Connect(u64),
     Disconnect(u64),
@@ -109,14 +113,20 @@ impl Run {
             log: vec![],
             now,
         };
-        let create = Command::Create { genesis, user_type: UserType::Citizen };
+        let create = Command::Create {
+            genesis,
+            user_type: UserType::Citizen,
+        };
         run.give(OWNER, Standing::Stranger, create).unwrap();
         run
     }
 
     fn give(&mut self, who: u64, standing: Standing, command: Command) -> Result<(), Rejection> {
-        let actor =
-            if standing == Standing::System { Actor::System } else { Actor::Participant(person(who)) };
+        let actor = if standing == Standing::System {
+            Actor::System
+        } else {
+            Actor::Participant(person(who))
+        };
         for body in decide(&self.state, &self.policy, actor, standing, command)? {
             let event = Event {
                 room: self.state.id.clone(),
@@ -133,7 +143,11 @@ impl Run {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Do { who, standing, command } => {
+            Step::Do {
+                who,
+                standing,
+                command,
+            } => {
                 let _ = self.give(who, standing, command);
             }
             Step::Wait(seconds) => self.now = self.now + Duration::from_secs(seconds),
@@ -160,7 +174,10 @@ impl Run {
         assert!(stats.active <= stats.total && stats.total == state.participants.len());
         for (who, person) in &state.participants {
             assert!(person.left_at.is_none_or(|left| left >= person.joined_at));
-            assert!(!state.requests.contains(who) || !person.is_active(), "nobody in waits to be let in");
+            assert!(
+                !state.requests.contains(who) || !person.is_active(),
+                "nobody in waits to be let in"
+            );
         }
     }
 
@@ -188,12 +205,15 @@ impl Run {
 }
 
 fn genesis() -> impl Strategy<Value = Genesis> {
-    prop_oneof![Just(Genesis::Circle), any::<bool>().prop_map(|restricted| {
-        let mut report = report();
-        report.silent = restricted;
-        report.raised_from = vec![room("home")];
-        Genesis::Incident(Box::new(report))
-    })]
+    prop_oneof![
+        Just(Genesis::Circle),
+        any::<bool>().prop_map(|restricted| {
+            let mut report = report();
+            report.silent = restricted;
+            report.raised_from = vec![room("home")];
+            Genesis::Incident(Box::new(report))
+        })
+    ]
 }
 
 proptest! {
@@ -256,7 +276,10 @@ proptest! {
 
 #[test]
 fn statistics_of_an_empty_room_are_zeros() {
-    assert_eq!(RoomState::new(room("new")).statistics(Timestamp::from_ms(5)), Statistics::default());
+    assert_eq!(
+        RoomState::new(room("new")).statistics(Timestamp::from_ms(5)),
+        Statistics::default()
+    );
 }
 
 #[test]
@@ -265,9 +288,18 @@ fn a_restricted_incident_lets_in_only_those_who_were_called() {
     sos.visibility = crate::domain::incident::Visibility::Restricted;
     let mut run = Run::new(Genesis::Incident(Box::new(sos)));
     let join = |user_type| Command::Join { user_type };
-    assert_eq!(run.give(1, Standing::Stranger, join(UserType::Citizen)), Err(Rejection::MayNotJoin));
-    assert_eq!(run.give(1, Standing::Rescuer, join(UserType::Rescuer)), Err(Rejection::MayNotJoin));
-    assert_eq!(run.give(1, Standing::Mission, join(UserType::AnonRescuer)), Ok(()));
+    assert_eq!(
+        run.give(1, Standing::Stranger, join(UserType::Citizen)),
+        Err(Rejection::MayNotJoin)
+    );
+    assert_eq!(
+        run.give(1, Standing::Rescuer, join(UserType::Rescuer)),
+        Err(Rejection::MayNotJoin)
+    );
+    assert_eq!(
+        run.give(1, Standing::Mission, join(UserType::AnonRescuer)),
+        Ok(())
+    );
     assert_eq!(run.give(2, Standing::Contact, join(UserType::Citizen)), Ok(()));
     assert_eq!(run.give(3, Standing::Staff, join(UserType::Admin)), Ok(()));
 }
@@ -275,7 +307,14 @@ fn a_restricted_incident_lets_in_only_those_who_were_called() {
 #[test]
 fn the_owner_is_never_put_out_for_being_idle() {
     let mut run = Run::new(Genesis::Incident(Box::new(report())));
-    run.give(1, Standing::Stranger, Command::Join { user_type: UserType::Citizen }).unwrap();
+    run.give(
+        1,
+        Standing::Stranger,
+        Command::Join {
+            user_type: UserType::Citizen,
+        },
+    )
+    .unwrap();
     run.now = run.now + Duration::from_secs(30 * 60);
     let due = due(&run.state, &run.presence, &run.policy, run.now);
     assert_eq!(due, [Deadline::Idle(person(1))]);

@@ -71,11 +71,13 @@ impl Incident {
     /// What linked rooms have not been told yet.
     pub fn link_work(&self) -> impl Iterator<Item = (&RoomId, LinkWork)> {
         let open = self.status.is_open();
-        self.links.iter().filter_map(move |(room, link)| match (open, link) {
-            (true, Link::Pending) => Some((room, LinkWork::Raise)),
-            (false, Link::Pending | Link::Raised) => Some((room, LinkWork::End)),
-            _ => None,
-        })
+        self.links
+            .iter()
+            .filter_map(move |(room, link)| match (open, link) {
+                (true, Link::Pending) => Some((room, LinkWork::Raise)),
+                (false, Link::Pending | Link::Raised) => Some((room, LinkWork::End)),
+                _ => None,
+            })
     }
 }
 
@@ -144,7 +146,10 @@ impl RoomState {
 
     /// Those who are in.
     pub fn active_participants(&self) -> impl Iterator<Item = (ParticipantId, &Participant)> {
-        self.participants.iter().filter(|(_, p)| p.is_active()).map(|(id, p)| (*id, p))
+        self.participants
+            .iter()
+            .filter(|(_, p)| p.is_active())
+            .map(|(id, p)| (*id, p))
     }
 
     /// Whether it can still change by itself or be joined: an open incident, a circle that is not asleep.
@@ -158,12 +163,16 @@ impl RoomState {
 
     /// Whether its incident is open.
     pub fn is_open(&self) -> bool {
-        self.incident.as_ref().is_some_and(|incident| incident.status.is_open())
+        self.incident
+            .as_ref()
+            .is_some_and(|incident| incident.status.is_open())
     }
 
     /// Whether linked rooms are still to be told something.
     pub fn has_link_work(&self) -> bool {
-        self.incident.as_ref().is_some_and(|incident| incident.link_work().next().is_some())
+        self.incident
+            .as_ref()
+            .is_some_and(|incident| incident.link_work().next().is_some())
     }
 
     /// Its people in numbers.
@@ -173,6 +182,10 @@ impl RoomState {
 
     /// Where a message that `who` sent before stands, if it is remembered.
     pub fn sent_before(&self, who: ParticipantId, id: &MessageId) -> Option<Seq> {
-        self.recent.iter().rev().find(|(by, known, _)| *by == who && known == id).map(|(_, _, seq)| *seq)
+        self.recent
+            .iter()
+            .rev()
+            .find(|(by, known, _)| *by == who && known == id)
+            .map(|(_, _, seq)| *seq)
     }
 }
