@@ -182,7 +182,6 @@ impl<C: Clock + Clone> Limits<C> {
             Some(_) => Kind::Registered,
         };
         // Few enough that they cost nothing, many enough that one busy address does not stop the others.
-        #[expect(clippy::cast_possible_truncation, reason = "1024 of them")]
         let shared = (self.hasher.hash_one(("shared", address)) % 1_024) as u16;
         Payer {
             own: Key::Own(own),
