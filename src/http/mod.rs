@@ -10,4 +10,6 @@ pub mod gate;
 pub mod jwt;
 pub mod limits;
 pub mod request;
+pub mod routes;
 pub mod tickets;
+pub mod upgrade;
