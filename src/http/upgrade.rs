@@ -4,14 +4,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use actix_http::{Request, Response};
-use actix_web::ResponseError;
+use actix_http::Request;
 use actix_web::web::Data;
 
-use super::error::{ApiError, Dialect};
+use super::error::ApiError;
 use super::gate::Gate;
-use super::request::RequestId;
+use super::request::refusal;
 use crate::actors::Engine;
 use crate::config::Config;
 use crate::delivery::{self, Hub};
@@ -50,8 +48,7 @@ impl Upgrades {
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {
-                let id = RequestId::of(request.head().headers.get("x-request-id"));
-                transport::refuse(framed, answer(&error, request.path(), &id)).await;
+                transport::refuse(framed, refusal(error, request.head()).into()).await;
                 return Ok(());
             }
         };
@@ -78,18 +75,4 @@ impl Upgrades {
         }
         self.gate.admit(request.head())
     }
-}
-
-fn answer(error: &ApiError, path: &str, id: &RequestId) -> Response<actix_http::body::BoxBody> {
-    let body = error.body(Dialect::of(path), Some(id.as_str()));
-    let mut response = Response::new(error.status_code()).set_body(actix_http::body::BoxBody::new(body));
-    // Headers such as Retry-After stand in the ready-made answer.
-    for (name, value) in error.error_response().headers() {
-        response.headers_mut().insert(name.clone(), value.clone());
-    }
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
-    }
-    response
 }

@@ -1,6 +1,5 @@
 //! What became durable is carried out, in order.
 
-use std::sync::Arc;
 
 use actix::Context;
 
