@@ -150,6 +150,15 @@ impl Audience {
             .map(|member| member.token)
     }
 
+    /// Whether a writer still works on what was sent before. Who has signals that replace each
+    /// other does well to gather them until it is done: replacing one here costs as much as there
+    /// are members, replacing one before it is sent costs nothing.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        let busy = |group: &Group| group.hub.as_ref().is_some_and(|hub| hub.is_behind());
+        self.groups.iter().any(busy)
+    }
+
     /// Sends an event to everybody but `except`.
     pub fn send_event(&self, frame: &Frame, except: Except) -> Sent {
         self.fan_out(Call::Urgent, |member, sent| {

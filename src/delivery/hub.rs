@@ -26,7 +26,7 @@ use super::stats::{self, Written};
 use super::{EndReason, Frame, Outbox};
 
 /// Connections visited before other tasks of the thread get their turn.
-const SLICE: usize = 128;
+const SLICE: usize = 256;
 
 /// The deadlines of a hub's connections.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,8 @@ pub(super) struct HubShared {
     /// Whether something on the list does not wait for the end of the signals' gap.
     urgent: AtomicBool,
     waker: AtomicWaker,
+    /// Whether the list could not be worked off in one turn.
+    behind: AtomicBool,
     /// Ticks of the reaper since the start: a clock that costs nothing to read.
     clock: AtomicU32,
     /// Over how many milliseconds clients shall spread their return; 0 while nothing drains.
@@ -71,6 +73,10 @@ impl HubShared {
             stats::woke();
             self.waker.wake();
         }
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Relaxed)
     }
 
     pub(super) fn now(&self) -> u32 {
@@ -271,6 +277,7 @@ impl Local {
             self.visit(slot, &mut batch, &mut written);
         }
         written.record();
+        self.shared.behind.store(!visiting.is_empty(), Relaxed);
         if !visiting.is_empty() {
             cx.waker().wake_by_ref();
         }

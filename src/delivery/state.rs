@@ -16,10 +16,6 @@ use super::{CloseReason, EndReason, Frame};
 /// only the newest, as RFC 6455 allows.
 const CONTROL_MAX_FRAMES: usize = 16;
 
-/// While no more than so many bytes of signals wait for a reader that keeps up, they are appended
-/// without a search for older ones.
-const APPEND_MAX_BYTES: usize = 64 * 1024;
-
 /// How far a connection's outgoing side has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -113,12 +109,6 @@ impl OutboxState {
         self.event_bytes + self.signal_bytes + self.control_bytes
     }
 
-    /// Whether there is nothing to write.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.queued_bytes() == 0
-    }
-
     /// Queues an event, at the cost of waiting signals if need be. An event that does not fit
     /// even so closes the outbox: better a resume from `since` than a gap.
     pub fn push_event(&mut self, frame: &Frame, sent: &mut Sent) -> Push {
@@ -178,9 +168,10 @@ impl OutboxState {
         true
     }
 
+    /// What waits for a reader that keeps up leaves within moments, so it is not searched for
+    /// older signals: that would cost more than to send them.
     fn fits_appended(&self, frame: &Frame) -> bool {
-        let signals = self.signal_bytes + frame.len();
-        signals <= APPEND_MAX_BYTES && self.event_bytes + signals <= self.max_bytes
+        self.event_bytes + self.signal_bytes + frame.len() <= self.max_bytes
     }
 
     fn settle(&mut self, sent: &mut Sent) {

@@ -4,7 +4,7 @@
 //! [`Hub`](crate::delivery::Hub), which writes, and hands back the connection's outbox and an
 //! [`Inbound`] stream, which reads. The HTTP dispatcher and its buffers are gone by then.
 //!
-//! RFC 6455 is kept to the letter; actix-http's own parser does the rest once [`header`] has
+//! RFC 6455 is kept to the letter; actix-http's own parser does the rest once `header` has
 //! refused what it would let pass or notice late.
 
 mod accept;
