@@ -1,11 +1,12 @@
 //! Uploads of positions at a steady rate, by REST or by socket: from the instant intended to the answer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::Result;
 use crate::cli::{Common, Locations, Via};
 use crate::crew::{Devices, Member, board, raise, settle};
 use crate::engine::Engine;
+use crate::errors::Errors;
 use crate::pool::{Job, Pool};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
@@ -58,9 +59,7 @@ pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
             "",
         );
     }
-    for (what, count) in &trial.errors {
-        outcome.fail(format!("{count} times: {what}"));
-    }
+    trial.errors.tell(&mut outcome);
     outcome.expect_none("without an answer", trial.unanswered());
     outcome.timeline("uploads", &trial.timeline);
     drop(net);
@@ -80,7 +79,7 @@ fn highest(
     let attempt = |net: &mut Reactor, road: &mut Road, rate: f64, seconds: f64| -> Result<(Trial, bool)> {
         let trial = road.trial(net, engine, rate, seconds)?;
         let p99 = trial.latency.millis(99.0);
-        let errors: u64 = trial.errors.values().sum();
+        let errors = trial.errors.count();
         eprintln!(
             "  {rate:>10.0} uploads/s: {:>10.0} taken/s, p99 {p99:>8.2} ms, {errors} errors",
             trial.per_second()
@@ -117,7 +116,7 @@ struct Trial {
     sent: u64,
     taken: u64,
     answered: u64,
-    errors: BTreeMap<String, u64>,
+    errors: Errors,
     latency: Latency,
     timeline: Timeline,
     server_cpu: f64,
@@ -213,7 +212,7 @@ impl Road {
             timeline: Timeline::starting(began),
             taken: 0,
             answered: 0,
-            errors: BTreeMap::new(),
+            errors: Errors::default(),
             last_arrival: began,
         };
         let progress = Progress::new("uploading", count);
@@ -252,7 +251,7 @@ struct Run<'a> {
     timeline: Timeline,
     taken: u64,
     answered: u64,
-    errors: BTreeMap<String, u64>,
+    errors: Errors,
     last_arrival: u64,
 }
 
@@ -286,16 +285,14 @@ impl Run<'_> {
         }
     }
 
-    fn answer(&mut self, intended: u64, now: u64, error: Option<String>) {
+    /// Counts an answer; what was wrong with it is counted where it is known.
+    fn answer(&mut self, intended: u64, now: u64, is_taken: bool) {
         self.answered += 1;
         self.last_arrival = now;
-        match error {
-            None => {
-                self.taken += 1;
-                self.latency.record(intended, now);
-                self.timeline.add(now, 1);
-            }
-            Some(error) => *self.errors.entry(error).or_default() += 1,
+        if is_taken {
+            self.taken += 1;
+            self.latency.record(intended, now);
+            self.timeline.add(now, 1);
         }
     }
 }
@@ -306,8 +303,10 @@ impl Handler for Run<'_> {
             return;
         };
         if let Some((_, intended)) = pool.finished(net, id) {
-            let error = (status != 200).then(|| brief(status, body));
-            self.answer(intended, now, error);
+            if status != 200 {
+                self.errors.add_answer(status, body);
+            }
+            self.answer(intended, now, status == 200);
         }
     }
 
@@ -318,45 +317,27 @@ impl Handler for Run<'_> {
         else {
             return;
         };
-        let error = match scan::kind(payload) {
-            b"location-update-confirmed" => None,
-            b"error" => Some(brief(0, payload)),
+        let is_taken = match scan::kind(payload) {
+            b"location-update-confirmed" => true,
+            b"error" => false,
             _ => return,
         };
+        if !is_taken {
+            self.errors.add_answer(0, payload);
+        }
         let place = place_of[id.index()] as usize;
         if let Some(intended) = waiting[place].pop_front() {
-            self.answer(intended, now, error);
+            self.answer(intended, now, is_taken);
         }
     }
 
     fn closed(&mut self, net: &mut Reactor, id: ConnId, ending: Ending) {
         let now = net.now();
-        *self
-            .errors
-            .entry(format!("a connection was {ending}"))
-            .or_default() += 1;
+        self.errors.add(format!("a connection was {ending}"));
         if let Way::Rest(pool) = &mut self.road.way
             && let Some((_, intended)) = pool.lost(net, id)
         {
-            self.answer(intended, now, Some("its connection was lost".into()));
+            self.answer(intended, now, false);
         }
-    }
-}
-
-/// An error without what differs from case to case.
-fn brief(status: u16, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let cut: String = text
-        .split("\"requestId\"")
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(120)
-        .collect();
-    let cut = cut.split("\"timestamp\"").next().unwrap_or_default();
-    if status == 0 {
-        cut.to_owned()
-    } else {
-        format!("{status} {cut}")
     }
 }

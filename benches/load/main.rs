@@ -14,6 +14,7 @@ mod cli;
 mod connect;
 mod crew;
 mod engine;
+mod errors;
 mod fanout;
 mod fanout_run;
 mod html;

@@ -10,6 +10,7 @@ use crate::Result;
 use crate::cli::{Common, FixTimes, Replay};
 use crate::crew::{Devices, Member, board, raise, settle};
 use crate::engine::Engine;
+use crate::errors::Errors;
 use crate::http::{self, Client};
 use crate::pool::{Job, Pool};
 use crate::progress::Progress;
@@ -74,12 +75,10 @@ pub fn run(common: &Common, args: &Replay) -> Result<Outcome> {
 
     outcome.find("fixes taken", drive.taken as f64, "");
     outcome.latency("upload", &drive.upload, common.p99_limit_ms);
-    outcome.latency("upload to watcher", &drive.delivery, common.p99_limit_ms);
     outcome.find("server CPU", server_cpu, "s");
-    for (what, count) in &drive.errors {
-        outcome.fail(format!("{count} times: {what}"));
-    }
+    drive.errors.tell(&mut outcome);
     drive.judge(&mut outcome, args);
+    outcome.latency("upload to watcher", &drive.delivery, common.p99_limit_ms);
     outcome.timeline("uploads", &drive.timeline);
     if !args.no_history {
         judge_history(&mut outcome, &engine, &drive, &rooms)?;
@@ -140,7 +139,7 @@ struct Drive {
     /// By subject: those taken, in the order of the answers.
     taken: u64,
     answered: u64,
-    errors: BTreeMap<String, u64>,
+    errors: Errors,
     upload: Latency,
     delivery: Latency,
     timeline: Timeline,
@@ -173,7 +172,7 @@ impl Drive {
             began,
             taken: 0,
             answered: 0,
-            errors: BTreeMap::new(),
+            errors: Errors::default(),
             upload: Latency::new()?,
             delivery: Latency::new()?,
             timeline: Timeline::starting(began),
@@ -289,8 +288,7 @@ impl Handler for Drive {
         if status == 200 {
             self.taken += 1;
         } else {
-            let text: String = String::from_utf8_lossy(body).chars().take(120).collect();
-            *self.errors.entry(format!("{status} {text}")).or_default() += 1;
+            self.errors.add_answer(status, body);
         }
     }
 
@@ -305,16 +303,13 @@ impl Handler for Drive {
                 self.seen[self.subject_of[id.index()]].push(Seen { fix, at: now });
             }
             None => {
-                *self.errors.entry("a position without coordinates or time".into()).or_default() += 1;
+                self.errors.add("a position without coordinates or time");
             }
         }
     }
 
     fn closed(&mut self, net: &mut Reactor, id: ConnId, ending: Ending) {
-        *self
-            .errors
-            .entry(format!("a connection was {ending}"))
-            .or_default() += 1;
+        self.errors.add(format!("a connection was {ending}"));
         self.pool.lost(net, id);
     }
 }

@@ -1,12 +1,13 @@
 //! Many SOS in a burst, as in an earthquake: from the instant intended to the 201, which promises that it is
 //! durable, and to the operators who watch the area. Then each acknowledged one is read back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::Result;
 use crate::cli::{Common, SosStorm};
 use crate::crew::{Devices, IdKeys, Member, board, settle, sos_id, sos_request};
 use crate::engine::Engine;
+use crate::errors::Errors;
 use crate::http;
 use crate::pool::{Job, Pool, run_all};
 use crate::progress::Progress;
@@ -47,7 +48,7 @@ pub fn run(common: &Common, args: &SosStorm) -> Result<Outcome> {
         keys: IdKeys::new(),
         acknowledged: vec![None; args.count],
         answered: 0,
-        errors: BTreeMap::new(),
+        errors: Errors::default(),
         seen: vec![HashMap::new(); args.watchers],
         twice: 0,
         news: 0,
@@ -84,9 +85,7 @@ pub fn run(common: &Common, args: &SosStorm) -> Result<Outcome> {
     if engine.is_measured() {
         outcome.find("server CPU for each", server_cpu * 1e6 / args.count as f64, "us");
     }
-    for (what, count) in &storm.errors {
-        outcome.fail(format!("{count} times: {what}"));
-    }
+    storm.errors.tell(&mut outcome);
     outcome.expect_none("without an answer", (args.count - storm.answered) as u64);
     outcome.expect_none("not seen by some watcher", missed);
     outcome.expect_none("seen twice", storm.twice);
@@ -211,7 +210,7 @@ struct Storm {
     /// By the number of the SOS.
     acknowledged: Vec<Option<Acknowledged>>,
     answered: usize,
-    errors: BTreeMap<String, u64>,
+    errors: Errors,
     /// By watcher: the incident and when it was heard of.
     seen: Vec<HashMap<String, u64>>,
     twice: u64,
@@ -256,8 +255,7 @@ impl Handler for Storm {
                 self.timeline.add(now, 1);
             }
             _ => {
-                let text: String = String::from_utf8_lossy(body).chars().take(100).collect();
-                *self.errors.entry(format!("{status} {text}")).or_default() += 1;
+                self.errors.add_answer(status, body);
             }
         }
     }
@@ -278,18 +276,14 @@ impl Handler for Storm {
                 }
             }
             b"error" => {
-                let text = String::from_utf8_lossy(payload).into_owned();
-                *self.errors.entry(text).or_default() += 1;
+                self.errors.add_answer(0, payload);
             }
             _ => {}
         }
     }
 
     fn closed(&mut self, net: &mut Reactor, id: ConnId, ending: Ending) {
-        *self
-            .errors
-            .entry(format!("a connection was {ending}"))
-            .or_default() += 1;
+        self.errors.add(format!("a connection was {ending}"));
         if self.pool.lost(net, id).is_some() {
             self.answered += 1;
         }
