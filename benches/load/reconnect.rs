@@ -49,7 +49,9 @@ pub fn run(common: &Common, args: &ReconnectStorm) -> Result<Outcome> {
     }
     outcome.find("server CPU of the storm", server_cpu, "s");
     let (acknowledged, verdict) = storm.verdict();
+    let resumed: u64 = storm.members.iter().map(Member::messages_resumed).sum();
     outcome.find("messages sent", storm.sent as f64, "");
+    outcome.find("copies that came by the resume", resumed as f64, "");
     outcome.find("messages acknowledged", acknowledged as f64, "");
     outcome.find(
         "acknowledgements lost with the connection",
@@ -78,7 +80,20 @@ struct Member {
     is_in: bool,
     /// The newest seq seen; what a resume asks for.
     seq: u64,
+    /// What the resume covers: after the first seq, up to the second.
+    resumed: (u64, u64),
+    /// The seq and the number of each message.
     received: Vec<(u64, u64)>,
+}
+
+impl Member {
+    fn messages_resumed(&self) -> u64 {
+        let (after, to) = self.resumed;
+        self.received
+            .iter()
+            .filter(|(seq, _)| *seq > after && *seq <= to)
+            .count() as u64
+    }
 }
 
 struct Keys {
@@ -157,9 +172,11 @@ impl Storm {
         let (mut aboard, mut quiet_since) = (0, net.now());
         while self.aboard < self.members.len() {
             while opened < self.members.len() && opened < self.aboard + args.concurrency {
-                let id = net.open_socket(&socket_path(&self.devices.id(opened as u64)))?;
-                self.members[opened].conn = Some(id);
-                self.member_of.insert(id, opened);
+                // One of each room after another, so that who is late has missed what the early ones said.
+                let index = opened % self.rooms.len() * self.per_room + opened / self.rooms.len();
+                let id = net.open_socket(&socket_path(&self.devices.id(index as u64)))?;
+                self.members[index].conn = Some(id);
+                self.member_of.insert(id, index);
                 opened += 1;
             }
             self.say_what_is_due(net);
@@ -204,12 +221,7 @@ impl Storm {
     fn say_what_is_due(&mut self, net: &mut Reactor) {
         let now = net.now();
         while self.pace.pop(now).is_some() {
-            // Member after member of room after room; who is not back yet says nothing.
-            self.next_sender = (self.next_sender + self.per_room + 1) % self.members.len();
-            let sender = &self.members[self.next_sender];
-            let (Some(id), true) = (sender.conn, sender.is_in) else {
-                continue;
-            };
+            let Some(id) = self.next_speaker() else { continue };
             let room = self.next_sender / self.per_room;
             let number = self.messages.len();
             self.messages.push((room, None));
@@ -223,6 +235,18 @@ impl Storm {
                 ),
             );
         }
+    }
+
+    /// Room after room; who is not back yet says nothing.
+    fn next_speaker(&mut self) -> Option<ConnId> {
+        for _ in 0..self.members.len().min(128) {
+            self.next_sender = (self.next_sender + self.per_room + 1) % self.members.len();
+            let member = &self.members[self.next_sender];
+            if member.is_in {
+                return member.conn;
+            }
+        }
+        None
     }
 
     /// How many messages were acknowledged, and whether each reached each member of its room once, in order.
@@ -260,15 +284,17 @@ impl Storm {
         }
         member.is_in = true;
         self.aboard += 1;
+        let seq = self.keys.seq.after(payload).and_then(scan::number);
         if let Some(latency) = &mut self.since_drop {
             latency.record(self.dropped_at, now);
+            member.resumed.1 = seq.unwrap_or(0);
             let is_recovered = self
                 .keys
                 .recovered
                 .after(payload)
                 .is_some_and(|rest| rest.starts_with(b"true"));
             self.unrecovered += u64::from(!is_recovered);
-        } else if let Some(seq) = self.keys.seq.after(payload).and_then(scan::number) {
+        } else if let Some(seq) = seq {
             member.seq = member.seq.max(seq);
         }
     }
@@ -284,6 +310,7 @@ impl Handler for Storm {
         match scan::kind(payload) {
             b"connected" => {
                 let since = self.since_drop.is_some().then_some(self.members[index].seq);
+                self.members[index].resumed.0 = since.unwrap_or(0);
                 net.send(id, &join_frame(&self.rooms[room], since));
             }
             b"join-approved" => self.joined(index, payload, now),
