@@ -217,7 +217,7 @@ pub struct ReconnectStorm {
     #[arg(long, default_value_t = 3.0)]
     pub seconds: f64,
     /// Most connects under way at a time.
-    #[arg(long, default_value_t = 512)]
+    #[arg(long, default_value_t = 128)]
     pub concurrency: usize,
 }
 

@@ -48,13 +48,18 @@ impl Engine {
     /// Starts the engine, or takes the one at `--url`.
     pub fn start(common: &Common, settings: &[(&str, String)]) -> Result<Self> {
         let engine = match &common.url {
-            Some(url) => Self {
-                addr: address_of(url)?,
-                pid: common.pid,
-                child: None,
-                log: None,
-                _data: None,
-            },
+            Some(url) => {
+                for (key, value) in settings {
+                    eprintln!("load: the scenario counts on {key}={value} at {url}");
+                }
+                Self {
+                    addr: address_of(url)?,
+                    pid: common.pid,
+                    child: None,
+                    log: None,
+                    _data: None,
+                }
+            }
             None => Self::launch(common, settings)?,
         };
         if let Some(cores) = &common.client_cores {

@@ -7,11 +7,10 @@ use crate::engine::Engine;
 use crate::fanout_run::{Crowd, Trial};
 use crate::reactor::Reactor;
 use crate::report::Outcome;
+use crate::search::Search;
 
 /// The share of the possible at which the members' own positions would begin to wait for each other.
 const MOST_OF_ONE_A_SECOND: f64 = 0.9;
-/// The search ends when the highest good and the lowest bad rate are this near.
-const CLOSE_ENOUGH: f64 = 1.06;
 
 pub fn run(common: &Common, args: &Fanout) -> Result<Outcome> {
     let people = args.rooms * args.members;
@@ -80,7 +79,6 @@ fn is_good(trial: &Trial, args: &Fanout) -> bool {
         && trial.latency.millis(99.0) <= args.max_p99_ms
 }
 
-/// Doubles the rate until it is too much, halves the distance, and then proves the result for the full time.
 fn highest(
     net: &mut Reactor,
     engine: &Engine,
@@ -88,7 +86,12 @@ fn highest(
     args: &Fanout,
     outcome: &mut Outcome,
 ) -> Result<Trial> {
-    let attempt = |net: &mut Reactor, crowd: &mut Crowd, rate: f64, seconds: f64| -> Result<Trial> {
+    let search = Search {
+        start: args.rate,
+        trial_seconds: args.trial_seconds,
+        seconds: args.seconds,
+    };
+    let (rate, trial) = search.highest(|rate, seconds| {
         let trial = crowd.trial(net, engine, rate, seconds)?;
         eprintln!(
             "  {rate:>10.0} signals/s: {:>10.0} deliveries/s, p99 {:>8.2} ms, lost {}, sent late by {:.1} ms",
@@ -98,32 +101,11 @@ fn highest(
             trial.worst_send_millis,
         );
         settle(net)?;
-        Ok(trial)
-    };
-    let mut good = 0.0;
-    let mut rate = args.rate;
-    let mut bad = f64::INFINITY;
-    while bad / f64::max(good, 1e-9) > CLOSE_ENOUGH && rate >= 1.0 {
-        if is_good(&attempt(net, crowd, rate, args.trial_seconds)?, args) {
-            good = rate;
-        } else {
-            bad = rate;
-        }
-        rate = match (good > 0.0, bad.is_finite()) {
-            (_, false) => rate * 2.0,
-            (false, true) => rate / 2.0,
-            (true, true) => (good * bad).sqrt(),
-        };
-    }
-    let mut rate = good.max(1.0);
-    loop {
-        let trial = attempt(net, crowd, rate, args.seconds)?;
-        if is_good(&trial, args) || rate <= 1.0 {
-            outcome.find("highest signals/s", rate, "/s");
-            return Ok(trial);
-        }
-        rate *= 0.95;
-    }
+        let is_good = is_good(&trial, args);
+        Ok((trial, is_good))
+    })?;
+    outcome.find("highest signals/s", rate, "/s");
+    Ok(trial)
 }
 
 fn tell(outcome: &mut Outcome, trial: &Trial, common: &Common, args: &Fanout, measured: bool) {

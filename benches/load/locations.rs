@@ -11,6 +11,7 @@ use crate::pool::{Job, Pool};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::report::Outcome;
+use crate::search::Search;
 use crate::signal::{self, Template, unix_ms};
 use crate::stats::{Latency, Pace, SECOND, Timeline};
 use crate::{http, scan};
@@ -19,7 +20,6 @@ const SENDS_IN_TURN: usize = 64;
 const QUIET_LIMIT: u64 = 3 * SECOND;
 /// How far a subject moves from fix to fix, in 1e-5 degrees: about 15 m, as in a car that reports each second.
 const STEP: u64 = 14;
-const CLOSE_ENOUGH: f64 = 1.06;
 
 pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
     let mut settings = Vec::new();
@@ -76,7 +76,12 @@ fn highest(
     args: &Locations,
     outcome: &mut Outcome,
 ) -> Result<Trial> {
-    let attempt = |net: &mut Reactor, road: &mut Road, rate: f64, seconds: f64| -> Result<(Trial, bool)> {
+    let search = Search {
+        start: args.rate,
+        trial_seconds: args.trial_seconds,
+        seconds: args.seconds,
+    };
+    let (rate, trial) = search.highest(|rate, seconds| {
         let trial = road.trial(net, engine, rate, seconds)?;
         let p99 = trial.latency.millis(99.0);
         let errors = trial.errors.count();
@@ -84,32 +89,12 @@ fn highest(
             "  {rate:>10.0} uploads/s: {:>10.0} taken/s, p99 {p99:>8.2} ms, {errors} errors",
             trial.per_second()
         );
-        let is_good = errors == 0 && trial.unanswered() == 0 && p99 <= args.max_p99_ms;
         settle(net)?;
+        let is_good = errors == 0 && trial.unanswered() == 0 && p99 <= args.max_p99_ms;
         Ok((trial, is_good))
-    };
-    let (mut good, mut bad, mut rate) = (0.0, f64::INFINITY, args.rate);
-    while bad / f64::max(good, 1e-9) > CLOSE_ENOUGH && rate >= 1.0 {
-        if attempt(net, road, rate, args.trial_seconds)?.1 {
-            good = rate;
-        } else {
-            bad = rate;
-        }
-        rate = match (good > 0.0, bad.is_finite()) {
-            (_, false) => rate * 2.0,
-            (false, true) => rate / 2.0,
-            (true, true) => (good * bad).sqrt(),
-        };
-    }
-    let mut rate = good.max(1.0);
-    loop {
-        let (trial, is_good) = attempt(net, road, rate, args.seconds)?;
-        if is_good || rate <= 1.0 {
-            outcome.find("highest uploads/s", rate, "/s");
-            return Ok(trial);
-        }
-        rate *= 0.95;
-    }
+    })?;
+    outcome.find("highest uploads/s", rate, "/s");
+    Ok(trial)
 }
 
 struct Trial {

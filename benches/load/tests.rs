@@ -12,6 +12,7 @@ mod http;
 mod sampling;
 #[allow(dead_code)]
 mod scan;
+mod search;
 #[allow(dead_code)]
 mod signal;
 #[allow(dead_code)]
@@ -236,4 +237,21 @@ fn a_latency_counts_from_the_instant_intended() {
     latency.record(1_000_000, 5_000_000);
     assert!((latency.millis(99.0) - 4.0).abs() < 0.01);
     assert!(latency.curve().len() > 1 || latency.count() == 1);
+}
+
+#[test]
+fn the_search_ends_just_below_what_is_too_much_and_proves_it() {
+    let search = search::Search {
+        start: 100.0,
+        trial_seconds: 1.0,
+        seconds: 9.0,
+    };
+    let mut proofs = 0;
+    let attempt = |rate: f64, seconds: f64| {
+        proofs += u32::from(seconds > 1.0);
+        Ok(((), rate <= 5_000.0))
+    };
+    let (rate, ()) = search.highest(attempt).unwrap();
+    assert!((4_700.0..=5_000.0).contains(&rate), "{rate}");
+    assert_eq!(proofs, 1);
 }
