@@ -1,1 +1,17 @@
-//! The pure core: what a room is and what may happen in it. Knows no JSON, clock, socket, randomness or actor.
+//! The pure core: what a room is and what may happen in it.
+//!
+//! Nothing in `domain` knows JSON, a clock, a socket, randomness or an actor. Time and fresh ids are
+//! arguments; the same inputs always give the same outputs.
+
+pub mod area;
+pub mod geo;
+pub mod ids;
+pub mod incident;
+pub mod location;
+pub mod people;
+pub mod phone;
+pub mod room;
+pub mod time;
+
+#[cfg(test)]
+pub mod testing;

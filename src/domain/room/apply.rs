@@ -1,0 +1,117 @@
+//! Makes an event so. The only place where a `RoomState` changes.
+
+use std::time::Duration;
+
+use super::event::{Actor, Event, EventBody, Genesis, LeaveReason};
+use super::participant::Participant;
+use super::state::{Incident, Link, REMEMBERED_MESSAGES, RoomKind, RoomState};
+
+impl RoomState {
+    /// Applies the next event of the log.
+    pub fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        self.last_at = event.at;
+        if let Some(person) = event.actor.participant().and_then(|who| self.participants.get_mut(&who)) {
+            person.last_event_at = event.at;
+        }
+        match &event.body {
+            EventBody::Created(genesis) => self.create(event, genesis),
+            EventBody::Joined { who, user_type, as_contact } => {
+                self.requests.remove(who);
+                self.asleep = false;
+                self.participants
+                    .entry(*who)
+                    .and_modify(|person| person.rejoin(event.at, *user_type, *as_contact))
+                    .or_insert_with(|| Participant {
+                        user_type: *user_type,
+                        as_contact: *as_contact,
+                        joined_at: event.at,
+                        left_at: None,
+                        earlier: Duration::ZERO,
+                        last_event_at: event.at,
+                        admitted: true,
+                    });
+            }
+            EventBody::Left { who, reason } => {
+                if let Some(person) = self.participants.get_mut(who) {
+                    person.left_at = Some(event.at);
+                    person.admitted = *reason == LeaveReason::Idle;
+                }
+            }
+            EventBody::JoinRequested { who } => {
+                self.requests.insert(*who);
+            }
+            EventBody::JoinDenied { who } => {
+                self.requests.remove(who);
+            }
+            EventBody::MessageSent { id, .. } => {
+                self.messages += 1;
+                if let Actor::Participant(who) = event.actor {
+                    if self.recent.len() == REMEMBERED_MESSAGES {
+                        self.recent.pop_front();
+                    }
+                    self.recent.push_back((who, id.clone(), event.seq));
+                }
+            }
+            EventBody::Activated => self.active = true,
+            EventBody::Deactivated => self.active = false,
+            EventBody::Emptied => {
+                self.asleep = true;
+                self.everybody_leaves(event);
+            }
+            EventBody::EmergencyRaised { sos } => {
+                self.emergency = Some(sos.clone());
+                self.active = true;
+            }
+            EventBody::EmergencyEnded { .. } => self.emergency = None,
+            EventBody::ContactAlerted { .. } => {}
+            EventBody::StatusChanged { to, .. } => {
+                if let Some(incident) = &mut self.incident {
+                    let was_open = incident.status.is_open();
+                    incident.status = *to;
+                    incident.status_at = event.at;
+                    if was_open && !to.is_open() {
+                        incident.ended_at = Some(event.at);
+                        incident.ended_by = event.actor.participant();
+                        self.everybody_leaves(event);
+                    }
+                }
+            }
+            EventBody::LinkRaised { room } => self.set_link(room, Link::Raised),
+            EventBody::LinkEnded { room } => self.set_link(room, Link::Ended),
+        }
+    }
+
+    fn create(&mut self, event: &Event, genesis: &Genesis) {
+        self.created_at = event.at;
+        self.owner = event.actor.participant();
+        self.active = true;
+        match genesis {
+            Genesis::Circle => self.kind = Some(RoomKind::Circle),
+            Genesis::Incident(report) => {
+                self.kind = Some(RoomKind::Sos);
+                self.incident = Some(Incident {
+                    status: crate::domain::incident::Status::Active,
+                    status_at: event.at,
+                    ended_at: None,
+                    ended_by: None,
+                    links: report.raised_from.iter().map(|room| (room.clone(), Link::Pending)).collect(),
+                    report: (**report).clone(),
+                });
+            }
+        }
+    }
+
+    fn everybody_leaves(&mut self, event: &Event) {
+        for person in self.participants.values_mut().filter(|person| person.is_active()) {
+            person.left_at = Some(event.at);
+        }
+        self.requests.clear();
+    }
+
+    fn set_link(&mut self, room: &crate::domain::ids::RoomId, link: Link) {
+        if let Some(entry) = self.incident.as_mut().and_then(|incident| incident.links.get_mut(room)) {
+            *entry = link;
+        }
+    }
+}

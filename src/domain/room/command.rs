@@ -1,0 +1,176 @@
+//! What somebody wants, and why it may be refused.
+
+use super::event::{Genesis, LeaveReason, Seq, UserType};
+use crate::domain::ids::{MessageId, ParticipantId, RoomId};
+use crate::domain::incident::Status;
+
+/// What gives somebody a right in this room, beyond what the log knows of them. Worked out from their
+/// identity by whoever holds the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The engine itself or a sister service.
+    System,
+    /// An operator.
+    Staff,
+    /// On the owner's list of emergency contacts, or joined through a linked room.
+    Contact,
+    /// Bound to this incident by their token.
+    Mission,
+    /// A registered rescuer.
+    Rescuer,
+    /// Anybody else.
+    Stranger,
+}
+
+/// What somebody wants of a room.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Make it, with the actor as its owner and first participant.
+    Create {
+        /// What it is.
+        genesis: Genesis,
+        /// As what the owner is in it.
+        user_type: UserType,
+    },
+    /// Come in.
+    Join {
+        /// As what.
+        user_type: UserType,
+    },
+    /// Go.
+    Leave,
+    /// Put somebody out.
+    Remove {
+        /// Whom.
+        who: ParticipantId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// Ask the owner to be let in.
+    RequestJoin,
+    /// Let a stranger in.
+    ApproveJoin {
+        /// Whom.
+        who: ParticipantId,
+        /// As what.
+        user_type: UserType,
+    },
+    /// Refuse a stranger.
+    DenyJoin {
+        /// Whom.
+        who: ParticipantId,
+    },
+    /// Say something.
+    SendMessage {
+        /// Its id, by which a repeated one is recognised.
+        id: MessageId,
+        /// The words.
+        content: String,
+    },
+    /// Take newcomers again.
+    Activate,
+    /// Take no newcomers.
+    Deactivate,
+    /// Nobody has been in for long enough: sleep.
+    FallAsleep,
+    /// The owner raised an SOS from here.
+    RaiseEmergency {
+        /// The incident.
+        sos: RoomId,
+    },
+    /// That SOS is over.
+    EndEmergency {
+        /// The incident.
+        sos: RoomId,
+    },
+    /// Contacts' live connections were handed the alert.
+    NoteAlerted {
+        /// Whose.
+        who: Vec<ParticipantId>,
+    },
+    /// Move the incident along its states.
+    SetStatus {
+        /// To where.
+        to: Status,
+        /// The caller's idea of the present state, when it must hold.
+        expected: Option<Status>,
+        /// In their words.
+        note: Option<String>,
+    },
+    /// The emergency stands in a linked room.
+    NoteLinkRaised {
+        /// That room.
+        room: RoomId,
+    },
+    /// The emergency has ended in a linked room.
+    NoteLinkEnded {
+        /// That room.
+        room: RoomId,
+    },
+}
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// There is no such room.
+    #[error("Room not found")]
+    NotFound,
+    /// The id is taken.
+    #[error("Room already exists")]
+    AlreadyExists,
+    /// It takes no newcomers.
+    #[error("Room is not active")]
+    NotActive,
+    /// They would have to ask first, or may not at all.
+    #[error("Not authorized to join this room")]
+    MayNotJoin,
+    /// They are in.
+    #[error("Already in room")]
+    AlreadyIn,
+    /// They are not in.
+    #[error("Not in room")]
+    NotIn,
+    /// They have not asked.
+    #[error("No such join request")]
+    NoSuchRequest,
+    /// Too many wait for the owner's answer already.
+    #[error("Too many join requests are waiting")]
+    TooManyRequests,
+    /// The room is full.
+    #[error("Room is full")]
+    Full,
+    /// It is not theirs to do.
+    #[error("Not authorized")]
+    Forbidden,
+    /// The user type is not theirs to claim.
+    #[error("userType {} is not yours to claim", .0.as_str())]
+    UserTypeForbidden(UserType),
+    /// The incident is over.
+    #[error("SOS is closed")]
+    Closed,
+    /// The state machine has no such move.
+    #[error("cannot go from {} to {}", .from.as_str(), .to.as_str())]
+    InvalidTransition {
+        /// The present state.
+        from: Status,
+        /// The state asked for.
+        to: Status,
+    },
+    /// The caller's idea of the present state is out of date.
+    #[error("status is {}, not {}", .actual.as_str(), .expected.as_str())]
+    StatusMismatch {
+        /// The caller's idea.
+        expected: Status,
+        /// The present state.
+        actual: Status,
+    },
+    /// This message is in the log already: not a failure, the first answer stands.
+    #[error("message was sent before")]
+    SentBefore {
+        /// Where.
+        seq: Seq,
+    },
+    /// The room has no such thing.
+    #[error("Not possible in this kind of room")]
+    WrongKind,
+}

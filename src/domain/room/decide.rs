@@ -1,0 +1,313 @@
+//! Says what happens. Pure: it reads the state, and answers with events or a reason.
+
+use super::command::{Command, Rejection, Standing};
+use super::deadline::Policy;
+use super::event::{Actor, EventBody, Genesis, LeaveReason, UserType};
+use super::participant::Participant;
+use super::state::{Incident, Link, RoomKind, RoomState};
+use crate::domain::ids::ParticipantId;
+use crate::domain::incident::Status;
+
+type Decision = Result<Vec<EventBody>, Rejection>;
+
+/// What happens when `actor`, who stands to the room as `standing`, gives `command`.
+///
+/// No events means that things are as wanted already.
+///
+/// # Errors
+/// Why it may not be; the state is as it was.
+pub fn decide(
+    state: &RoomState,
+    policy: &Policy,
+    actor: Actor,
+    standing: Standing,
+    command: Command,
+) -> Decision {
+    Case { state, policy, actor, standing }.decide(command)
+}
+
+struct Case<'a> {
+    state: &'a RoomState,
+    policy: &'a Policy,
+    actor: Actor,
+    standing: Standing,
+}
+
+impl Case<'_> {
+    fn decide(&self, command: Command) -> Decision {
+        if !self.state.exists() {
+            return match command {
+                Command::Create { genesis, user_type } => self.create(genesis, user_type),
+                _ => Err(Rejection::NotFound),
+            };
+        }
+        match command {
+            Command::Create { .. } => Err(Rejection::AlreadyExists),
+            Command::Join { user_type } => self.join(user_type),
+            Command::Leave => self.leave(),
+            Command::Remove { who, reason } => self.remove(who, reason),
+            Command::RequestJoin => self.request_join(),
+            Command::ApproveJoin { who, user_type } => self.approve(who, user_type),
+            Command::DenyJoin { who } => self.deny(who),
+            Command::SendMessage { id, content } => {
+                let who = self.member()?;
+                self.in_open_room()?;
+                match self.state.sent_before(who, &id) {
+                    Some(seq) => Err(Rejection::SentBefore { seq }),
+                    None => Ok(vec![EventBody::MessageSent { id, content }]),
+                }
+            }
+            Command::Activate => self.set_active(true),
+            Command::Deactivate => self.set_active(false),
+            Command::FallAsleep => self.fall_asleep(),
+            Command::RaiseEmergency { sos } => self.raise(sos),
+            Command::EndEmergency { sos } => {
+                self.by_system()?;
+                let stands = self.state.emergency.as_ref() == Some(&sos);
+                Ok(if stands { vec![EventBody::EmergencyEnded { sos }] } else { vec![] })
+            }
+            Command::NoteAlerted { who } => {
+                self.by_system()?;
+                let known = who.into_iter().filter(|who| self.state.participants.contains_key(who));
+                Ok(known.map(|who| EventBody::ContactAlerted { who }).collect())
+            }
+            Command::SetStatus { to, expected, note } => self.set_status(to, expected, note),
+            Command::NoteLinkRaised { room } => {
+                let open = self.state.is_open();
+                self.note_link(&room, open, Link::Pending, EventBody::LinkRaised { room: room.clone() })
+            }
+            Command::NoteLinkEnded { room } => {
+                self.note_link(&room, true, Link::Ended, EventBody::LinkEnded { room: room.clone() })
+            }
+        }
+    }
+
+    fn create(&self, genesis: Genesis, user_type: UserType) -> Decision {
+        let mut events = vec![EventBody::Created(genesis)];
+        if let Actor::Participant(who) = self.actor {
+            events.push(EventBody::Joined { who, user_type, as_contact: false });
+        }
+        Ok(events)
+    }
+
+    fn join(&self, user_type: UserType) -> Decision {
+        let who = self.somebody()?;
+        self.in_open_room()?;
+        if self.state.is_in(who) {
+            return Err(Rejection::AlreadyIn);
+        }
+        self.may_claim(who, user_type)?;
+        let admitted = self.state.participants.get(&who).is_some_and(|person| person.admitted);
+        let owner = self.is_owner();
+        let belongs = owner || self.standing == Standing::Contact;
+        match self.state.kind {
+            Some(RoomKind::Circle) => {
+                if self.state.asleep && !belongs {
+                    return Err(Rejection::NotFound);
+                }
+                if !self.state.active && !owner && !admitted {
+                    return Err(Rejection::NotActive);
+                }
+                if !belongs && !admitted {
+                    return Err(Rejection::MayNotJoin);
+                }
+            }
+            _ => {
+                let called = belongs || admitted || matches!(self.standing, Standing::Staff | Standing::Mission);
+                if !called && !self.is_public() {
+                    return Err(Rejection::MayNotJoin);
+                }
+            }
+        }
+        self.admit(who, user_type, self.standing == Standing::Contact)
+    }
+
+    fn admit(&self, who: ParticipantId, user_type: UserType, as_contact: bool) -> Decision {
+        let limit = self.policy.members_max;
+        if limit > 0 && self.state.active_participants().take(limit).count() >= limit && !self.is_owner() {
+            return Err(Rejection::Full);
+        }
+        Ok(vec![EventBody::Joined { who, user_type, as_contact }])
+    }
+
+    fn leave(&self) -> Decision {
+        let who = self.member()?;
+        Ok(vec![EventBody::Left { who, reason: LeaveReason::Left }])
+    }
+
+    fn remove(&self, who: ParticipantId, reason: LeaveReason) -> Decision {
+        let allowed = self.is_owner() || matches!(self.standing, Standing::Staff | Standing::System);
+        if !allowed {
+            return Err(Rejection::Forbidden);
+        }
+        if !self.state.is_in(who) {
+            return Err(Rejection::NotIn);
+        }
+        Ok(vec![EventBody::Left { who, reason }])
+    }
+
+    fn request_join(&self) -> Decision {
+        let who = self.somebody()?;
+        if self.state.kind != Some(RoomKind::Circle) {
+            return Err(Rejection::WrongKind);
+        }
+        if self.state.is_in(who) {
+            return Err(Rejection::AlreadyIn);
+        }
+        if self.state.asleep {
+            return Err(Rejection::NotFound);
+        }
+        if !self.state.active {
+            return Err(Rejection::NotActive);
+        }
+        if self.state.requests.contains(&who) {
+            return Ok(vec![]);
+        }
+        if self.state.requests.len() >= self.policy.requests_max {
+            return Err(Rejection::TooManyRequests);
+        }
+        Ok(vec![EventBody::JoinRequested { who }])
+    }
+
+    fn approve(&self, who: ParticipantId, user_type: UserType) -> Decision {
+        self.by_owner()?;
+        if !self.state.requests.contains(&who) {
+            return Err(Rejection::NoSuchRequest);
+        }
+        if !self.state.active {
+            return Err(Rejection::NotActive);
+        }
+        self.admit(who, user_type, false)
+    }
+
+    fn deny(&self, who: ParticipantId) -> Decision {
+        self.by_owner()?;
+        if !self.state.requests.contains(&who) {
+            return Err(Rejection::NoSuchRequest);
+        }
+        Ok(vec![EventBody::JoinDenied { who }])
+    }
+
+    fn set_active(&self, active: bool) -> Decision {
+        if self.state.kind != Some(RoomKind::Circle) {
+            return Err(Rejection::WrongKind);
+        }
+        self.by_owner()?;
+        Ok(match (self.state.active == active, active) {
+            (true, _) => vec![],
+            (false, true) => vec![EventBody::Activated],
+            (false, false) => vec![EventBody::Deactivated],
+        })
+    }
+
+    fn fall_asleep(&self) -> Decision {
+        self.by_system()?;
+        let circle = self.state.kind == Some(RoomKind::Circle);
+        let idle = !self.state.asleep && self.state.emergency.is_none();
+        Ok(if circle && idle { vec![EventBody::Emptied] } else { vec![] })
+    }
+
+    fn raise(&self, sos: crate::domain::ids::RoomId) -> Decision {
+        self.by_system()?;
+        if self.state.kind != Some(RoomKind::Circle) {
+            return Err(Rejection::WrongKind);
+        }
+        Ok(if self.state.emergency.as_ref() == Some(&sos) {
+            vec![]
+        } else {
+            vec![EventBody::EmergencyRaised { sos }]
+        })
+    }
+
+    fn set_status(&self, to: Status, expected: Option<Status>, note: Option<String>) -> Decision {
+        let incident = self.incident()?;
+        let from = incident.status;
+        if let Some(expected) = expected.filter(|expected| *expected != from) {
+            return Err(Rejection::StatusMismatch { expected, actual: from });
+        }
+        if !self.may_set(to) {
+            return Err(Rejection::Forbidden);
+        }
+        if !from.can_become(to) {
+            return Err(Rejection::InvalidTransition { from, to });
+        }
+        Ok(vec![EventBody::StatusChanged { from, to, note }])
+    }
+
+    /// `CLOSED` is staff's, `CANCELLED` the creator's or staff's; rescuers in the room move it along, and
+    /// only those with an account or the creator say that it is over.
+    fn may_set(&self, to: Status) -> bool {
+        let staff = matches!(self.standing, Standing::Staff | Standing::System);
+        let rescuer = self.actor.participant().and_then(|who| self.state.participants.get(&who)).filter(
+            |person: &&Participant| {
+                person.is_active() && matches!(person.user_type, UserType::Rescuer | UserType::AnonRescuer)
+            },
+        );
+        match to {
+            Status::Closed => staff,
+            Status::Cancelled => staff || self.is_owner(),
+            Status::Resolved => {
+                staff || self.is_owner() || rescuer.is_some_and(|person| person.user_type == UserType::Rescuer)
+            }
+            _ => staff || self.is_owner() || rescuer.is_some(),
+        }
+    }
+
+    fn note_link(
+        &self,
+        room: &crate::domain::ids::RoomId,
+        allowed: bool,
+        reference: Link,
+        event: EventBody,
+    ) -> Decision {
+        self.by_system()?;
+        let link = self.incident()?.links.get(room).ok_or(Rejection::NotFound)?;
+        let due = if reference == Link::Pending { *link == Link::Pending } else { *link != Link::Ended };
+        Ok(if allowed && due { vec![event] } else { vec![] })
+    }
+
+    fn may_claim(&self, who: ParticipantId, user_type: UserType) -> Result<(), Rejection> {
+        let staff = matches!(self.standing, Standing::Staff | Standing::System);
+        let allowed = match user_type {
+            UserType::Citizen | UserType::AnonRescuer => true,
+            UserType::Rescuer => staff || matches!(self.standing, Standing::Rescuer | Standing::Contact),
+            UserType::Admin => staff,
+        };
+        let before = self.state.participants.get(&who).is_some_and(|person| person.user_type == user_type);
+        if allowed || before { Ok(()) } else { Err(Rejection::UserTypeForbidden(user_type)) }
+    }
+
+    fn incident(&self) -> Result<&Incident, Rejection> {
+        self.state.incident.as_ref().ok_or(Rejection::WrongKind)
+    }
+
+    fn is_public(&self) -> bool {
+        self.state.incident.as_ref().is_some_and(|incident| incident.report.is_public())
+    }
+
+    fn in_open_room(&self) -> Result<(), Rejection> {
+        let over = self.state.kind == Some(RoomKind::Sos) && !self.state.is_open();
+        if over { Err(Rejection::Closed) } else { Ok(()) }
+    }
+
+    fn somebody(&self) -> Result<ParticipantId, Rejection> {
+        self.actor.participant().ok_or(Rejection::Forbidden)
+    }
+
+    fn member(&self) -> Result<ParticipantId, Rejection> {
+        let who = self.somebody()?;
+        if self.state.is_in(who) { Ok(who) } else { Err(Rejection::NotIn) }
+    }
+
+    fn is_owner(&self) -> bool {
+        self.state.owner.is_some() && self.actor.participant() == self.state.owner
+    }
+
+    fn by_owner(&self) -> Result<(), Rejection> {
+        if self.is_owner() { Ok(()) } else { Err(Rejection::Forbidden) }
+    }
+
+    fn by_system(&self) -> Result<(), Rejection> {
+        if self.standing == Standing::System { Ok(()) } else { Err(Rejection::Forbidden) }
+    }
+}

@@ -1,0 +1,19 @@
+//! A room: a log of events, the state that is left when they are applied, and what may come next.
+
+mod apply;
+mod command;
+mod deadline;
+mod decide;
+mod event;
+mod participant;
+mod state;
+
+pub use command::{Command, Rejection, Standing};
+pub use deadline::{Deadline, Policy, Presence, due, next_deadline};
+pub use decide::decide;
+pub use event::{Actor, Event, EventBody, Genesis, LeaveReason, Seq, UserType};
+pub use participant::{Participant, Statistics};
+pub use state::{Incident, Link, LinkWork, RoomKind, RoomState};
+
+#[cfg(test)]
+mod properties;

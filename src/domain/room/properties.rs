@@ -1,0 +1,282 @@
+//! Whatever people do, in whatever order, a room keeps its promises:
+//!
+//! 1. `seq` has no gaps and `at` never steps back;
+//! 2. replaying the log gives the same state;
+//! 3. nobody is in a closed incident or a sleeping circle;
+//! 4. an incident moves only along its states, and its end is final;
+//! 5. a message id of one sender is in the log once;
+//! 6. a rejected command changes nothing (there is nothing it could change: `decide` takes `&RoomState`);
+//! 7. statistics are never NaN or negative, and active ≤ total;
+//! 8. a stranger is in a circle only after the owner approved;
+//! 9. carrying out what is due leaves nothing due.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::ids::MessageId;
+use crate::domain::incident::Status;
+use crate::domain::testing::{person, report, room};
+use crate::domain::time::Timestamp;
+
+const OWNER: u64 = 0;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Do { who: u64, standing: Standing, command: Command },
+    Wait(u64),
+    Connect(u64),
+    Disconnect(u64),
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        Just(Standing::System),
+        Just(Standing::Staff),
+        Just(Standing::Contact),
+        Just(Standing::Mission),
+        Just(Standing::Rescuer),
+        Just(Standing::Stranger),
+    ]
+}
+
+fn user_type() -> impl Strategy<Value = UserType> {
+    prop_oneof![
+        Just(UserType::Citizen),
+        Just(UserType::Rescuer),
+        Just(UserType::AnonRescuer),
+        Just(UserType::Admin)
+    ]
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    (0..Status::ALL.len()).prop_map(|i| Status::ALL[i])
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let who = || (0u64..5).prop_map(person);
+    prop_oneof![
+        4 => user_type().prop_map(|user_type| Command::Join { user_type }),
+        2 => Just(Command::Leave),
+        1 => who().prop_map(|who| Command::Remove { who, reason: LeaveReason::Removed }),
+        2 => Just(Command::RequestJoin),
+        2 => (who(), user_type()).prop_map(|(who, user_type)| Command::ApproveJoin { who, user_type }),
+        1 => who().prop_map(|who| Command::DenyJoin { who }),
+        4 => (0u8..6).prop_map(|n| Command::SendMessage {
+            id: MessageId::new(format!("m{n}")).unwrap(),
+            content: "hello".into()
+        }),
+        1 => Just(Command::Activate),
+        1 => Just(Command::Deactivate),
+        1 => Just(Command::FallAsleep),
+        1 => (0u8..2).prop_map(|n| Command::RaiseEmergency { sos: room(&format!("sos{n}")) }),
+        1 => (0u8..2).prop_map(|n| Command::EndEmergency { sos: room(&format!("sos{n}")) }),
+        1 => who().prop_map(|who| Command::NoteAlerted { who: vec![who] }),
+        2 => (status(), proptest::option::of(status()))
+            .prop_map(|(to, expected)| Command::SetStatus { to, expected, note: None }),
+        1 => Just(Command::NoteLinkRaised { room: room("home") }),
+        1 => Just(Command::NoteLinkEnded { room: room("home") }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (0u64..5, standing(), command()).prop_map(|(who, standing, command)| Step::Do { who, standing, command }),
+        1 => (0u64..4_000).prop_map(Step::Wait),
+        1 => (0u64..5).prop_map(Step::Connect),
+        1 => (0u64..5).prop_map(Step::Disconnect),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+struct Run {
+    state: RoomState,
+    presence: Presence,
+    policy: Policy,
+    log: Vec<Event>,
+    now: Timestamp,
+}
+
+impl Run {
+    fn new(genesis: Genesis) -> Self {
+        let now = Timestamp::from_ms(1_000_000);
+        let mut run = Self {
+            state: RoomState::new(room("home")),
+            presence: Presence::new(now),
+            policy: Policy::default(),
+            log: vec![],
+            now,
+        };
+        let create = Command::Create { genesis, user_type: UserType::Citizen };
+        run.give(OWNER, Standing::Stranger, create).unwrap();
+        run
+    }
+
+    fn give(&mut self, who: u64, standing: Standing, command: Command) -> Result<(), Rejection> {
+        let actor =
+            if standing == Standing::System { Actor::System } else { Actor::Participant(person(who)) };
+        for body in decide(&self.state, &self.policy, actor, standing, command)? {
+            let event = Event {
+                room: self.state.id.clone(),
+                seq: self.state.seq.next(),
+                at: self.now.max(self.state.last_at),
+                actor,
+                body,
+            };
+            self.state.apply(&event);
+            self.log.push(event);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Do { who, standing, command } => {
+                let _ = self.give(who, standing, command);
+            }
+            Step::Wait(seconds) => self.now = self.now + Duration::from_secs(seconds),
+            Step::Connect(who) => {
+                if self.state.is_in(person(who)) {
+                    self.presence.arrive(person(who), self.now);
+                }
+            }
+            Step::Disconnect(who) => {
+                self.presence.depart(person(who), self.now);
+            }
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        let state = &self.state;
+        let active = state.active_participants().count();
+        if state.asleep || state.incident.as_ref().is_some_and(|i| !i.status.is_open()) {
+            assert_eq!(active, 0, "nobody is in a closed or sleeping room");
+        }
+        let stats = state.statistics(self.now);
+        assert!(stats.average_seconds.is_finite() && stats.average_seconds >= 0.0);
+        assert!(stats.active <= stats.total && stats.total == state.participants.len());
+        for (who, person) in &state.participants {
+            assert!(person.left_at.is_none_or(|left| left >= person.joined_at));
+            assert!(!state.requests.contains(who) || !person.is_active(), "nobody in waits to be let in");
+        }
+    }
+
+    fn check_log(&self) {
+        let mut messages = HashSet::new();
+        let mut status = Status::Active;
+        for (i, event) in self.log.iter().enumerate() {
+            assert_eq!(event.seq, Seq::new(i as u64 + 1));
+            assert!(i == 0 || event.at >= self.log[i - 1].at);
+            match &event.body {
+                EventBody::MessageSent { id, .. } => {
+                    assert!(messages.insert((event.actor.participant(), id.clone())));
+                }
+                EventBody::StatusChanged { from, to, .. } => {
+                    assert!(*from == status && from.can_become(*to));
+                    status = *to;
+                }
+                _ => {}
+            }
+        }
+        let mut replayed = RoomState::new(self.state.id.clone());
+        self.log.iter().for_each(|event| replayed.apply(event));
+        assert_eq!(replayed, self.state, "replay gives the live state");
+    }
+}
+
+fn genesis() -> impl Strategy<Value = Genesis> {
+    prop_oneof![Just(Genesis::Circle), any::<bool>().prop_map(|restricted| {
+        let mut report = report();
+        report.silent = restricted;
+        report.raised_from = vec![room("home")];
+        Genesis::Incident(Box::new(report))
+    })]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sequence_of_commands_breaks_a_room(genesis in genesis(), steps in steps()) {
+        let mut run = Run::new(genesis);
+        for step in steps {
+            run.step(step);
+        }
+        run.check_log();
+    }
+
+    #[test]
+    fn what_is_due_can_be_done_and_then_nothing_is_due(genesis in genesis(), steps in steps()) {
+        let mut run = Run::new(genesis);
+        for step in steps {
+            run.step(step);
+        }
+        for _ in 0..10 {
+            let Some(at) = next_deadline(&run.state, &run.presence, &run.policy) else { break };
+            run.now = run.now.max(at);
+            let due = due(&run.state, &run.presence, &run.policy, run.now);
+            prop_assert!(!due.is_empty());
+            for deadline in due {
+                run.give(OWNER, Standing::System, deadline.command()).unwrap();
+            }
+        }
+        prop_assert_eq!(next_deadline(&run.state, &run.presence, &run.policy), None);
+        run.check_log();
+    }
+
+    #[test]
+    fn a_stranger_is_in_a_circle_only_after_the_owner_approved(steps in steps()) {
+        let mut run = Run::new(Genesis::Circle);
+        let mut invited = HashSet::from([person(OWNER)]);
+        for step in steps {
+            let stranger = match &step {
+                Step::Do { who, standing, command: Command::Join { .. } } if *standing != Standing::System => {
+                    Some((person(*who), *standing))
+                }
+                _ => None,
+            };
+            if let Step::Do { who: OWNER, standing, command: Command::ApproveJoin { who, .. } } = &step
+                && *standing != Standing::System
+            {
+                invited.insert(*who);
+            }
+            run.step(step);
+            if let Some((who, standing)) = stranger {
+                if standing == Standing::Contact {
+                    invited.insert(who);
+                }
+                prop_assert!(!run.state.is_in(who) || invited.contains(&who));
+            }
+        }
+    }
+}
+
+#[test]
+fn statistics_of_an_empty_room_are_zeros() {
+    assert_eq!(RoomState::new(room("new")).statistics(Timestamp::from_ms(5)), Statistics::default());
+}
+
+#[test]
+fn a_restricted_incident_lets_in_only_those_who_were_called() {
+    let mut sos = report();
+    sos.visibility = crate::domain::incident::Visibility::Restricted;
+    let mut run = Run::new(Genesis::Incident(Box::new(sos)));
+    let join = |user_type| Command::Join { user_type };
+    assert_eq!(run.give(1, Standing::Stranger, join(UserType::Citizen)), Err(Rejection::MayNotJoin));
+    assert_eq!(run.give(1, Standing::Rescuer, join(UserType::Rescuer)), Err(Rejection::MayNotJoin));
+    assert_eq!(run.give(1, Standing::Mission, join(UserType::AnonRescuer)), Ok(()));
+    assert_eq!(run.give(2, Standing::Contact, join(UserType::Citizen)), Ok(()));
+    assert_eq!(run.give(3, Standing::Staff, join(UserType::Admin)), Ok(()));
+}
+
+#[test]
+fn the_owner_is_never_put_out_for_being_idle() {
+    let mut run = Run::new(Genesis::Incident(Box::new(report())));
+    run.give(1, Standing::Stranger, Command::Join { user_type: UserType::Citizen }).unwrap();
+    run.now = run.now + Duration::from_secs(30 * 60);
+    let due = due(&run.state, &run.presence, &run.policy, run.now);
+    assert_eq!(due, [Deadline::Idle(person(1))]);
+}

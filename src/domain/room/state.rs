@@ -1,0 +1,178 @@
+//! What is left when a room's log is applied.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::event::Seq;
+use super::participant::{Participant, Statistics};
+use crate::domain::ids::{MessageId, ParticipantId, RoomId};
+use crate::domain::incident::{Report, Status};
+use crate::domain::time::Timestamp;
+
+/// How many messages back a repeated message id is recognised.
+pub(super) const REMEMBERED_MESSAGES: usize = 256;
+
+/// Kinds of room that have a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RoomKind {
+    /// An incident.
+    Sos,
+    /// A person's circle of emergency contacts.
+    Circle,
+}
+
+impl RoomKind {
+    /// The stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sos => "sos",
+            Self::Circle => "circle",
+        }
+    }
+}
+
+/// How far the emergency of an incident has reached a room that it was raised from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Not there yet.
+    Pending,
+    /// It stands there.
+    Raised,
+    /// It has ended there.
+    Ended,
+}
+
+/// What is still to be told to a linked room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkWork {
+    /// That the emergency stands.
+    Raise,
+    /// That it has ended.
+    End,
+}
+
+/// An incident's own part of the state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    /// What was said when it was raised.
+    pub report: Report,
+    /// Where it stands.
+    pub status: Status,
+    /// When it moved last.
+    pub status_at: Timestamp,
+    /// When it stopped being open.
+    pub ended_at: Option<Timestamp>,
+    /// Who ended it, if somebody did.
+    pub ended_by: Option<ParticipantId>,
+    /// The rooms it was raised from.
+    pub links: BTreeMap<RoomId, Link>,
+}
+
+impl Incident {
+    /// What linked rooms have not been told yet.
+    pub fn link_work(&self) -> impl Iterator<Item = (&RoomId, LinkWork)> {
+        let open = self.status.is_open();
+        self.links.iter().filter_map(move |(room, link)| match (open, link) {
+            (true, Link::Pending) => Some((room, LinkWork::Raise)),
+            (false, Link::Pending | Link::Raised) => Some((room, LinkWork::End)),
+            _ => None,
+        })
+    }
+}
+
+/// A room, as its log tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoomState {
+    /// The room.
+    pub id: RoomId,
+    /// What it is; `None` before it is created.
+    pub kind: Option<RoomKind>,
+    /// The last event applied.
+    pub seq: Seq,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its last event happened.
+    pub last_at: Timestamp,
+    /// Whose it is.
+    pub owner: Option<ParticipantId>,
+    /// It takes newcomers.
+    pub active: bool,
+    /// Nobody was in for so long that it sleeps.
+    pub asleep: bool,
+    /// Everybody who was ever in.
+    pub participants: BTreeMap<ParticipantId, Participant>,
+    /// Strangers who wait for the owner's answer.
+    pub requests: BTreeSet<ParticipantId>,
+    /// The SOS that its owner raised from here, while it lasts.
+    pub emergency: Option<RoomId>,
+    /// Its incident, when it is one.
+    pub incident: Option<Incident>,
+    /// How many messages it has.
+    pub messages: u64,
+    pub(super) recent: VecDeque<(ParticipantId, MessageId, Seq)>,
+}
+
+impl RoomState {
+    /// A room before its first event.
+    pub fn new(id: RoomId) -> Self {
+        Self {
+            id,
+            kind: None,
+            seq: Seq::ZERO,
+            created_at: Timestamp::default(),
+            last_at: Timestamp::default(),
+            owner: None,
+            active: false,
+            asleep: false,
+            participants: BTreeMap::new(),
+            requests: BTreeSet::new(),
+            emergency: None,
+            incident: None,
+            messages: 0,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Whether it has been created.
+    pub fn exists(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    /// Whether `who` is in.
+    pub fn is_in(&self, who: ParticipantId) -> bool {
+        self.participants.get(&who).is_some_and(Participant::is_active)
+    }
+
+    /// Those who are in.
+    pub fn active_participants(&self) -> impl Iterator<Item = (ParticipantId, &Participant)> {
+        self.participants.iter().filter(|(_, p)| p.is_active()).map(|(id, p)| (*id, p))
+    }
+
+    /// Whether it can still change by itself or be joined: an open incident, a circle that is not asleep.
+    pub fn is_live(&self) -> bool {
+        match self.kind {
+            Some(RoomKind::Sos) => self.is_open() || self.has_link_work(),
+            Some(RoomKind::Circle) => !self.asleep,
+            None => false,
+        }
+    }
+
+    /// Whether its incident is open.
+    pub fn is_open(&self) -> bool {
+        self.incident.as_ref().is_some_and(|incident| incident.status.is_open())
+    }
+
+    /// Whether linked rooms are still to be told something.
+    pub fn has_link_work(&self) -> bool {
+        self.incident.as_ref().is_some_and(|incident| incident.link_work().next().is_some())
+    }
+
+    /// Its people in numbers.
+    pub fn statistics(&self, now: Timestamp) -> Statistics {
+        Statistics::of(self.participants.values(), now)
+    }
+
+    /// Where a message that `who` sent before stands, if it is remembered.
+    pub fn sent_before(&self, who: ParticipantId, id: &MessageId) -> Option<Seq> {
+        self.recent.iter().rev().find(|(by, known, _)| *by == who && known == id).map(|(_, _, seq)| *seq)
+    }
+}

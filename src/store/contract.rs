@@ -1,0 +1,135 @@
+//! What every store promises. One test suite holds every implementation to it.
+
+use async_trait::async_trait;
+
+use super::types::{
+    Append, DeviceRecord, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix,
+    Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
+};
+use crate::domain::ids::{DeviceId, RoomId};
+use crate::domain::location::LocationPolicy;
+use crate::domain::people::{ContactBook, Subject};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::{Event, Seq};
+use crate::domain::time::Timestamp;
+
+/// Why the store could not do something. What it was doing has not happened, unless `Unknown`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Too much waits to be written: come back later.
+    #[error("the store's write queue is full")]
+    Busy,
+    /// The disk is full: nothing can be accepted until there is room again.
+    #[error("the disk is full")]
+    Full,
+    /// The store cannot be reached or has stopped.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored is not what this version can read.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// Why events were not appended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else wrote first: read what was missed, decide again.
+    #[error("the log goes on to {head:?} already")]
+    Conflict {
+        /// The log's present head.
+        head: Seq,
+    },
+    /// The request with this idempotency key made this room before.
+    #[error("the request was answered before")]
+    Repeated {
+        /// The room it made.
+        room: RoomId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where rooms' logs and what belongs to them are kept.
+///
+/// `append` and `keep_fixes` return only when what they wrote is on disk.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Makes events durable, all or none, with their records and projections.
+    ///
+    /// # Errors
+    /// `Conflict` when `append.after` is not the log's head; `Repeated` when the idempotency key is known.
+    async fn append(&self, append: Append) -> Result<(), AppendError>;
+
+    /// A room's whole log and records; `None` when it was never created.
+    async fn load(&self, room: &RoomId) -> Result<Option<StoredRoom>, StoreError>;
+
+    /// Events after `after`, in order, at most `limit`.
+    async fn events(&self, room: &RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Rooms that may change by themselves (open incidents, incidents with links to end, circles awake), in
+    /// pages by id.
+    async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError>;
+
+    /// Rooms that `subject` is in now.
+    async fn memberships(&self, subject: &Subject) -> Result<Vec<Membership>, StoreError>;
+
+    /// Circles that `subject` owns, asleep or awake.
+    async fn circles_of(&self, subject: &Subject) -> Result<Vec<RoomId>, StoreError>;
+
+    /// Circles whose owner lists `phone` among their emergency contacts, at most `limit`.
+    async fn circles_listing(&self, phone: &PhoneNumber, limit: usize)
+    -> Result<Vec<ListingCircle>, StoreError>;
+
+    /// The room that a request with this key made.
+    async fn repeated(&self, key: &IdempotencyKey) -> Result<Option<RoomId>, StoreError>;
+
+    /// One incident's projection.
+    async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError>;
+
+    /// Incidents by query.
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError>;
+
+    /// A room's messages before `before` (or the newest), newest first, at most `limit`; with `text`, only
+    /// those that contain it (ASCII case ignored).
+    async fn messages(
+        &self,
+        room: &RoomId,
+        before: Option<Seq>,
+        limit: usize,
+        text: Option<&str>,
+    ) -> Result<Vec<StoredMessage>, StoreError>;
+
+    /// Keeps fixes; one that is there already stays as it is. Answers how many were new.
+    async fn keep_fixes(&self, fixes: Vec<KeptFix>, policy: &LocationPolicy) -> Result<usize, StoreError>;
+
+    /// Fixes by query, oldest first.
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryFix>, StoreError>;
+
+    /// A person's contact lists; empty when they have none.
+    async fn contacts(&self, owner: &Subject) -> Result<ContactBook, StoreError>;
+
+    /// Replaces a person's contact lists.
+    async fn put_contacts(&self, owner: &Subject, book: ContactBook) -> Result<(), StoreError>;
+
+    /// A device's record.
+    async fn device(&self, id: DeviceId) -> Result<Option<DeviceRecord>, StoreError>;
+
+    /// Writes a device's record; `first_seen` of an existing one stays.
+    async fn put_device(&self, id: DeviceId, record: DeviceRecord) -> Result<(), StoreError>;
+
+    /// Removes what is older than `retention` allows, a bounded slice at a time.
+    async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError>;
+
+    /// Rebuilds every projection from the logs. Answers how many rooms were read.
+    async fn rebuild(&self) -> Result<u64, StoreError>;
+
+    /// Whether the store takes writes now: writes something small and durable.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The store in numbers.
+    fn stats(&self) -> StoreStats;
+
+    /// Waits for what is queued to be on disk and stops. Later calls fail with `Unavailable`.
+    async fn close(&self);
+}

@@ -1,0 +1,270 @@
+//! What goes into the store and what comes out.
+
+use crate::domain::geo::{Fix, Position};
+use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId};
+use crate::domain::incident::{Report, Status};
+use crate::domain::people::{Person, Subject};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::{Event, RoomKind, Seq, UserType};
+use crate::domain::time::Timestamp;
+
+/// Events of one room that are to be made durable together, and what belongs to them.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The room.
+    pub room: RoomId,
+    /// The last event the writer knows of: the first new one has the `seq` after it.
+    pub after: Seq,
+    /// The new events, in order, `after.next()` upwards.
+    pub events: Vec<Event>,
+    /// Records of people whom these events name for the first time, or whose record changed. An existing
+    /// record of the same (room, participant) is replaced.
+    pub people: Vec<Person>,
+    /// Makes a retry of the same request find this room.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// A client's name for one request of theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    /// Whose.
+    pub subject: Subject,
+    /// Their name for it, 1 to 200 characters.
+    pub key: String,
+}
+
+/// A room's log with the records beside it.
+#[derive(Clone, Debug, Default)]
+pub struct StoredRoom {
+    /// The whole log, in order.
+    pub events: Vec<Event>,
+    /// The records of everybody it names, save the erased ones.
+    pub people: Vec<Person>,
+    /// The newest fix of each participant.
+    pub newest: Vec<(ParticipantId, Fix)>,
+}
+
+/// Somebody's place in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The room.
+    pub room: RoomId,
+    /// What it is.
+    pub kind: RoomKind,
+    /// Who they are there.
+    pub participant: ParticipantId,
+    /// They own it.
+    pub is_owner: bool,
+}
+
+/// A circle whose owner lists somebody as an emergency contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListingCircle {
+    /// The circle.
+    pub room: RoomId,
+    /// Its owner's name, if they gave one.
+    pub owner_name: Option<String>,
+    /// It sleeps.
+    pub asleep: bool,
+}
+
+/// An incident as lists show it: a projection of its log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentRow {
+    /// The incident's room.
+    pub room: RoomId,
+    /// Who raised it.
+    pub creator: ParticipantId,
+    /// What was said.
+    pub report: Report,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was raised.
+    pub created_at: Timestamp,
+    /// When its status changed last.
+    pub updated_at: Timestamp,
+    /// When it stopped being open.
+    pub ended_at: Option<Timestamp>,
+    /// The log's head.
+    pub seq: Seq,
+    /// How many are in.
+    pub active_participants: u32,
+}
+
+/// Which incidents somebody may see in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Staff: all.
+    All,
+    /// The public ones, and those that this subject is or was in.
+    PublicAnd(Subject),
+    /// The public ones.
+    Public,
+}
+
+/// Which incidents to list, and in what order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentQuery {
+    /// Only these states; empty: all.
+    pub status: Vec<Status>,
+    /// Only this kind.
+    pub kind: Option<crate::domain::incident::IncidentType>,
+    /// Only this city.
+    pub city_id: Option<String>,
+    /// Only within this many metres of the position, nearest first. Without: newest first.
+    pub near: Option<(Position, f64)>,
+    /// Who asks.
+    pub sight: Sight,
+    /// At most so many.
+    pub limit: usize,
+    /// Continue after this one: what the previous page's last entry was.
+    pub after: Option<IncidentCursor>,
+}
+
+/// A place in a list of incidents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentCursor {
+    /// Its creation time (newest-first lists).
+    pub created_at: Timestamp,
+    /// Its distance in metres (nearest-first lists).
+    pub distance_m: f64,
+    /// The incident, which breaks ties.
+    pub room: RoomId,
+}
+
+/// A listed incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// The incident.
+    pub incident: IncidentRow,
+    /// How far away, when a position was given.
+    pub distance_m: Option<f64>,
+}
+
+/// A fix that is to be kept in history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptFix {
+    /// In which room's history.
+    pub room: RoomId,
+    /// Whose.
+    pub participant: ParticipantId,
+    /// The fix.
+    pub fix: Fix,
+    /// The sampling rule was applied already (live fixes). If not, the store keeps it only when the rule
+    /// says so against the kept fix before it in time.
+    pub sampled: bool,
+}
+
+/// Whose history to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryQuery {
+    /// Only this room; without: all rooms of `subject`.
+    pub room: Option<RoomId>,
+    /// Only this participant of the room.
+    pub participant: Option<ParticipantId>,
+    /// All that this subject uploaded, each fix once even when it went to several rooms.
+    pub subject: Option<Subject>,
+    /// From this fix time on.
+    pub from: Option<Timestamp>,
+    /// Up to this fix time.
+    pub to: Option<Timestamp>,
+    /// Continue after this one.
+    pub after: Option<(Timestamp, ParticipantId)>,
+    /// At most so many, oldest first.
+    pub limit: usize,
+}
+
+/// A fix of the history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryFix {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// The fix.
+    pub fix: Fix,
+}
+
+/// A message of a room's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredMessage {
+    /// Its place in the log.
+    pub seq: Seq,
+    /// When.
+    pub at: Timestamp,
+    /// By whom; `None`: the system.
+    pub sender: Option<ParticipantId>,
+    /// Its id.
+    pub id: MessageId,
+    /// The words.
+    pub content: String,
+}
+
+/// What is kept of a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceRecord {
+    /// Operating system.
+    pub os: Option<String>,
+    /// The app's version.
+    pub app_version: Option<String>,
+    /// Language and region, BCP 47.
+    pub locale: Option<String>,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+}
+
+/// A device with its record.
+pub type Device = (DeviceId, DeviceRecord);
+
+/// A participant's stay in a room, for lists of participants over restarts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParticipantRow {
+    /// Who.
+    pub participant: ParticipantId,
+    /// As what.
+    pub user_type: UserType,
+    /// When they came last.
+    pub joined_at: Timestamp,
+    /// When they went.
+    pub left_at: Option<Timestamp>,
+}
+
+/// How long things are kept. Zero: for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Fixes.
+    pub locations: std::time::Duration,
+    /// Idempotency keys.
+    pub idempotency: std::time::Duration,
+}
+
+/// What the janitor removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Fixes.
+    pub locations: u64,
+    /// Idempotency keys.
+    pub idempotency: u64,
+    /// There may be more: call again.
+    pub more: bool,
+}
+
+/// The store in numbers.
+#[derive(Clone, Debug, Default)]
+pub struct StoreStats {
+    /// Writes that wait.
+    pub queue_depth: u64,
+    /// The most that may wait.
+    pub queue_max: u64,
+    /// Writes refused because the queue was full.
+    pub refused: u64,
+    /// Transactions committed.
+    pub commits: u64,
+    /// Events made durable.
+    pub events: u64,
+    /// Fixes kept.
+    pub fixes: u64,
+}
+
+/// Somebody's number and name, as a room that lists them shows it.
+pub type ListedContact = (PhoneNumber, String);
