@@ -259,7 +259,8 @@ impl Local {
     fn poll_write(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.shared.waker.register(cx.waker());
         let mut visiting = self.visiting.borrow_mut();
-        if visiting.is_empty() {
+        let continued = !visiting.is_empty();
+        if !continued {
             // Cleared before the list is taken: who comes later calls again.
             let urgent = self.shared.urgent.swap(false, AcqRel);
             if self.gap.is_resting(cx) && !urgent {
@@ -278,7 +279,9 @@ impl Local {
         }
         written.record();
         self.shared.behind.store(!visiting.is_empty(), Relaxed);
-        if !visiting.is_empty() {
+        // A turn that began in the middle of a list has not looked at what came meanwhile, and whoever
+        // found that list not empty has not called.
+        if continued || !visiting.is_empty() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
