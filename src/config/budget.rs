@@ -100,7 +100,7 @@ mod tests {
                 now += wait;
                 taken += u64::from(budget.take(ms(now)));
             }
-            prop_assert!(taken * 1000 <= u64::from(burst) * 1000 + now as u64 * u64::from(rate));
+            prop_assert!(taken * 1000 <= u64::from(burst) * 1000 + now.cast_unsigned() * u64::from(rate));
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod connections;
 pub mod envelope;
 pub mod error;
 pub mod extract;
+pub mod gate;
 pub mod jwt;
 pub mod limits;
 pub mod request;
