@@ -10,4 +10,5 @@ pub mod gate;
 pub mod jwt;
 pub mod limits;
 pub mod request;
+pub mod routes;
 pub mod tickets;
