@@ -22,15 +22,24 @@ const UPDATE: &str = r#"{"type":"location-update","roomId":"0f8fad5bd9cb469fa165
 const UPDATE_IN_MS: &str = r#"{"type":"location-update","latitude":14.5995124,"longitude":120.9842195,"accuracy":8.5,"speed":1.25,"heading":271.5,"timestamp":1750000000000}"#;
 
 fn reading() -> Reading {
-    Reading { now: NOW, max_ahead: Duration::from_secs(120), radius_max_km: 25, content_max_chars: 2000 }
+    Reading {
+        now: NOW,
+        max_ahead: Duration::from_secs(120),
+        radius_max_km: 25,
+        content_max_chars: 2000,
+    }
 }
 
 fn reads(c: &mut Criterion) {
     let reading = reading();
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("location-update", |b| b.iter(|| parse(black_box(UPDATE), &reading)));
-    group.bench_function("location-update, ms", |b| b.iter(|| parse(black_box(UPDATE_IN_MS), &reading)));
+    group.bench_function("location-update", |b| {
+        b.iter(|| parse(black_box(UPDATE), &reading))
+    });
+    group.bench_function("location-update, ms", |b| {
+        b.iter(|| parse(black_box(UPDATE_IN_MS), &reading))
+    });
     group.bench_function("POST /api/location", |b| {
         b.iter(|| LocationBody::parse(black_box(UPDATE.as_bytes()), &reading));
     });
@@ -38,12 +47,16 @@ fn reads(c: &mut Criterion) {
 }
 
 fn writes(c: &mut Criterion) {
-    let (Ok(room), Ok(position), Ok(id)) =
-        (RoomId::new(ROOM), Position::new(14.599_512_4, 120.984_219_5), MessageId::new(ROOM))
-    else {
+    let (Ok(room), Ok(position), Ok(id)) = (
+        RoomId::new(ROOM),
+        Position::new(14.599_512_4, 120.984_219_5),
+        MessageId::new(ROOM),
+    ) else {
         return;
     };
-    let Ok(fix) = Fix::new(position, NOW).with_motion(Some(8.5), Some(1.25), Some(271.5)) else { return };
+    let Ok(fix) = Fix::new(position, NOW).with_motion(Some(8.5), Some(1.25), Some(271.5)) else {
+        return;
+    };
     let user = UserView {
         id: ParticipantId::from_bits(0x0123_4567_89ab_cdef),
         name: Some("Ana Reyes"),
@@ -57,7 +70,9 @@ fn writes(c: &mut Criterion) {
         visible_phone: None,
         fix: &fix,
     };
-    let confirmed = ServerMessage::LocationUpdateConfirmed { rooms: std::slice::from_ref(&room) };
+    let confirmed = ServerMessage::LocationUpdateConfirmed {
+        rooms: std::slice::from_ref(&room),
+    };
     let said = ServerMessage::RoomMessage {
         room: &room,
         seq: Seq::new(4_711),
@@ -70,7 +85,9 @@ fn writes(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode");
     group.throughput(Throughput::Elements(1));
     group.bench_function("location-update", |b| b.iter(|| black_box(&moved).encode(NOW)));
-    group.bench_function("location-update-confirmed", |b| b.iter(|| black_box(&confirmed).encode(NOW)));
+    group.bench_function("location-update-confirmed", |b| {
+        b.iter(|| black_box(&confirmed).encode(NOW))
+    });
     group.bench_function("room-message", |b| b.iter(|| black_box(&said).encode(NOW)));
     group.finish();
 }

@@ -1,6 +1,6 @@
 //! Reads the settings from a file and the environment. What is wrong is collected, not stopped at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -103,9 +103,11 @@ impl Config {
             })?;
         let mut reader = Reader::new(merged.cache, problems);
         let settings = Self::read(&mut reader);
-        let mut problems = reader.finish();
-        if problems.is_empty() {
-            settings.check(&mut problems);
+        let (mut problems, from_environment) = reader.finish();
+        let read = problems.len();
+        settings.check(&mut problems);
+        for problem in &mut problems[read..] {
+            problem.variable = from_environment.contains(&problem.key);
         }
         if problems.is_empty() {
             Ok(settings)
@@ -151,6 +153,7 @@ fn without_source_lines(message: &str) -> String {
 pub(super) struct Reader {
     sections: BTreeMap<String, BTreeMap<String, Value>>,
     problems: Vec<Problem>,
+    from_environment: HashSet<String>,
 }
 
 impl Reader {
@@ -158,6 +161,7 @@ impl Reader {
         let mut reader = Self {
             sections: BTreeMap::new(),
             problems,
+            from_environment: HashSet::new(),
         };
         for (section, value) in root.into_table().unwrap_or_default() {
             let from_environment = value.origin() == Some(ENVIRONMENT);
@@ -182,7 +186,11 @@ impl Reader {
         let Some(value) = self.sections.get_mut(section).and_then(|keys| keys.remove(key)) else {
             return default;
         };
+        let from_environment = value.origin() == Some(ENVIRONMENT);
         if let Some(setting) = T::read(&value.kind) {
+            if from_environment {
+                self.from_environment.insert(format!("{section}.{key}"));
+            }
             return setting;
         }
         let what = if T::HIDDEN {
@@ -198,7 +206,7 @@ impl Reader {
         default
     }
 
-    fn finish(mut self) -> Vec<Problem> {
+    fn finish(mut self) -> (Vec<Problem>, HashSet<String>) {
         for (section, keys) in std::mem::take(&mut self.sections) {
             let known = Config::KEYS
                 .iter()
@@ -218,7 +226,7 @@ impl Reader {
                 );
             }
         }
-        self.problems
+        (self.problems, self.from_environment)
     }
 }
 

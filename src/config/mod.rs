@@ -3,7 +3,6 @@
 //! `sections` declares the settings, `load` reads a file and the environment, `check` holds the rules that
 //! concern more than one value's type. Everything may read a [`Config`]; only `main` and `cli` load one.
 
-mod budget;
 mod check;
 mod load;
 mod proxies;
@@ -15,7 +14,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use budget::MessageBudget;
 pub use load::{ConfigError, Problem};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;

@@ -5,7 +5,6 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::budget::MessageBudget;
 use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
@@ -13,6 +12,7 @@ use super::value::{LogFormat, StoreUrl};
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
+use crate::domain::budget::MessageBudget;
 use crate::domain::time::Timestamp;
 
 macro_rules! sections {

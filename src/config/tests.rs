@@ -56,6 +56,18 @@ fn a_wrong_value_is_named_with_its_key_and_its_variable() {
 }
 
 #[test]
+fn a_rule_that_a_variable_breaks_names_the_variable_too() {
+    let environment = [("MAYDAY__STORE__READERS", "0"), ("MAYDAY__HTTP__PORT", "x")];
+    let problems = parse("", &environment).unwrap_err();
+    assert!(
+        problems
+            .iter()
+            .any(|p| p.starts_with("store.readers: ") && p.contains("MAYDAY__STORE__READERS"))
+    );
+    assert_eq!(problems.len(), 2);
+}
+
+#[test]
 fn everything_wrong_is_told_at_once() {
     let text = "[http]\nport = -1\nprot = 3\n[store]\nurl = 'oracle'\n[htp]\nport = 1\n[contacts]\ndefault_region = 'XX'";
     let problems = parse(text, &[("MAYDAY__LOG__FORMT", "json"), ("MAYDAY__STORE", "x")]).unwrap_err();

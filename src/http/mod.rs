@@ -12,3 +12,4 @@ pub mod limits;
 pub mod request;
 pub mod routes;
 pub mod tickets;
+pub mod upgrade;

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_http::RequestHead;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use tracing::Instrument;
 
 use super::error::{ApiError, Code, Dialect};
@@ -217,6 +218,17 @@ fn generic(status: StatusCode, error: Option<&Error>) -> ApiError {
     }
 }
 
+/// The whole answer to a request that did not go through [`frame`]: an upgrade that is refused.
+pub fn refusal(error: ApiError, head: &RequestHead) -> HttpResponse {
+    let id = RequestId::of(head.headers.get(X_REQUEST_ID));
+    let dress = Dress {
+        dialect: Dialect::of(head.uri.path()),
+        id,
+    };
+    let response = error.error_response();
+    dress.error(response, &error.into())
+}
+
 /// The id of a request that went through [`frame`].
 pub fn id_of(request: &HttpRequest) -> Option<RequestId> {
     request.extensions().get::<RequestId>().cloned()
@@ -225,12 +237,12 @@ pub fn id_of(request: &HttpRequest) -> Option<RequestId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::App;
     use actix_web::http::header::RETRY_AFTER;
     use actix_web::middleware::from_fn;
     use actix_web::test::{
         TestRequest, call_service, init_service, read_body, read_body_json, try_call_service,
     };
-    use actix_web::{App, ResponseError};
     use serde_json::{Value, json};
 
     macro_rules! app {
@@ -335,6 +347,53 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["code"], "TIMEOUT");
         let line = "mayday_http_requests_total{route=\"operations\",status=\"503\"} 1";
         assert!(metrics.render().contains(line), "{}", metrics.render());
+    }
+
+    #[actix_web::test]
+    async fn a_timeout_reaches_a_real_client_whole() {
+        let frame_data = web::Data::new(Frame {
+            timeout: Duration::ZERO,
+            ..patient()
+        });
+        let server = actix_web::HttpServer::new(move || {
+            App::new()
+                .app_data(frame_data.clone())
+                .wrap(from_fn(frame))
+                .route(
+                    "/slow",
+                    web::get().to(async || std::future::pending::<HttpResponse>().await),
+                )
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/slow", server.addrs()[0]);
+        let running = server.run();
+        let handle = running.handle();
+        actix_web::rt::spawn(running);
+        let request = reqwest::Client::new().get(url).header("x-request-id", "t-1");
+        let response = request.send().await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["x-request-id"]),
+            (503, &"t-1".parse().unwrap())
+        );
+        assert_eq!(response.json::<Value>().await.unwrap()["requestId"], "t-1");
+        handle.stop(false).await;
+    }
+
+    #[actix_web::test]
+    async fn a_refused_upgrade_gets_the_same_words() {
+        let request = TestRequest::get()
+            .uri("/api/ws")
+            .insert_header((X_REQUEST_ID, "u-1"))
+            .to_http_request();
+        let response = refusal(ApiError::unauthenticated("No credential"), request.head());
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers().get(X_REQUEST_ID).unwrap(), "u-1");
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let expected = json!({
+            "success": false, "code": "UNAUTHENTICATED", "message": "No credential", "requestId": "u-1"
+        });
+        assert_eq!(body, expected);
     }
 
     #[test]

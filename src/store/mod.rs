@@ -10,7 +10,7 @@ pub mod projection;
 pub mod types;
 
 #[cfg(test)]
-pub mod contract_tests;
+pub(crate) mod contract_tests;
 
 pub use contract::{AppendError, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedOptions};

@@ -43,3 +43,17 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_told_by_its_key() {
+        let log = Log {
+            filter: "mayday=loud".into(),
+            ..Log::default()
+        };
+        assert!(init(&log).unwrap_err().to_string().starts_with("log.filter: "));
+    }
+}

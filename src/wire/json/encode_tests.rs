@@ -66,8 +66,15 @@ fn incident() -> RoomState {
 fn a_connection_is_greeted_with_the_bearers_own_identity() {
     let rooms = [room("r1"), room("r2")];
     let device_only = Identity::device(DeviceId::from_random([1; 16]));
-    let greeting = |user| ServerMessage::Connected { client_id: "c1", user, rooms: &rooms, session_id: "s1" };
-    let Subject::Device(device) = device_only.subject.clone() else { panic!() };
+    let greeting = |user| ServerMessage::Connected {
+        client_id: "c1",
+        user,
+        rooms: &rooms,
+        session_id: "s1",
+    };
+    let Subject::Device(device) = device_only.subject.clone() else {
+        panic!()
+    };
     is(
         &greeting(&device_only),
         "connected",
@@ -93,21 +100,33 @@ fn messages_about_rooms_have_the_names_of_the_contract() {
     let (r, ana) = (room("r1"), ana());
     let user = UserView::of(&ana, false);
     let (who, seq) = (person(1), Seq::new(4));
-    let m = ServerMessage::AutoJoined { room: &r, owner_name: Some("Ana"), participant: who, seq };
+    let m = ServerMessage::AutoJoined {
+        room: &r,
+        owner_name: Some("Ana"),
+        participant: who,
+        seq,
+    };
     is(
         &m,
         "auto-joined",
         json!({"roomId": "r1", "roomOwner": "Ana", "participantId": ANA_ID, "seq": 4,
                "message": "You are in the room of Ana as an emergency contact."}),
     );
-    let m = ServerMessage::AutoJoinSummary { rooms: &[(r.clone(), Some("Ana".into())), (room("r2"), None)] };
+    let m = ServerMessage::AutoJoinSummary {
+        rooms: &[(r.clone(), Some("Ana".into())), (room("r2"), None)],
+    };
     is(
         &m,
         "auto-join-summary",
         json!({"roomsJoined": [{"roomId": "r1", "owner": "Ana"}, {"roomId": "r2", "owner": "Anonymous"}],
                "message": "You are in 2 rooms as an emergency contact."}),
     );
-    let m = ServerMessage::EmergencyContactJoined { room: &r, contact: who, name: None, seq: None };
+    let m = ServerMessage::EmergencyContactJoined {
+        room: &r,
+        contact: who,
+        name: None,
+        seq: None,
+    };
     is(
         &m,
         "emergency-contact-joined",
@@ -126,27 +145,84 @@ fn messages_about_rooms_have_the_names_of_the_contract() {
         json!({"roomId": "r1", "owner": ANA_ID, "emergencyContacts": ["+639171234567"],
                "participantId": ANA_ID, "seq": 4}),
     );
-    let m = ServerMessage::JoinApproved { room: &r, seq, recovered: true, participant: who };
-    is(&m, "join-approved", json!({"roomId": "r1", "seq": 4, "recovered": true, "participantId": ANA_ID}));
-    let m = ServerMessage::JoinDenied { room: &r, message: "Room not found" };
-    is(&m, "join-denied", json!({"roomId": "r1", "message": "Room not found"}));
-    let m = ServerMessage::UserJoined { room: &r, seq: Some(seq), client_id: "c", user };
-    is(&m, "user-joined", json!({"roomId": "r1", "seq": 4, "clientId": "c", "user": ana_shown(None)}));
-    is(&ServerMessage::RoomLeft { room: &r }, "room-left", json!({"roomId": "r1"}));
-    let m = ServerMessage::UserLeft { room: &r, seq: None, client_id: "c", user_name: user.name };
-    is(&m, "user-left", json!({"roomId": "r1", "clientId": "c", "userName": "Ana \"Q\""}));
-    is(&ServerMessage::RoomDeactivated { room: &r, seq: None }, "room-deactivated", json!({"roomId": "r1"}));
-    let m = ServerMessage::RoomActivated { room: &r, seq: Some(seq) };
+    let m = ServerMessage::JoinApproved {
+        room: &r,
+        seq,
+        recovered: true,
+        participant: who,
+    };
+    is(
+        &m,
+        "join-approved",
+        json!({"roomId": "r1", "seq": 4, "recovered": true, "participantId": ANA_ID}),
+    );
+    let m = ServerMessage::JoinDenied {
+        room: &r,
+        message: "Room not found",
+    };
+    is(
+        &m,
+        "join-denied",
+        json!({"roomId": "r1", "message": "Room not found"}),
+    );
+    let m = ServerMessage::UserJoined {
+        room: &r,
+        seq: Some(seq),
+        client_id: "c",
+        user,
+    };
+    is(
+        &m,
+        "user-joined",
+        json!({"roomId": "r1", "seq": 4, "clientId": "c", "user": ana_shown(None)}),
+    );
+    is(
+        &ServerMessage::RoomLeft { room: &r },
+        "room-left",
+        json!({"roomId": "r1"}),
+    );
+    let m = ServerMessage::UserLeft {
+        room: &r,
+        seq: None,
+        client_id: "c",
+        user_name: user.name,
+    };
+    is(
+        &m,
+        "user-left",
+        json!({"roomId": "r1", "clientId": "c", "userName": "Ana \"Q\""}),
+    );
+    is(
+        &ServerMessage::RoomDeactivated { room: &r, seq: None },
+        "room-deactivated",
+        json!({"roomId": "r1"}),
+    );
+    let m = ServerMessage::RoomActivated {
+        room: &r,
+        seq: Some(seq),
+    };
     is(&m, "room-activated", json!({"roomId": "r1", "seq": 4}));
-    is(&ServerMessage::JoinRequested { room: &r }, "join-requested", json!({"roomId": "r1"}));
-    let m = ServerMessage::JoinRequest { room: &r, requester: who, name: None, user };
+    is(
+        &ServerMessage::JoinRequested { room: &r },
+        "join-requested",
+        json!({"roomId": "r1"}),
+    );
+    let m = ServerMessage::JoinRequest {
+        room: &r,
+        requester: who,
+        name: None,
+        user,
+    };
     is(
         &m,
         "join-request",
         json!({"roomId": "r1", "requesterId": ANA_ID, "requesterName": "Anonymous",
                "requesterUser": ana_shown(None)}),
     );
-    let m = ServerMessage::RoomUsers { room: &r, users: &[user, UserView::unknown(person(1))] };
+    let m = ServerMessage::RoomUsers {
+        room: &r,
+        users: &[user, UserView::unknown(person(1))],
+    };
     is(
         &m,
         "room-users",
@@ -155,10 +231,24 @@ fn messages_about_rooms_have_the_names_of_the_contract() {
             {"id": ANA_ID, "name": "Anonymous", "user": {
                 "id": ANA_ID, "name": "Anonymous", "email": null, "role": "ANON", "phone_no": null}}]}),
     );
-    let m = ServerMessage::AddedAsEmergencyContact { room: &r, owner_name: None };
-    is(&m, "added-as-emergency-contact", json!({"roomId": "r1", "roomOwner": "Anonymous"}));
-    let m = ServerMessage::RemovedAsEmergencyContact { room: &r, owner_name: Some("B") };
-    is(&m, "removed-as-emergency-contact", json!({"roomId": "r1", "roomOwner": "B"}));
+    let m = ServerMessage::AddedAsEmergencyContact {
+        room: &r,
+        owner_name: None,
+    };
+    is(
+        &m,
+        "added-as-emergency-contact",
+        json!({"roomId": "r1", "roomOwner": "Anonymous"}),
+    );
+    let m = ServerMessage::RemovedAsEmergencyContact {
+        room: &r,
+        owner_name: Some("B"),
+    };
+    is(
+        &m,
+        "removed-as-emergency-contact",
+        json!({"roomId": "r1", "roomOwner": "B"}),
+    );
 }
 
 #[test]
@@ -167,7 +257,11 @@ fn messages_about_emergencies_have_the_names_of_the_contract() {
     let user = UserView::of(&ana, true);
     let (who, seq, id) = (person(1), Seq::new(4), MessageId::new("m1").unwrap());
     is(
-        &ServerMessage::MessageAccepted { room: &r, seq, id: &id },
+        &ServerMessage::MessageAccepted {
+            room: &r,
+            seq,
+            id: &id,
+        },
         "message-accepted",
         json!({"roomId": "r1", "seq": 4, "id": "m1"}),
     );
@@ -186,9 +280,22 @@ fn messages_about_emergencies_have_the_names_of_the_contract() {
         json!({"roomId": "r1", "seq": 4, "id": "m1", "content": "<b>\u{2028}\"\n", "clientId": "c",
                "userName": "Ana \"Q\"", "user": ana_shown(Some("+639171234567"))}),
     );
-    let m = ServerMessage::EmergencyConfirmed { activated_rooms: std::slice::from_ref(&r), sos: &sos };
-    is(&m, "emergency-confirmed", json!({"activatedRooms": ["r1"], "sosId": "sos1"}));
-    let m = ServerMessage::EmergencyAlert { user: who, user_name: None, room: &r, sos: &sos, message: None };
+    let m = ServerMessage::EmergencyConfirmed {
+        activated_rooms: std::slice::from_ref(&r),
+        sos: &sos,
+    };
+    is(
+        &m,
+        "emergency-confirmed",
+        json!({"activatedRooms": ["r1"], "sosId": "sos1"}),
+    );
+    let m = ServerMessage::EmergencyAlert {
+        user: who,
+        user_name: None,
+        room: &r,
+        sos: &sos,
+        message: None,
+    };
     is(
         &m,
         "emergency-alert",
@@ -208,9 +315,22 @@ fn messages_about_emergencies_have_the_names_of_the_contract() {
         "emergency-activated",
         json!({"roomId": "r1", "seq": 4, "clientId": "c", "userName": "Ana", "user": null, "sosId": "sos1"}),
     );
-    is(&ServerMessage::EmergencyResolved { rooms: &[] }, "emergency-resolved", json!({"rooms": []}));
-    let m = ServerMessage::EmergencyEnded { room: &r, seq: Some(seq), client_id: "c", sos: Some(&sos) };
-    is(&m, "emergency-ended", json!({"roomId": "r1", "seq": 4, "clientId": "c", "sosId": "sos1"}));
+    is(
+        &ServerMessage::EmergencyResolved { rooms: &[] },
+        "emergency-resolved",
+        json!({"rooms": []}),
+    );
+    let m = ServerMessage::EmergencyEnded {
+        room: &r,
+        seq: Some(seq),
+        client_id: "c",
+        sos: Some(&sos),
+    };
+    is(
+        &m,
+        "emergency-ended",
+        json!({"roomId": "r1", "seq": 4, "clientId": "c", "sosId": "sos1"}),
+    );
     let m = ServerMessage::StatusChanged {
         room: &sos,
         seq,
@@ -233,25 +353,72 @@ fn areas_history_and_the_rest_have_the_names_of_the_contract() {
         "status": "ACTIVE", "location": {"latitude": 14.5995, "longitude": 120.9842}, "cityId": null,
         "createdAt": NOW_TEXT, "updatedAt": NOW_TEXT, "seq": 1, "activeParticipants": 0});
     is(&ServerMessage::Area { sos: &[] }, "area", json!({"sos": []}));
-    is(&ServerMessage::Area { sos: &[summary.clone(), summary.clone()] }, "area", json!({"sos": [sos, sos]}));
-    is(&ServerMessage::SosCreated(&summary), "sos-created", json!({"sosId": "sos1", "sos": sos}));
-    is(&ServerMessage::SosUpdated(&summary), "sos-updated", json!({"sosId": "sos1", "sos": sos}));
-    is(&ServerMessage::SosClosed(&summary), "sos-closed", json!({"sosId": "sos1", "sos": sos}));
+    is(
+        &ServerMessage::Area {
+            sos: &[summary.clone(), summary.clone()],
+        },
+        "area",
+        json!({"sos": [sos, sos]}),
+    );
+    is(
+        &ServerMessage::SosCreated(&summary),
+        "sos-created",
+        json!({"sosId": "sos1", "sos": sos}),
+    );
+    is(
+        &ServerMessage::SosUpdated(&summary),
+        "sos-updated",
+        json!({"sosId": "sos1", "sos": sos}),
+    );
+    is(
+        &ServerMessage::SosClosed(&summary),
+        "sos-closed",
+        json!({"sosId": "sos1", "sos": sos}),
+    );
     let r = room("r1");
     let events = [b"{\"a\":1}".to_vec(), b"{\"b\":[]}".to_vec()];
-    let m = ServerMessage::History { room: &r, events: &events, seq: Seq::new(9), more: false };
-    is(&m, "history", json!({"roomId": "r1", "events": [{"a": 1}, {"b": []}], "seq": 9, "more": false}));
+    let m = ServerMessage::History {
+        room: &r,
+        events: &events,
+        seq: Seq::new(9),
+        more: false,
+    };
+    is(
+        &m,
+        "history",
+        json!({"roomId": "r1", "events": [{"a": 1}, {"b": []}], "seq": 9, "more": false}),
+    );
     is(&ServerMessage::Pong, "pong", json!({}));
-    let m = ServerMessage::Error { code: "BAD_JSON", message: "no", field: None };
+    let m = ServerMessage::Error {
+        code: "BAD_JSON",
+        message: "no",
+        field: None,
+    };
     is(&m, "error", json!({"code": "BAD_JSON", "message": "no"}));
-    let m = ServerMessage::Error { code: INVALID_FIELD, message: "since must…", field: Some("since") };
-    is(&m, "error", json!({"code": "INVALID_FIELD", "message": "since must…", "field": "since"}));
-    let m = ServerMessage::ServerDraining { reconnect_in_ms: 5_000 };
+    let m = ServerMessage::Error {
+        code: INVALID_FIELD,
+        message: "since must…",
+        field: Some("since"),
+    };
+    is(
+        &m,
+        "error",
+        json!({"code": "INVALID_FIELD", "message": "since must…", "field": "since"}),
+    );
+    let m = ServerMessage::ServerDraining {
+        reconnect_in_ms: 5_000,
+    };
     is(&m, "server-draining", json!({"reconnectInMs": 5_000}));
 }
 
 fn event(body: EventBody) -> Event {
-    Event { room: room("r1"), seq: Seq::new(6), at: NOW, actor: Actor::Participant(person(1)), body }
+    Event {
+        room: room("r1"),
+        seq: Seq::new(6),
+        at: NOW,
+        actor: Actor::Participant(person(1)),
+        body,
+    }
 }
 
 #[test]
@@ -259,19 +426,42 @@ fn a_durable_event_becomes_the_frame_of_its_kind_with_its_own_seq_and_time() {
     let ana = ana();
     let sos = room("sos1");
     let who = person(1);
-    let joined = |as_contact| EventBody::Joined { who, user_type: UserType::Citizen, as_contact };
-    let message = EventBody::MessageSent { id: MessageId::new("m1").unwrap(), content: "hi".into() };
+    let joined = |as_contact| EventBody::Joined {
+        who,
+        user_type: UserType::Citizen,
+        as_contact,
+    };
+    let message = EventBody::MessageSent {
+        id: MessageId::new("m1").unwrap(),
+        content: "hi".into(),
+    };
     let cases = [
         (joined(false), Some("user-joined")),
         (joined(true), Some("emergency-contact-joined")),
-        (EventBody::Left { who, reason: LeaveReason::Idle }, Some("user-left")),
+        (
+            EventBody::Left {
+                who,
+                reason: LeaveReason::Idle,
+            },
+            Some("user-left"),
+        ),
         (message, Some("room-message")),
         (EventBody::Activated, Some("room-activated")),
         (EventBody::Deactivated, Some("room-deactivated")),
-        (EventBody::EmergencyRaised { sos: sos.clone() }, Some("emergency-activated")),
-        (EventBody::EmergencyEnded { sos: sos.clone() }, Some("emergency-ended")),
         (
-            EventBody::StatusChanged { from: Status::Active, to: Status::Arrived, note: None },
+            EventBody::EmergencyRaised { sos: sos.clone() },
+            Some("emergency-activated"),
+        ),
+        (
+            EventBody::EmergencyEnded { sos: sos.clone() },
+            Some("emergency-ended"),
+        ),
+        (
+            EventBody::StatusChanged {
+                from: Status::Active,
+                to: Status::Arrived,
+                note: None,
+            },
             Some("sos-status"),
         ),
         (EventBody::Created(Genesis::Circle), None),
@@ -287,8 +477,14 @@ fn a_durable_event_becomes_the_frame_of_its_kind_with_its_own_seq_and_time() {
         let frame: Option<Value> = frame.map(|bytes| serde_json::from_slice(&bytes).unwrap());
         assert_eq!(frame.as_ref().map(|frame| frame["type"].as_str().unwrap()), kind);
         if let Some(frame) = frame {
-            assert_eq!((&frame["seq"], &frame["timestamp"]), (&json!(6), &json!(NOW_TEXT)));
-            assert!(!frame.to_string().contains("+63917"), "a number that is not to be seen: {frame}");
+            assert_eq!(
+                (&frame["seq"], &frame["timestamp"]),
+                (&json!(6), &json!(NOW_TEXT))
+            );
+            assert!(
+                !frame.to_string().contains("+63917"),
+                "a number that is not to be seen: {frame}"
+            );
         }
     }
 }
@@ -296,7 +492,10 @@ fn a_durable_event_becomes_the_frame_of_its_kind_with_its_own_seq_and_time() {
 #[test]
 fn the_sender_knows_themselves_by_their_connection_and_others_by_the_participant() {
     let ana = ana();
-    let body = EventBody::MessageSent { id: MessageId::new("m1").unwrap(), content: "hi".into() };
+    let body = EventBody::MessageSent {
+        id: MessageId::new("m1").unwrap(),
+        content: "hi".into(),
+    };
     let frame = |phones: bool, client: Option<&str>| -> Value {
         let bytes = encode_event(&event(body.clone()), &|_| Some(&ana), &|_| phones, client).unwrap();
         serde_json::from_slice(&bytes).unwrap()
@@ -311,7 +510,11 @@ fn the_sender_knows_themselves_by_their_connection_and_others_by_the_participant
 
 #[test]
 fn a_stranger_whom_the_owner_let_in_is_the_one_who_joined() {
-    let body = EventBody::Joined { who: person(2), user_type: UserType::Citizen, as_contact: false };
+    let body = EventBody::Joined {
+        who: person(2),
+        user_type: UserType::Citizen,
+        as_contact: false,
+    };
     let frame = encode_event(&event(body), &|_| None, &|_| false, None).unwrap();
     let frame: Value = serde_json::from_slice(&frame).unwrap();
     assert_eq!(frame["clientId"], "p-0000000000000002");

@@ -16,7 +16,12 @@ use crate::domain::time::Timestamp;
 const NOW: Timestamp = Timestamp::from_ms(1_750_000_000_000);
 
 fn reading() -> Reading {
-    Reading { now: NOW, max_ahead: Duration::from_secs(120), radius_max_km: 25, content_max_chars: 2000 }
+    Reading {
+        now: NOW,
+        max_ahead: Duration::from_secs(120),
+        radius_max_km: 25,
+        content_max_chars: 2000,
+    }
 }
 
 fn read(text: &str) -> Result<ClientMessage, ClientError> {
@@ -37,30 +42,59 @@ fn every_message_of_the_contract_is_read() {
     let (r, who) = (room("r1"), person(7));
     let here = Position::new(14.5, 121.25).unwrap();
     let cases = [
-        (json!({"type": "create-room"}), ClientMessage::CreateRoom { room: None }),
-        (json!({"type": "create-room", "roomId": "r1"}), ClientMessage::CreateRoom { room: Some(r.clone()) }),
+        (
+            json!({"type": "create-room"}),
+            ClientMessage::CreateRoom { room: None },
+        ),
+        (
+            json!({"type": "create-room", "roomId": "r1"}),
+            ClientMessage::CreateRoom {
+                room: Some(r.clone()),
+            },
+        ),
         (
             json!({"type": "join-room", "roomId": "r1"}),
-            ClientMessage::JoinRoom { room: r.clone(), since: None },
+            ClientMessage::JoinRoom {
+                room: r.clone(),
+                since: None,
+            },
         ),
         (
             json!({"type": "join-room", "roomId": "r1", "since": 5}),
-            ClientMessage::JoinRoom { room: r.clone(), since: Some(Seq::new(5)) },
+            ClientMessage::JoinRoom {
+                room: r.clone(),
+                since: Some(Seq::new(5)),
+            },
         ),
-        (json!({"type": "leave-room", "roomId": "r1"}), ClientMessage::LeaveRoom { room: r.clone() }),
-        (json!({"type": "activate-room", "roomId": "r1"}), ClientMessage::ActivateRoom { room: r.clone() }),
+        (
+            json!({"type": "leave-room", "roomId": "r1"}),
+            ClientMessage::LeaveRoom { room: r.clone() },
+        ),
+        (
+            json!({"type": "activate-room", "roomId": "r1"}),
+            ClientMessage::ActivateRoom { room: r.clone() },
+        ),
         (
             json!({"type": "deactivate-room", "roomId": "r1"}),
             ClientMessage::DeactivateRoom { room: r.clone() },
         ),
-        (json!({"type": "request-join", "roomId": "r1"}), ClientMessage::RequestJoin { room: r.clone() }),
+        (
+            json!({"type": "request-join", "roomId": "r1"}),
+            ClientMessage::RequestJoin { room: r.clone() },
+        ),
         (
             json!({"type": "approve-join", "roomId": "r1", "requesterId": "p-0000000000000007"}),
-            ClientMessage::ApproveJoin { room: r.clone(), requester: who },
+            ClientMessage::ApproveJoin {
+                room: r.clone(),
+                requester: who,
+            },
         ),
         (
             json!({"type": "deny-join", "roomId": "r1", "requesterId": "p-0000000000000007"}),
-            ClientMessage::DenyJoin { room: r.clone(), requester: who },
+            ClientMessage::DenyJoin {
+                room: r.clone(),
+                requester: who,
+            },
         ),
         (
             json!({"type": "room-message", "roomId": "r1", "content": "<b>\n\"é\"", "id": "m-1"}),
@@ -70,7 +104,10 @@ fn every_message_of_the_contract_is_read() {
                 id: Some(MessageId::new("m-1").unwrap()),
             },
         ),
-        (json!({"type": "emergency-sos"}), ClientMessage::EmergencySos(EmergencySos::default())),
+        (
+            json!({"type": "emergency-sos"}),
+            ClientMessage::EmergencySos(EmergencySos::default()),
+        ),
         (
             json!({"type": "emergency-sos", "latitude": 14.5, "longitude": 121.25, "accuracy": 3, "roomId": "r1",
                    "timestamp": "2025-06-15T15:06:40Z", "formattedLocation": "Rizal Park", "severity": "high",
@@ -93,17 +130,31 @@ fn every_message_of_the_contract_is_read() {
             json!({"type": "location-update", "latitude": 14.5, "longitude": 121.25, "speed": 0, "battery": {"a": [1]}}),
             ClientMessage::LocationUpdate {
                 room: None,
-                fix: Fix { speed: Some(0.0), ..Fix::new(here, NOW) },
+                fix: Fix {
+                    speed: Some(0.0),
+                    ..Fix::new(here, NOW)
+                },
             },
         ),
-        (json!({"type": "get_users", "roomId": "r1"}), ClientMessage::GetUsers { room: r.clone() }),
+        (
+            json!({"type": "get_users", "roomId": "r1"}),
+            ClientMessage::GetUsers { room: r.clone() },
+        ),
         (
             json!({"type": "get-history", "roomId": "r1", "since": 0}),
-            ClientMessage::GetHistory { room: r.clone(), since: Seq::ZERO, limit: 200 },
+            ClientMessage::GetHistory {
+                room: r.clone(),
+                since: Seq::ZERO,
+                limit: 200,
+            },
         ),
         (
             json!({"type": "get-history", "roomId": "r1", "since": 9, "limit": 1}),
-            ClientMessage::GetHistory { room: r, since: Seq::new(9), limit: 1 },
+            ClientMessage::GetHistory {
+                room: r,
+                since: Seq::new(9),
+                limit: 1,
+            },
         ),
         (
             json!({"type": "watch-area", "latitude": 14.5, "longitude": 121.25, "radiusKm": 25}),
@@ -119,10 +170,22 @@ fn every_message_of_the_contract_is_read() {
 
 #[test]
 fn what_is_not_a_json_object_is_bad_json() {
-    for text in ["", "ping", "[\"ping\"]", "null", "{\"type\":\"ping\"", "{} {}", "{\"type\":\"ping\"}x"] {
+    for text in [
+        "",
+        "ping",
+        "[\"ping\"]",
+        "null",
+        "{\"type\":\"ping\"",
+        "{} {}",
+        "{\"type\":\"ping\"}x",
+    ] {
         refused(text, BAD_JSON, None);
     }
-    let deep = format!("{{\"type\":\"ping\",\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!(
+        "{{\"type\":\"ping\",\"x\":{}{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     assert_eq!(read(&deep), Ok(ClientMessage::Ping), "nesting costs no stack");
 }
 
@@ -144,30 +207,72 @@ fn a_wrong_field_is_named() {
         (r#"{"type":"join-room","roomId":7}"#, "roomId"),
         (r#"{"type":"join-room","roomId":"r","since":-1}"#, "since"),
         (r#"{"type":"join-room","roomId":"r","since":"1"}"#, "since"),
-        (r#"{"type":"approve-join","roomId":"r","requesterId":"u1"}"#, "requesterId"),
+        (
+            r#"{"type":"approve-join","roomId":"r","requesterId":"u1"}"#,
+            "requesterId",
+        ),
         (r#"{"type":"room-message","roomId":"r"}"#, "content"),
         (r#"{"type":"room-message","roomId":"r","content":""}"#, "content"),
-        (r#"{"type":"room-message","roomId":"r","content":" \n"}"#, "content"),
-        (r#"{"type":"room-message","roomId":"r","content":"a\u0000b"}"#, "content"),
-        (r#"{"type":"room-message","roomId":"r","content":["a"]}"#, "content"),
-        (r#"{"type":"room-message","roomId":"r","content":"a","id":"a b"}"#, "id"),
+        (
+            r#"{"type":"room-message","roomId":"r","content":" \n"}"#,
+            "content",
+        ),
+        (
+            r#"{"type":"room-message","roomId":"r","content":"a\u0000b"}"#,
+            "content",
+        ),
+        (
+            r#"{"type":"room-message","roomId":"r","content":["a"]}"#,
+            "content",
+        ),
+        (
+            r#"{"type":"room-message","roomId":"r","content":"a","id":"a b"}"#,
+            "id",
+        ),
         (r#"{"type":"location-update","latitude":1}"#, "longitude"),
         (r#"{"type":"location-update","longitude":1}"#, "latitude"),
         (r#"{"type":"location-update"}"#, "latitude"),
-        (r#"{"type":"location-update","latitude":"1","longitude":1}"#, "latitude"),
-        (r#"{"type":"location-update","latitude":1,"longitude":181}"#, "longitude"),
-        (r#"{"type":"location-update","latitude":1,"longitude":1,"accuracy":-1}"#, "accuracy"),
-        (r#"{"type":"location-update","latitude":1,"longitude":1,"speed":"2"}"#, "speed"),
-        (r#"{"type":"location-update","latitude":1,"longitude":1,"heading":361}"#, "heading"),
-        (r#"{"type":"location-update","latitude":1,"longitude":1,"timestamp":"now"}"#, "timestamp"),
-        (r#"{"type":"location-update","latitude":1,"longitude":1,"timestamp":1750000121}"#, "timestamp"),
-        (r#"{"type":"location-update","latitude":1,"longitude":1,"timestamp":{}}"#, "timestamp"),
+        (
+            r#"{"type":"location-update","latitude":"1","longitude":1}"#,
+            "latitude",
+        ),
+        (
+            r#"{"type":"location-update","latitude":1,"longitude":181}"#,
+            "longitude",
+        ),
+        (
+            r#"{"type":"location-update","latitude":1,"longitude":1,"accuracy":-1}"#,
+            "accuracy",
+        ),
+        (
+            r#"{"type":"location-update","latitude":1,"longitude":1,"speed":"2"}"#,
+            "speed",
+        ),
+        (
+            r#"{"type":"location-update","latitude":1,"longitude":1,"heading":361}"#,
+            "heading",
+        ),
+        (
+            r#"{"type":"location-update","latitude":1,"longitude":1,"timestamp":"now"}"#,
+            "timestamp",
+        ),
+        (
+            r#"{"type":"location-update","latitude":1,"longitude":1,"timestamp":1750000121}"#,
+            "timestamp",
+        ),
+        (
+            r#"{"type":"location-update","latitude":1,"longitude":1,"timestamp":{}}"#,
+            "timestamp",
+        ),
         (r#"{"type":"emergency-sos","latitude":1}"#, "longitude"),
         (r#"{"type":"emergency-sos","severity":"awful"}"#, "severity"),
         (r#"{"type":"get-history","roomId":"r","limit":0}"#, "limit"),
         (r#"{"type":"get-history","roomId":"r","limit":201}"#, "limit"),
         (r#"{"type":"watch-area","latitude":1,"longitude":1}"#, "radiusKm"),
-        (r#"{"type":"watch-area","latitude":1,"longitude":1,"radiusKm":25.1}"#, "radiusKm"),
+        (
+            r#"{"type":"watch-area","latitude":1,"longitude":1,"radiusKm":25.1}"#,
+            "radiusKm",
+        ),
         (r#"{"type":"watch-area","radiusKm":5}"#, "latitude"),
     ];
     for (text, field) in cases {
@@ -185,18 +290,25 @@ fn a_message_may_have_2000_characters_of_any_width() {
 #[test]
 fn an_emergency_type_that_we_do_not_know_costs_nobody_their_sos() {
     let message = read(r#"{"type":"emergency-sos","emergencyType":"alien landing"}"#).unwrap();
-    let ClientMessage::EmergencySos(sos) = message else { panic!("{message:?}") };
+    let ClientMessage::EmergencySos(sos) = message else {
+        panic!("{message:?}")
+    };
     assert_eq!(sos.kind, Some(IncidentType::Other));
 }
 
 #[test]
 fn the_time_of_a_fix_may_be_text_seconds_or_milliseconds() {
-    for timestamp in
-        ["\"2025-06-15T15:06:40.000Z\"", "\"2025-06-15T23:06:40+08:00\"", "1750000000", "1750000000000"]
-    {
+    for timestamp in [
+        "\"2025-06-15T15:06:40.000Z\"",
+        "\"2025-06-15T23:06:40+08:00\"",
+        "1750000000",
+        "1750000000000",
+    ] {
         let text =
             format!(r#"{{"type":"location-update","latitude":1,"longitude":1,"timestamp":{timestamp}}}"#);
-        let Ok(ClientMessage::LocationUpdate { fix, .. }) = read(&text) else { panic!("{text}") };
+        let Ok(ClientMessage::LocationUpdate { fix, .. }) = read(&text) else {
+            panic!("{text}")
+        };
         assert_eq!(fix.at, NOW, "{timestamp}");
     }
 }
@@ -209,7 +321,9 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         any::<i64>().prop_map(|v| json!(v)),
         ".{0,12}".prop_map(|v| json!(v)),
     ];
-    leaf.prop_recursive(3, 16, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(|v| json!(v)))
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop::collection::vec(inner, 0..4).prop_map(|v| json!(v))
+    })
 }
 
 proptest! {
