@@ -18,30 +18,24 @@ const BELIEVED_FOR: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the node may be sent work.
-pub struct Readiness {
+pub(super) struct Readiness {
     store: Arc<dyn Store>,
-    draining: AtomicBool,
+    draining: Arc<AtomicBool>,
     /// When the store was asked last, and whether it was well. Held while asking, so that one asks for all.
     asked: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Readiness {
-    /// Ready as long as `store` takes writes.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    /// Ready as long as `store` takes writes and nobody set `draining`.
+    pub fn new(store: Arc<dyn Store>, draining: Arc<AtomicBool>) -> Self {
         Self {
             store,
-            draining: AtomicBool::new(false),
+            draining,
             asked: Mutex::new(None),
         }
     }
 
-    /// From now on the node is not ready: it is on its way out.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is on its way out.
-    pub fn is_draining(&self) -> bool {
+    fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
