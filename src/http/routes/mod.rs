@@ -22,12 +22,14 @@ mod uploads;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Route, web};
 
+pub use operations::Readiness;
+
 use super::error::ApiError;
+use super::extract::BodyLimit;
 use super::gate;
 use crate::actors::{CommandError, Engine};
 use crate::config::Config;
@@ -37,29 +39,31 @@ use crate::domain::room::{Rejection, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::telemetry::Metrics;
 use crate::wire::Reading;
-use operations::Readiness;
 
 /// The longest message, in characters (protocol page, section 3).
 const CONTENT_MAX_CHARS: usize = 2000;
 
-/// What the routes hold: the application's `web::Data<Api>`. Beside it they need the `web::Data` of
-/// `gate::Gate`, a `BodyLimit`, and round them `request::frame` with its `web::Data<Frame>`.
+/// What the routes hold. The application gives it to [`configure`]; beside it they need the `web::Data` of
+/// `gate::Gate`, and of `request::Frame` for the middleware round them.
 pub struct Api {
     engine: Engine,
-    config: Config,
     metrics: Arc<Metrics>,
-    readiness: Readiness,
+    readiness: Arc<Readiness>,
+    body_max: BodyLimit,
+    batch_body_max: BodyLimit,
+    batch_max_fixes: usize,
 }
 
 impl Api {
-    /// Puts together what the routes hold. Once `draining` is set, the node is no longer ready.
-    pub fn new(engine: Engine, config: Config, metrics: Arc<Metrics>, draining: Arc<AtomicBool>) -> Self {
-        let readiness = Readiness::new(Arc::clone(&engine.node().store), draining);
+    /// Puts together what the routes hold.
+    pub fn new(engine: Engine, metrics: Arc<Metrics>, readiness: Arc<Readiness>, config: &Config) -> Self {
         Self {
             engine,
-            config,
             metrics,
             readiness,
+            body_max: BodyLimit(config.http.body_max_bytes),
+            batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
+            batch_max_fixes: config.locations.batch_max_fixes,
         }
     }
 
@@ -95,29 +99,37 @@ impl Api {
 }
 
 /// Adds every route, and the answer to paths that are none.
-pub fn configure(app: &mut web::ServiceConfig) {
-    app.service(
-        web::resource("/health")
-            .get(operations::health)
-            .head(operations::health),
-    )
-    .service(
-        web::resource("/ready")
-            .get(operations::ready)
-            .head(operations::ready),
-    )
-    .service(web::resource("/metrics").get(operations::metrics))
-    .configure(circle)
-    .service(web::scope("/api/v1").configure(incidents))
-    .default_service(web::to(async || {
-        Err::<HttpResponse, _>(ApiError::not_found("Not found"))
-    }));
+pub fn configure(api: web::Data<Api>) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |app| {
+        app.app_data(api.body_max)
+            .service(
+                web::resource("/health")
+                    .get(operations::health)
+                    .head(operations::health),
+            )
+            .service(
+                web::resource("/ready")
+                    .get(operations::ready)
+                    .head(operations::ready),
+            )
+            .service(web::resource("/metrics").get(operations::metrics));
+        circle(app, &api);
+        app.service(web::scope("/api/v1").configure(incidents));
+        app.default_service(web::to(async || {
+            Err::<HttpResponse, _>(ApiError::not_found("Not found"))
+        }));
+        app.app_data(api);
+    }
 }
 
 /// For circle clients: bare JSON.
-fn circle(app: &mut web::ServiceConfig) {
+fn circle(app: &mut web::ServiceConfig, api: &Api) {
     app.service(web::resource("/api/location").route(upload(web::post().to(uploads::location))))
-        .service(web::resource("/api/location/batch").route(upload(web::post().to(uploads::batch))))
+        .service(
+            web::resource("/api/location/batch")
+                .app_data(api.batch_body_max)
+                .route(upload(web::post().to(uploads::batch))),
+        )
         .service(web::resource("/api/locations").route(general(web::get().to(positions::own))))
         .service(
             web::resource("/api/locations/contacts").route(general(web::get().to(positions::of_contacts))),

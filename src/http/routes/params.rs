@@ -4,11 +4,10 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
-use actix_web::web::{self, Bytes};
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
+use actix_web::web::Bytes;
+use actix_web::{Error, FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use super::Api;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
@@ -67,30 +66,6 @@ fn is_missing(headers: &HeaderMap) -> bool {
     !headers.contains_key(CONTENT_TYPE)
         && !headers.contains_key(TRANSFER_ENCODING)
         && length.is_none_or(|length| length == b"0")
-}
-
-/// The JSON body of a batch upload, which may be larger than others.
-pub(super) struct BatchBytes(pub Bytes);
-
-impl FromRequest for BatchBytes {
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let api = request.app_data::<web::Data<Api>>();
-        let limit = api.map_or(0, |api| api.config.http.batch_body_max_bytes);
-        let is_json = request.content_type().eq_ignore_ascii_case("application/json");
-        let reading = web::Payload::from_request(request, payload);
-        Box::pin(async move {
-            if !is_json {
-                return Err(ApiError::unsupported_media_type().into());
-            }
-            let read = reading.await?.to_bytes_limited(limit).await;
-            let body = read.map_err(|_| ApiError::payload_too_large(limit))?;
-            let cut_short = |_| ApiError::malformed("The body ended before it was complete");
-            Ok(Self(body.map_err(cut_short)?))
-        })
-    }
 }
 
 /// The header by which a retry finds the first answer.

@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::Api;
 use super::errors::{circle, concerns_the_fix};
-use super::params::{BatchBytes, SosId};
+use super::params::SosId;
 use super::participants::outsider;
 use crate::actors::CommandError;
 use crate::domain::geo::Fix;
@@ -74,10 +74,9 @@ pub(super) async fn incident(
 pub(super) async fn batch(
     api: web::Data<Api>,
     caller: Caller,
-    body: BatchBytes,
+    body: JsonBytes,
 ) -> Result<HttpResponse, ApiError> {
-    let fixes_max = api.config.locations.batch_max_fixes;
-    let batch = Batch::parse(&body.0, &api.reading(api.now()), fixes_max)?;
+    let batch = Batch::parse(&body.0, &api.reading(api.now()), api.batch_max_fixes)?;
     let (mut accepted, mut rejected) = (0, batch.rejected);
     for (n, group) in by_room(batch.accepted).into_iter().enumerate() {
         let refused = if n >= BATCH_ROOMS_MAX {

@@ -6,7 +6,6 @@ mod operations;
 mod people;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::middleware::from_fn;
@@ -15,7 +14,7 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Api, configure};
+use super::{Api, Readiness, configure};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
 use crate::config::{Auth, Config, Secret, Secrets};
@@ -35,7 +34,6 @@ type Credential = (&'static str, String);
 /// An engine with its routes.
 struct Rig {
     engine: Engine,
-    draining: Arc<AtomicBool>,
     config: Config,
     secret: Secret,
     gate: web::Data<Gate>,
@@ -102,17 +100,11 @@ impl Rig {
         let metrics = Arc::new(Metrics::new());
         let clock = Arc::new(|| SystemClock.now());
         let gate = Gate::new(&config, &secrets, Arc::clone(&metrics), clock);
-        let draining = Arc::new(AtomicBool::new(false));
-        let api = Api::new(
-            engine.clone(),
-            config.clone(),
-            Arc::clone(&metrics),
-            Arc::clone(&draining),
-        );
+        let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
+        let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
         let timeout = config.http.request_timeout();
         Self {
             engine,
-            draining,
             config,
             secret,
             gate: web::Data::new(gate),
@@ -125,9 +117,8 @@ impl Rig {
     async fn send(&self, request: TestRequest) -> Answer {
         let app = App::new()
             .app_data(self.gate.clone())
-            .app_data(self.api.clone())
             .app_data(self.frame.clone())
-            .configure(configure)
+            .configure(configure(self.api.clone()))
             .wrap(from_fn(frame));
         let app = init_service(app).await;
         let response = try_call_service(&app, request.to_request()).await.unwrap();

@@ -1,5 +1,3 @@
-use std::sync::atomic::Ordering;
-
 use super::*;
 
 #[actix_web::test]
@@ -8,7 +6,7 @@ async fn a_node_is_ready_until_it_drains_and_alive_all_the_same() {
     let who = device(1);
     assert_eq!(rig.get(&who, "/health").await.body, json!({"status": "ok"}));
     assert_eq!(rig.get(&who, "/ready").await.body, json!({"status": "ready"}));
-    rig.draining.store(true, Ordering::Relaxed);
+    rig.engine.drain();
     let answer = rig.get(&who, "/ready").await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.body["failing"], json!(["draining"]));
