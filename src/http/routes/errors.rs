@@ -104,6 +104,9 @@ impl From<BodyError> for ApiError {
 pub(super) fn circle(error: CommandError) -> ApiError {
     match error {
         CommandError::Rejected(Rejection::NotFound) => ApiError::not_found("Room not found"),
+        CommandError::Rejected(Rejection::MayNotJoin | Rejection::Forbidden) => {
+            CommandError::MayNotBroadcast.into()
+        }
         error => error.into(),
     }
 }

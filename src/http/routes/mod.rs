@@ -18,6 +18,9 @@ mod status;
 mod tickets;
 mod uploads;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use actix_web::middleware::from_fn;

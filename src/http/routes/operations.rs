@@ -1,7 +1,6 @@
 //! For whoever runs the process: whether it lives, whether it may be sent work, and its numbers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -17,10 +16,9 @@ const BELIEVED_FOR: Duration = Duration::from_secs(1);
 /// A store that does not answer by then is away.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether the node may be sent work.
+/// Whether the store takes writes, as far as that is known.
 pub struct Readiness {
     store: Arc<dyn Store>,
-    draining: AtomicBool,
     /// When the store was asked last, and whether it was well. Held while asking, so that one asks for all.
     asked: Mutex<Option<(Instant, bool)>>,
 }
@@ -30,19 +28,8 @@ impl Readiness {
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            draining: AtomicBool::new(false),
             asked: Mutex::new(None),
         }
-    }
-
-    /// From now on the node is not ready: it is on its way out.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it is on its way out.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
     }
 
     async fn store_is_well(&self) -> bool {
@@ -79,12 +66,11 @@ pub(super) async fn health() -> HttpResponse {
 
 /// `GET /ready`
 pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
-    let readiness = &api.readiness;
     let mut failing = Vec::new();
-    if readiness.is_draining() || api.engine.node().is_draining() {
+    if api.engine.node().is_draining() {
         failing.push("draining");
     }
-    if !readiness.store_is_well().await {
+    if !api.readiness.store_is_well().await {
         failing.push("store");
     }
     if failing.is_empty() {

@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use actix_web::web::Bytes;
 use actix_web::{Error, FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
@@ -62,7 +62,7 @@ impl FromRequest for OptionalBody {
 }
 
 fn is_missing(headers: &HeaderMap) -> bool {
-    let length = headers.get(CONTENT_LENGTH).map(|length| length.as_bytes());
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
     !headers.contains_key(CONTENT_TYPE)
         && !headers.contains_key(TRANSFER_ENCODING)
         && length.is_none_or(|length| length == b"0")

@@ -12,7 +12,7 @@ use crate::actors::CommandError;
 use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
-use crate::domain::room::RoomKind;
+use crate::domain::room::{Rejection, RoomKind};
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
@@ -131,8 +131,15 @@ async fn take(
     room: Option<RoomId>,
     fixes: SmallVec<[Fix; 1]>,
 ) -> Result<Vec<RoomId>, CommandError> {
-    let room = within_mission(&caller.identity, room)?;
-    api.engine.upload(&caller.identity, room.as_ref(), fixes).await
+    let who = &caller.identity;
+    let room = within_mission(who, room)?;
+    match api.engine.upload(who, room.as_ref(), fixes.clone()).await {
+        // Another upload of theirs brought them in at the same moment: now they are there.
+        Err(CommandError::Rejected(Rejection::AlreadyIn)) => {
+            api.engine.upload(who, room.as_ref(), fixes).await
+        }
+        outcome => outcome,
+    }
 }
 
 /// Whoever may act in one incident only sends positions to no other room, even when the same device is in
