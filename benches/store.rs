@@ -1,5 +1,10 @@
 //! How fast the embedded store is: bursts of SOS, group commit, loading a long log, the nearest incidents.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot be set up has nothing to say"
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -152,7 +157,7 @@ fn burst(c: &mut Criterion) {
                 let mut bench = Bench::new();
                 let appends: Vec<Append> = (0..BURST).map(|_| bench.sos()).collect();
                 let (begun, used) = (Instant::now(), cpu());
-                bench.append_all(appends, BURST as usize);
+                bench.append_all(appends, usize::try_from(BURST).unwrap());
                 spent += begun.elapsed();
                 let groups = bench.store.observe().group_size;
                 eprintln!(

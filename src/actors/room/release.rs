@@ -1,6 +1,5 @@
 //! What became durable is carried out, in order.
 
-
 use actix::Context;
 
 use super::actor::RoomActor;
@@ -54,7 +53,7 @@ impl RoomActor {
                     }
                 }
                 Kind::Look(look) => self.answer(look),
-                Kind::Contacts(book) => self.contacts_changed(book),
+                Kind::Contacts(book) => self.contacts_changed(&book),
             }
             drop(permit);
         }
