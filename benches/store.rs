@@ -25,6 +25,7 @@ struct Bench {
     store: Embedded,
     runtime: Runtime,
     random: u64,
+    clock: i64,
     _folder: TempDir,
 }
 
@@ -37,6 +38,7 @@ impl Bench {
             store,
             runtime,
             random: 1,
+            clock: 0,
             _folder: folder,
         }
     }
@@ -64,7 +66,8 @@ impl Bench {
         let room = RoomId::from_random(self.bytes());
         let who = ParticipantId::from_bits(self.bits());
         let subject = Subject::Device(DeviceId::from_random(self.bytes()));
-        let at = Timestamp::from_ms(1_700_000_000_000 + i64::try_from(self.bits() % 1_000_000).unwrap());
+        self.clock += 1;
+        let at = Timestamp::from_ms(1_700_000_000_000 + self.clock / 10);
         let report = Report {
             kind: IncidentType::Medical,
             message: "my neighbour fell down the stairs and does not wake up".into(),

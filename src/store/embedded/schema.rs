@@ -70,10 +70,11 @@ pub(super) fn open_writer(options: &EmbeddedOptions) -> Result<Connection, Store
     conn.pragma_update(None, "cache_size", -i64::from(options.writer_cache_kib))?;
     // A fault in a mapped page kills the process; one in a read is an error.
     conn.pragma_update(None, "mmap_size", 0)?;
+    // A log that begins anew is cut to this, so that its length tells how much is in it.
     conn.pragma_update(
         None,
         "journal_size_limit",
-        i64::from(options.checkpoint_kib) * 2 * 1024,
+        i64::from(options.checkpoint_kib) * 1024,
     )?;
     // The writer does it itself, after it has answered those who wait.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -118,9 +118,15 @@ impl Writer {
     }
 
     fn is_checkpoint_due(&self) -> bool {
+        let idle = self.queue.len() == 0;
+        let limit = if idle {
+            self.options.checkpoint_kib
+        } else {
+            self.options.checkpoint_max_kib
+        };
         let mut log = self.options.file().into_os_string();
         log.push("-wal");
-        std::fs::metadata(log).is_ok_and(|log| log.len() >= u64::from(self.options.checkpoint_kib) * 1024)
+        std::fs::metadata(log).is_ok_and(|log| log.len() > u64::from(limit) * 1024)
     }
 }
 
