@@ -1,5 +1,7 @@
 //! How fast the embedded store is: bursts of SOS, group commit, loading a long log, the nearest incidents.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails may say so in any way")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ use mayday::store::{
     Append, Embedded, EmbeddedOptions, IdempotencyKey, IncidentQuery, KeptFix, Sight, Store,
 };
 
-const BURST: u64 = 30_000;
+const BURST: usize = 30_000;
 
 struct Bench {
     store: Embedded,
@@ -147,7 +149,9 @@ fn cpu() -> f64 {
 
 fn burst(c: &mut Criterion) {
     let mut group = c.benchmark_group("burst");
-    group.sample_size(10).throughput(Throughput::Elements(BURST));
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(BURST as u64));
     group.bench_function("30,000 SOS", |b| {
         b.iter_custom(|rounds| {
             let mut spent = Duration::ZERO;
@@ -155,7 +159,7 @@ fn burst(c: &mut Criterion) {
                 let mut bench = Bench::new();
                 let appends: Vec<Append> = (0..BURST).map(|_| bench.sos()).collect();
                 let (begun, used) = (Instant::now(), cpu());
-                bench.append_all(appends, BURST as usize);
+                bench.append_all(appends, BURST);
                 spent += begun.elapsed();
                 let groups = bench.store.observe().group_size;
                 eprintln!(

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::meters::Observed;
 use super::types::{
     Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
     KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
@@ -136,6 +137,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The store in numbers.
     fn stats(&self) -> StoreStats;
+
+    /// What it counts of its work, for metrics; empty when it counts nothing.
+    fn observe(&self) -> Observed {
+        Observed::default()
+    }
 
     /// Waits for what is queued to be on disk and stops. Later calls fail with `Unavailable`.
     async fn close(&self);

@@ -4,7 +4,7 @@
 //! The circle starts small and doubles until the page is full, so that a page in a crowded city reads about
 //! what it returns, and an empty country costs a few dozen seeks.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::rows::RoomKey;
 use super::sql::Db;
@@ -95,25 +95,7 @@ impl Search<'_> {
                          WHERE open = ?1 AND band = ?2 AND lon BETWEEN ?3 AND ?4",
                         params![open, band, west, east],
                         |row| {
-                            let position = Position::new(row.get(5)?, row.get(6)?)
-                                .map_err(|_| codec::corrupt("a position"))?;
-                            let distance_m = self.centre.distance_m(position);
-                            let candidate = Candidate {
-                                room: row.get(0)?,
-                                status: row.get_ref(1)?.as_str()?,
-                                kind: row.get_ref(2)?.as_str()?,
-                                public: row.get(3)?,
-                                city: row.get_ref(4)?.as_str_or_null()?,
-                            };
-                            if distance_m <= radius
-                                && self.is_after(distance_m, candidate.room)
-                                && filter(&candidate)
-                            {
-                                hits.push(Hit {
-                                    room: candidate.room,
-                                    distance_m,
-                                });
-                            }
+                            hits.extend(self.judge(row, radius, filter)?);
                             Ok(true)
                         },
                     )?;
@@ -121,6 +103,31 @@ impl Search<'_> {
             }
         }
         Ok(hits)
+    }
+
+    /// The row's incident, if it passes, is near enough, and was not told before. The distance costs most.
+    fn judge(
+        &self,
+        row: &Row<'_>,
+        radius: f64,
+        filter: &impl Fn(&Candidate<'_>) -> bool,
+    ) -> Result<Option<Hit>, StoreError> {
+        let candidate = Candidate {
+            room: row.get(0)?,
+            status: row.get_ref(1)?.as_str()?,
+            kind: row.get_ref(2)?.as_str()?,
+            public: row.get(3)?,
+            city: row.get_ref(4)?.as_str_or_null()?,
+        };
+        if !filter(&candidate) {
+            return Ok(None);
+        }
+        let position = Position::new(row.get(5)?, row.get(6)?).map_err(|_| codec::corrupt("a position"))?;
+        let hit = Hit {
+            room: candidate.room,
+            distance_m: self.centre.distance_m(position),
+        };
+        Ok((hit.distance_m <= radius && self.is_after(hit.distance_m, hit.room)).then_some(hit))
     }
 
     fn is_after(&self, distance_m: f64, room: RoomKey) -> bool {

@@ -3,11 +3,15 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::options::{EmbeddedOptions, FILE, LOCK};
 use crate::store::contract::StoreError;
+
+/// How long a connection waits for one of another process, a backup say.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each brings the schema from the version before it to its own: its place here, from 1.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_rooms.sql")];
@@ -61,7 +65,7 @@ pub(super) fn open_writer(options: &EmbeddedOptions) -> Result<Connection, Store
     })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(options.file(), flags)?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "secure_delete", "ON")?;
@@ -85,7 +89,7 @@ pub(super) fn open_writer(options: &EmbeddedOptions) -> Result<Connection, Store
 pub(super) fn open_reader(options: &EmbeddedOptions) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(options.file(), flags)?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "query_only", "ON")?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "cache_size", -i64::from(options.reader_cache_kib))?;
