@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::project::{forget, project};
-use super::rows::{self, RoomKey, update_room};
+use super::rows::{self, RoomKey, put_room};
 use super::writes::Writes;
 use crate::domain::room::Seq;
 use crate::domain::time::Timestamp;
@@ -91,14 +91,14 @@ fn rebuild_room(
     loop {
         let page = rows::events(&mut writes.db, key, id, after, REBUILD_PAGE)?;
         for event in &page {
-            project(&mut writes.db, key, id, &mut row, event)?;
+            project(&mut writes.db, key, &mut row, event)?;
         }
         after = row.head;
         if page.len() < REBUILD_PAGE {
             break;
         }
     }
-    update_room(&mut writes.db, key, &row)?;
+    put_room(&mut writes.db, key, id, &row)?;
     Ok(after.get())
 }
 
