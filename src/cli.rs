@@ -1,1 +1,280 @@
 //! The command line: `serve`, `token`, `migrate`, `check`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::{self, AppError};
+use crate::config::{Config, ConfigError, SecretError, Secrets};
+use crate::domain::ids::{RoomId, UserId};
+use crate::domain::people::Role;
+use crate::domain::phone::PhoneNumber;
+use crate::domain::time::Timestamp;
+use crate::http::jwt::{self, Grant, IssueError};
+use crate::telemetry::{self, TelemetryError};
+
+/// The settings or the command line are wrong: nothing was tried.
+const USAGE: u8 = 2;
+
+/// A realtime emergency engine.
+#[derive(Debug, Parser)]
+#[command(name = "mayday", version)]
+pub struct Cli {
+    /// The settings; without it `./config.toml` if that is there, else the defaults. The environment
+    /// (`MAYDAY__SECTION__KEY`) overrides both.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the engine (what `mayday` alone does, too).
+    Serve,
+    /// Prints a token, signed with the key that the engine uses.
+    Token(TokenArgs),
+    /// Brings the store to this version's form.
+    Migrate {
+        /// Also builds everything that follows from the rooms' logs anew.
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Says what is wrong with the settings, if anything.
+    Check,
+}
+
+#[derive(Args, Debug)]
+struct TokenArgs {
+    /// Whose.
+    #[arg(long, value_name = "ID")]
+    user: UserId,
+    /// CITIZEN, RESCUER, ANON, DISPATCHER or ADMIN.
+    #[arg(long, value_parser = role)]
+    role: Role,
+    /// Their phone number, in E.164 or as dialled in the configured region.
+    #[arg(long)]
+    phone: Option<String>,
+    /// Their name.
+    #[arg(long)]
+    name: Option<String>,
+    /// The only incident they may act in; with the role ANON or RESCUER.
+    #[arg(long, value_name = "ID")]
+    sos: Option<RoomId>,
+    /// How long it is good: 90s, 30m, 1h, 7d.
+    #[arg(long, value_parser = span, default_value = "1h")]
+    ttl: Duration,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("--phone: {0}")]
+    Phone(#[from] crate::domain::phone::InvalidPhone),
+    #[error("--sos: {0}")]
+    Issue(#[from] IssueError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+impl CliError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Phone(_) | Self::Issue(_) => USAGE.into(),
+            Self::Secret(_) | Self::Telemetry(_) | Self::App(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn run(self) -> ExitCode {
+        match self.execute() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                error.exit_code()
+            }
+        }
+    }
+
+    fn execute(self) -> Result<(), CliError> {
+        let config = Config::load(self.config.as_deref())?;
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => {
+                telemetry::init(&config.log)?;
+                app::serve(config)?;
+            }
+            Command::Migrate { rebuild } => {
+                telemetry::init(&config.log)?;
+                app::migrate(config, rebuild)?;
+            }
+            Command::Check => println!("config is valid"),
+            Command::Token(args) => println!("{}", args.token(&config, now())?),
+        }
+        Ok(())
+    }
+}
+
+impl TokenArgs {
+    fn token(self, config: &Config, now: Timestamp) -> Result<String, CliError> {
+        let region = config.contacts.default_region;
+        let phone = self
+            .phone
+            .map(|phone| PhoneNumber::parse(&phone, region))
+            .transpose()?;
+        let grant = Grant {
+            user: self.user,
+            role: self.role,
+            phone,
+            name: self.name,
+            mission: self.sos,
+            expires_at: now + self.ttl,
+        };
+        Ok(jwt::issue(&grant, &config.auth, &Secrets::load(config)?.jwt)?)
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default() + since
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text).ok_or_else(|| "expected CITIZEN, RESCUER, ANON, DISPATCHER or ADMIN".into())
+}
+
+/// A hundred years: further ahead, arithmetic on times stops to be safe.
+const LONGEST_S: u64 = 100 * 366 * 86_400;
+
+fn span(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit_s = match unit {
+        "" | "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        "d" => Some(86_400),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok();
+    let seconds = number
+        .zip(unit_s)
+        .and_then(|(number, unit_s)| number.checked_mul(unit_s));
+    seconds
+        .filter(|seconds| (1..=LONGEST_S).contains(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| "expected a number with s, m, h or d, such as 90s or 1h".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::people::Subject;
+    use crate::http::jwt::Verifier;
+    use clap::CommandFactory;
+
+    fn parse(words: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"mayday").chain(words))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_settings_may_be_named_before_or_after_the_command() {
+        assert!(parse(&[]).unwrap().command.is_none());
+        for words in [
+            &["--config", "x.toml"][..],
+            &["--config", "x.toml", "serve"],
+            &["check", "--config", "x.toml"],
+        ] {
+            assert_eq!(parse(words).unwrap().config, Some("x.toml".into()), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn spans_are_written_as_people_write_them() {
+        for (text, seconds) in [
+            ("90", 90),
+            ("90s", 90),
+            ("30m", 1_800),
+            ("1h", 3_600),
+            ("7d", 604_800),
+        ] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in [
+            "",
+            "h",
+            "0s",
+            "-1h",
+            "1.5h",
+            "1y",
+            "99999999999999999999s",
+            "9999999d",
+            "1 h",
+            "1é",
+        ] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_signed_with_the_generated_key_and_says_what_was_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data.path = folder.path().join("data");
+        let now = Timestamp::from_ms(1_800_000_000_000);
+        let token = |words: &[&str]| {
+            let Some(Command::Token(args)) = parse(&[&["token"], words].concat()).unwrap().command else {
+                panic!()
+            };
+            args.token(&config, now)
+        };
+        let verify = |token: &str| {
+            let key = Secrets::load(&config).unwrap().jwt;
+            Verifier::new(&config.auth, &key, config.contacts.default_region)
+                .verify(token, now)
+                .unwrap()
+        };
+        let words = [
+            "--user",
+            "ana",
+            "--role",
+            "citizen",
+            "--phone",
+            "09171234567",
+            "--name",
+            "Ana",
+            "--ttl",
+            "2h",
+        ];
+        let verified = verify(&token(&words).unwrap());
+        assert_eq!(verified.expires_at, now + Duration::from_secs(7_200));
+        assert_eq!(
+            verified.identity.subject,
+            Subject::User(UserId::new("ana").unwrap())
+        );
+        assert_eq!(verified.identity.phone.unwrap().reveal(), "+639171234567");
+
+        let bound = verify(&token(&["--user", "r", "--role", "RESCUER", "--sos", "s1"]).unwrap()).identity;
+        assert_eq!(
+            (bound.role, bound.mission),
+            (Role::Anon, Some(RoomId::new("s1").unwrap()))
+        );
+        assert!(token(&["--user", "a", "--role", "ADMIN", "--sos", "s1"]).is_err());
+        assert!(token(&["--user", "a", "--role", "ADMIN", "--phone", "x"]).is_err());
+        assert!(parse(&["token", "--user", "a", "--role", "KING"]).is_err());
+    }
+}

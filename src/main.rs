@@ -1,3 +1,9 @@
 //! The `mayday` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    mayday::cli::Cli::parse().run()
+}

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::error::CommandError;
 use super::gate::{Gate, Permit};
 use super::node::Node;
+use super::observer::Positions;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::{Board, Offer};
@@ -155,9 +156,10 @@ impl LocationBatcher {
 
     fn take(&mut self, upload: Upload) {
         let now = self.node.now();
+        self.node.observer.positions(Positions::Received, upload.fixes.len() as u64);
         let before = self.to_keep.len();
         if before >= self.node.settings.batcher_mailbox_max {
-            self.node.observer.position("dropped", upload.fixes.len() as u64);
+            self.node.observer.positions(Positions::Dropped, upload.fixes.len() as u64);
             if let Some(reply) = upload.reply {
                 let _ = reply.send(Err(CommandError::Busy));
             }
@@ -177,13 +179,13 @@ impl LocationBatcher {
                     self.sample(&upload.subject, &upload.targets, *fix);
                 }
                 Offer::Waits => {
-                    self.node.observer.position("waits", 1);
+                    ();
                     self.sample(&upload.subject, &upload.targets, *fix);
                 }
                 // The same fix again: it is known.
-                Offer::Old if twin => self.node.observer.position("old", 1),
+                Offer::Old if twin => self.node.observer.positions(Positions::Stale, 1),
                 Offer::Old => {
-                    self.node.observer.position("old", 1);
+                    self.node.observer.positions(Positions::Stale, 1);
                     self.keep(&upload.targets, *fix, false);
                 }
             }
@@ -278,8 +280,8 @@ impl LocationBatcher {
         let kept = async move { node.store.keep_fixes(fixes, &policy).await };
         ctx.spawn(kept.into_actor(self).map(move |kept, act, ctx| {
             act.keeping = false;
-            let outcome = if kept.is_ok() { "kept" } else { "dropped" };
-            act.node.observer.position(outcome, count);
+            let outcome = if kept.is_ok() { Positions::Kept } else { Positions::Dropped };
+            act.node.observer.positions(outcome, count);
             for reply in waiting {
                 let _ = reply.send(kept.clone().map(|_| ()).map_err(CommandError::Store));
             }

@@ -58,6 +58,11 @@ impl Gate {
             .is_ok()
     }
 
+    /// Whether it lets nobody in any more.
+    pub fn is_closed(&self) -> bool {
+        self.inside.load(Ordering::Acquire) & CLOSED != 0
+    }
+
     /// How many are inside.
     pub fn inside(&self) -> usize {
         self.inside.load(Ordering::Relaxed) & !CLOSED

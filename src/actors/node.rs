@@ -9,7 +9,9 @@ use super::directory::Directory;
 use super::memberships::Memberships;
 use super::observer::Observer;
 use super::registry::Registry;
+use super::room::Door;
 use super::settings::Settings;
+use crate::domain::ids::RoomId;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -38,6 +40,11 @@ impl Node {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The way to a room.
+    pub fn room<'a>(&'a self, room: &'a RoomId) -> Door<'a> {
+        Door::new(&self.registry, room, self.settings.command_timeout)
     }
 
     /// Whether the node is on its way out.

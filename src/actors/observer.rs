@@ -2,16 +2,38 @@
 
 use std::time::Duration;
 
+/// What became of positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// They arrived.
+    Received,
+    /// A room showed them to its members.
+    Broadcast,
+    /// A newer one took their place before they were shown.
+    Conflated,
+    /// History has them.
+    Kept,
+    /// They were not newer than what is known.
+    Stale,
+    /// There was no room for them.
+    Dropped,
+}
+
 /// Receives measurements. Called on hot paths: an implementation only bumps counters.
 pub trait Observer: Send + Sync + 'static {
-    /// A batch of `events` became durable after `took`.
-    fn appended(&self, events: usize, took: Duration) {
-        let _ = (events, took);
+    /// A batch became durable after `took`.
+    fn appended(&self, took: Duration) {
+        let _ = took;
     }
 
-    /// A fan-out handed frames to `delivered` outboxes in `took`.
-    fn fanned_out(&self, delivered: u64, took: Duration) {
-        let _ = (delivered, took);
+    /// An event of this kind is durable and announced.
+    fn event(&self, kind: &'static str) {
+        let _ = kind;
+    }
+
+    /// A fan-out reached the outboxes of all members in `took`.
+    fn fanned_out(&self, took: Duration) {
+        let _ = took;
     }
 
     /// An SOS was acknowledged `took` after it was taken in.
@@ -24,9 +46,14 @@ pub trait Observer: Send + Sync + 'static {
         let _ = code;
     }
 
-    /// A position arrived and this became of it: `broadcast`, `waits`, `old`, `future`, `kept`, `dropped`.
-    fn position(&self, outcome: &'static str, count: u64) {
+    /// This became of `count` positions.
+    fn positions(&self, outcome: Positions, count: u64) {
         let _ = (outcome, count);
+    }
+
+    /// A session was told `connected`, `took` after it began.
+    fn connected(&self, took: Duration) {
+        let _ = took;
     }
 
     /// A room died without being asked to, and is rebuilt.

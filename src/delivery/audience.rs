@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::hub::HubShared;
+use super::outbox::Call;
 use super::signals::Run;
 use super::{Frame, Outbox, Sent, Signal};
 
@@ -149,9 +150,18 @@ impl Audience {
             .map(|member| member.token)
     }
 
+    /// Whether a writer still works on what was sent before. Who has signals that replace each
+    /// other does well to gather them until it is done: replacing one here costs as much as there
+    /// are members, replacing one before it is sent costs nothing.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        let busy = |group: &Group| group.hub.as_ref().is_some_and(|hub| hub.is_behind());
+        self.groups.iter().any(busy)
+    }
+
     /// Sends an event to everybody but `except`.
     pub fn send_event(&self, frame: &Frame, except: Except) -> Sent {
-        self.fan_out(|member, sent| {
+        self.fan_out(Call::Urgent, |member, sent| {
             let skip = match except {
                 Except::Nobody => false,
                 Except::Member(token) => member.token == token,
@@ -162,7 +172,7 @@ impl Audience {
             }
             let mut cell = member.outbox.lock();
             cell.tally(sent, |state, sent| state.push_event(frame, sent));
-            cell.ring()
+            cell.ring(Call::Urgent)
         })
     }
 
@@ -190,7 +200,7 @@ impl Audience {
             origins.clear();
             origins.extend(signals.iter().map(|signal| signal.origin));
             origins.sort_unstable();
-            self.fan_out(|member, sent| {
+            self.fan_out(Call::Calm, |member, sent| {
                 let mut cell = member.outbox.lock();
                 let stalled = cell.blocked;
                 let before = (sent.delivered, sent.conflated);
@@ -206,13 +216,13 @@ impl Audience {
                         state.push_signal(signal.key, &signal.frame, stalled, sent);
                     }
                 });
-                before != (sent.delivered, sent.conflated) && cell.ring()
+                before != (sent.delivered, sent.conflated) && cell.ring(Call::Calm)
             })
         })
     }
 
     /// Runs `push` for each member and calls the hubs of those for whom it says so.
-    fn fan_out(&self, mut push: impl FnMut(&Member, &mut Sent) -> bool) -> Sent {
+    fn fan_out(&self, rank: Call, mut push: impl FnMut(&Member, &mut Sent) -> bool) -> Sent {
         let mut sent = Sent::default();
         CALLED.with_borrow_mut(|called| {
             for group in &self.groups {
@@ -223,7 +233,7 @@ impl Audience {
                     }
                 }
                 if let Some(hub) = &group.hub {
-                    hub.ring(called);
+                    hub.ring(called, rank == Call::Urgent);
                 }
             }
         });

@@ -11,9 +11,10 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::state::{Phase, Taken};
+use super::outbox::Call;
+use super::state::Phase;
 use super::stats::Written;
-use super::{EndReason, Outbox};
+use super::{EndReason, Outbox, Taken};
 
 /// Bytes gathered for one system call.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -145,7 +146,7 @@ impl Conn {
     ) -> Visit {
         for _ in 0..WRITES_A_VISIT {
             let mut cell = self.outbox.lock();
-            cell.queued = false;
+            cell.called = Call::None;
             let phase = cell.state.phase();
             if phase == Phase::Gone {
                 return Visit::Over;

@@ -5,10 +5,12 @@
 //! many connections are served after one wake-up.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conn::{Batch, Conn, Visit};
 use super::state::OutboxState;
@@ -23,7 +26,7 @@ use super::stats::{self, Written};
 use super::{EndReason, Frame, Outbox};
 
 /// Connections visited before other tasks of the thread get their turn.
-const SLICE: usize = 128;
+const SLICE: usize = 256;
 
 /// The deadlines of a hub's connections.
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +37,20 @@ pub struct HubLimits {
     pub ping_timeout: Duration,
     /// A connection that is being closed is dropped after so long.
     pub close_timeout: Duration,
+    /// Signals leave at most once in this time, more of them in one write; a signal after a quiet
+    /// moment leaves at once, and events never wait. Zero lets everything leave at once.
+    pub signal_gap: Duration,
 }
 
 /// The side of a hub that other threads see.
 #[derive(Debug, Default)]
 pub(super) struct HubShared {
     ready: Mutex<Vec<u32>>,
+    /// Whether something on the list does not wait for the end of the signals' gap.
+    urgent: AtomicBool,
     waker: AtomicWaker,
+    /// Whether the list could not be worked off in one turn.
+    behind: AtomicBool,
     /// Ticks of the reaper since the start: a clock that costs nothing to read.
     clock: AtomicU32,
     /// Over how many milliseconds clients shall spread their return; 0 while nothing drains.
@@ -49,7 +59,7 @@ pub(super) struct HubShared {
 
 impl HubShared {
     /// Puts connections on the list and wakes the hub if it may be asleep.
-    pub(super) fn ring(&self, slots: &[u32]) {
+    pub(super) fn ring(&self, slots: &[u32], urgent: bool) {
         if slots.is_empty() {
             return;
         }
@@ -57,10 +67,16 @@ impl HubShared {
         let asleep = ready.is_empty();
         ready.extend_from_slice(slots);
         drop(ready);
-        if asleep {
+        // After the push, and in this order with the hub: it either sees the flag or the entry.
+        let hurry = urgent && !self.urgent.swap(true, AcqRel);
+        if asleep || hurry {
             stats::woke();
             self.waker.wake();
         }
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Relaxed)
     }
 
     pub(super) fn now(&self) -> u32 {
@@ -100,6 +116,7 @@ pub(super) struct Local {
     /// The list that is being worked off, from its end.
     visiting: RefCell<Vec<u32>>,
     batch: RefCell<Batch>,
+    gap: Gap,
     pub(super) ticks: Ticks,
     pub(super) swept: Cell<usize>,
 }
@@ -134,6 +151,33 @@ impl Ticks {
     }
 }
 
+/// The time in which signals gather.
+#[derive(Debug)]
+struct Gap {
+    length: Duration,
+    rest: RefCell<Option<Pin<Box<Sleep>>>>,
+}
+
+impl Gap {
+    fn begin(&self) {
+        if self.length.is_zero() {
+            return;
+        }
+        let end = Instant::now() + self.length;
+        match &mut *self.rest.borrow_mut() {
+            Some(rest) => rest.as_mut().reset(end),
+            none => *none = Some(Box::pin(sleep_until(end))),
+        }
+    }
+
+    fn is_resting(&self, cx: &mut Context<'_>) -> bool {
+        match &mut *self.rest.borrow_mut() {
+            Some(rest) => rest.as_mut().poll(cx).is_pending(),
+            None => false,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slab {
     slots: Vec<Option<Rc<Conn>>>,
@@ -149,6 +193,10 @@ impl Hub {
             conns: RefCell::default(),
             visiting: RefCell::default(),
             batch: RefCell::default(),
+            gap: Gap {
+                length: limits.signal_gap,
+                rest: RefCell::default(),
+            },
             ticks: Ticks::new(limits),
             swept: Cell::new(0),
         });
@@ -212,7 +260,15 @@ impl Local {
         self.shared.waker.register(cx.waker());
         let mut visiting = self.visiting.borrow_mut();
         if visiting.is_empty() {
+            // Cleared before the list is taken: who comes later calls again.
+            let urgent = self.shared.urgent.swap(false, AcqRel);
+            if self.gap.is_resting(cx) && !urgent {
+                return Poll::Pending;
+            }
             std::mem::swap(&mut *visiting, &mut *self.shared.ready.lock());
+            if !visiting.is_empty() {
+                self.gap.begin();
+            }
         }
         let mut batch = self.batch.borrow_mut();
         let mut written = Written::default();
@@ -221,6 +277,7 @@ impl Local {
             self.visit(slot, &mut batch, &mut written);
         }
         written.record();
+        self.shared.behind.store(!visiting.is_empty(), Relaxed);
         if !visiting.is_empty() {
             cx.waker().wake_by_ref();
         }

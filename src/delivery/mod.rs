@@ -17,6 +17,7 @@ mod reaper;
 mod signals;
 mod state;
 mod stats;
+mod taken;
 
 pub use audience::{Audience, Except, MemberToken};
 pub use close::{CloseReason, EndReason, Fault};
@@ -25,5 +26,6 @@ pub use frame::Frame;
 pub use hub::{Hub, HubHandle, HubLimits};
 pub use outbox::{Drained, Outbox};
 pub use signals::{Signal, SignalKey};
-pub use state::{OutboxState, Phase, Push, Taken};
+pub use state::{OutboxState, Phase, Push};
 pub use stats::{DeliverySnapshot, Sent, snapshot as stats};
+pub use taken::Taken;

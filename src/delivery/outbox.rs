@@ -23,11 +23,22 @@ pub struct Outbox {
     cell: Mutex<Cell>,
 }
 
+/// How a hub was called for an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Call {
+    /// Not at all.
+    None,
+    /// For signals, which may wait for the end of their gap.
+    Calm,
+    /// For what does not wait.
+    Urgent,
+}
+
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) state: OutboxState,
     /// Whether the hub has it on its list: it need not be called twice.
-    pub(super) queued: bool,
+    pub(super) called: Call,
     /// Whether the socket takes nothing now: calling the hub would be in vain, and signals that
     /// are out of date are not worth keeping. Always so where there is no socket.
     pub(super) blocked: bool,
@@ -41,14 +52,16 @@ pub(super) struct Cell {
 
 impl Cell {
     /// Whether the hub must be called now.
-    pub(super) fn ring(&mut self) -> bool {
+    pub(super) fn ring(&mut self, rank: Call) -> bool {
         let call = if self.state.phase() == Phase::Open {
-            !self.queued && !self.blocked
+            self.called < rank && !self.blocked
         } else {
             // Once is enough: what still waits then leaves as the socket lets it.
             !std::mem::replace(&mut self.announced, true)
         };
-        self.queued |= call;
+        if call {
+            self.called = rank;
+        }
         call
     }
 
@@ -102,7 +115,7 @@ impl Outbox {
             slot,
             cell: Mutex::new(Cell {
                 state,
-                queued: false,
+                called: Call::None,
                 blocked,
                 announced: false,
                 reader: None,
@@ -124,7 +137,7 @@ impl Outbox {
         let push = cell.tally(&mut sent, |state, sent| {
             state.push_signal(key, frame, stalled, sent)
         });
-        self.after(cell, sent);
+        self.after(cell, sent, Call::Calm);
         push
     }
 
@@ -231,11 +244,11 @@ impl Outbox {
     pub(super) fn call_hub(&self) {
         let mut cell = self.lock();
         cell.blocked = false;
-        let call = !cell.queued;
-        cell.queued = true;
+        let call = cell.called < Call::Urgent;
+        cell.called = Call::Urgent;
         drop(cell);
         if let (true, Some(hub)) = (call, &self.hub) {
-            hub.ring(&[self.slot]);
+            hub.ring(&[self.slot], true);
         }
     }
 
@@ -243,16 +256,16 @@ impl Outbox {
         let mut sent = Sent::default();
         let mut cell = self.lock();
         let result = cell.tally(&mut sent, change);
-        self.after(cell, sent);
+        self.after(cell, sent, Call::Urgent);
         result
     }
 
-    fn after(&self, mut cell: MutexGuard<'_, Cell>, sent: Sent) {
-        let call = cell.ring();
+    fn after(&self, mut cell: MutexGuard<'_, Cell>, sent: Sent, rank: Call) {
+        let call = cell.ring(rank);
         drop(cell);
         sent.record();
         if let (true, Some(hub)) = (call, &self.hub) {
-            hub.ring(&[self.slot]);
+            hub.ring(&[self.slot], rank == Call::Urgent);
         }
     }
 }

@@ -9,15 +9,12 @@ use std::sync::Arc;
 
 use super::signals::{Entry, Run, SignalKey, SignalLane};
 use super::stats::Sent;
+use super::taken::{Lane, Taken, unfold};
 use super::{CloseReason, EndReason, Frame};
 
 /// Control frames that may wait. A client that sends pings faster than it reads the answers gets
 /// only the newest, as RFC 6455 allows.
 const CONTROL_MAX_FRAMES: usize = 16;
-
-/// While no more than so many bytes of signals wait for a reader that keeps up, they are appended
-/// without a search for older ones.
-const APPEND_MAX_BYTES: usize = 64 * 1024;
 
 /// How far a connection's outgoing side has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,64 +44,6 @@ pub enum Push {
     Closed,
 }
 
-#[derive(Clone, Debug)]
-enum Lane {
-    Control,
-    Event,
-    Signal(SignalKey),
-    Run(Arc<Run>),
-    Close,
-}
-
-/// A frame that was taken out to be written, or the rest of it.
-#[derive(Debug)]
-pub struct Taken {
-    lane: Lane,
-    frame: Frame,
-    offset: usize,
-}
-
-impl Taken {
-    /// The bytes that are still to be written.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.frame.as_bytes().get(self.offset..).unwrap_or_default()
-    }
-
-    pub(super) fn into_frame(self) -> Frame {
-        self.frame
-    }
-
-    /// Whether nothing comes after this frame.
-    #[must_use]
-    pub fn is_close(&self) -> bool {
-        matches!(self.lane, Lane::Close)
-    }
-
-    /// How many frames it is.
-    pub(super) fn count(&self) -> u64 {
-        match &self.lane {
-            Lane::Run(run) => run.signals.len() as u64,
-            _ => 1,
-        }
-    }
-
-    fn signals(entry: Entry) -> Self {
-        let (lane, frame) = match entry {
-            Entry::One(key, frame) => (Lane::Signal(key), frame),
-            Entry::Run(run) => {
-                let joined = run.joined.clone();
-                (Lane::Run(run), joined)
-            }
-        };
-        Self {
-            lane,
-            frame,
-            offset: 0,
-        }
-    }
-}
-
 /// The queues of one connection and their bounds.
 #[derive(Debug)]
 pub struct OutboxState {
@@ -115,11 +54,12 @@ pub struct OutboxState {
     signal_bytes: usize,
     control_bytes: usize,
     /// The frame of which a part has left: the rest goes before everything else.
-    carry: Option<Taken>,
+    /// Boxed, like the close frame, because an idle connection has neither.
+    carry: Option<Box<Taken>>,
     control: VecDeque<Frame>,
     events: VecDeque<Frame>,
     signals: SignalLane,
-    close: Option<Frame>,
+    close: Option<Box<Frame>>,
 }
 
 impl OutboxState {
@@ -144,11 +84,11 @@ impl OutboxState {
     /// Puts bytes before everything else: the HTTP response that opens the connection.
     pub(super) fn lead_with(&mut self, frame: Frame) {
         self.control_bytes += frame.len();
-        self.carry = Some(Taken {
+        self.carry = Some(Box::new(Taken {
             lane: Lane::Control,
             frame,
             offset: 0,
-        });
+        }));
     }
 
     /// How far the outgoing side has come.
@@ -167,12 +107,6 @@ impl OutboxState {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.event_bytes + self.signal_bytes + self.control_bytes
-    }
-
-    /// Whether there is nothing to write.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.queued_bytes() == 0
     }
 
     /// Queues an event, at the cost of waiting signals if need be. An event that does not fit
@@ -234,9 +168,10 @@ impl OutboxState {
         true
     }
 
+    /// What waits for a reader that keeps up leaves within moments, so it is not searched for
+    /// older signals: that would cost more than to send them.
     fn fits_appended(&self, frame: &Frame) -> bool {
-        let signals = self.signal_bytes + frame.len();
-        signals <= APPEND_MAX_BYTES && self.event_bytes + signals <= self.max_bytes
+        self.event_bytes + self.signal_bytes + frame.len() <= self.max_bytes
     }
 
     fn settle(&mut self, sent: &mut Sent) {
@@ -273,7 +208,7 @@ impl OutboxState {
         self.signal_bytes = 0;
         let frame = reason.frame();
         self.control_bytes += frame.len();
-        self.close = Some(frame);
+        self.close = Some(Box::new(frame));
         true
     }
 
@@ -302,7 +237,7 @@ impl OutboxState {
         let mut total = 0;
         if let Some(carry) = self.carry.take() {
             total += carry.bytes().len();
-            taken.push(carry);
+            taken.push(*carry);
         }
         let fits = |total: usize, frame: &Frame| total == 0 || total + frame.len() <= max_bytes;
         while self.control.front().is_some_and(|frame| fits(total, frame)) {
@@ -341,7 +276,7 @@ impl OutboxState {
             total += frame.len();
             taken.push(Taken {
                 lane: Lane::Close,
-                frame,
+                frame: *frame,
                 offset: 0,
             });
         }
@@ -374,7 +309,7 @@ impl OutboxState {
                         Lane::Event | Lane::Signal(_) | Lane::Run(_) => self.event_bytes += len,
                         Lane::Control | Lane::Close => self.control_bytes += len,
                     }
-                    self.carry = Some(item);
+                    self.carry = Some(Box::new(item));
                 }
                 Lane::Control => {
                     self.control_bytes += len;
@@ -382,7 +317,7 @@ impl OutboxState {
                 }
                 Lane::Close => {
                     self.control_bytes += len;
-                    self.close = Some(item.frame);
+                    self.close = Some(Box::new(item.frame));
                 }
                 Lane::Event if dropped_queue => {}
                 Lane::Event => {
@@ -458,26 +393,6 @@ impl OutboxState {
         self.signals.clear();
         self.signal_bytes = 0;
     }
-}
-
-/// Takes joined signals apart again.
-fn unfold(taken: &mut Vec<Taken>) {
-    if !taken.iter().any(|item| matches!(item.lane, Lane::Run(_))) {
-        return;
-    }
-    let mut single = Vec::with_capacity(taken.len());
-    for item in taken.drain(..) {
-        if let Lane::Run(run) = &item.lane {
-            single.extend(run.signals.iter().map(|(key, frame)| Taken {
-                lane: Lane::Signal(*key),
-                frame: frame.clone(),
-                offset: 0,
-            }));
-        } else {
-            single.push(item);
-        }
-    }
-    *taken = single;
 }
 
 #[cfg(test)]

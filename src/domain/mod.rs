@@ -4,6 +4,7 @@
 //! arguments; the same inputs always give the same outputs.
 
 pub mod area;
+pub mod budget;
 pub mod geo;
 pub mod ids;
 pub mod incident;

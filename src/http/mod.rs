@@ -1,1 +1,15 @@
 //! HTTP: parses, calls a handle, renders; decides nothing.
+
+pub mod address;
+pub mod auth;
+pub mod connections;
+pub mod envelope;
+pub mod error;
+pub mod extract;
+pub mod gate;
+pub mod jwt;
+pub mod limits;
+pub mod request;
+pub mod routes;
+pub mod tickets;
+pub mod upgrade;

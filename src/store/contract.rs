@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::types::{
-    Append, DeviceRecord, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix,
-    Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
+    Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
+    KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
 };
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::location::LocationPolicy;
@@ -120,6 +120,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes a device's record; `first_seen` of an existing one stays.
     async fn put_device(&self, id: DeviceId, record: DeviceRecord) -> Result<(), StoreError>;
+
+    /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys,
+    /// fixes. Their pseudonyms stay in the logs and point nowhere.
+    async fn erase(&self, subject: &Subject) -> Result<Erased, StoreError>;
 
     /// Removes what is older than `retention` allows, a bounded slice at a time.
     async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError>;

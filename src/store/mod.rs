@@ -2,8 +2,16 @@
 //!
 //! The log is written first; everything else is a projection of it, or a record that it points to.
 
+pub mod codec;
 pub mod contract;
+pub mod embedded;
+pub mod meters;
+pub mod projection;
 pub mod types;
 
+#[cfg(test)]
+pub(crate) mod contract_tests;
+
 pub use contract::{AppendError, Store, StoreError};
+pub use embedded::{Embedded, EmbeddedOptions};
 pub use types::*;

@@ -73,7 +73,7 @@ pub struct ListingCircle {
 pub struct IncidentRow {
     /// The incident's room.
     pub room: RoomId,
-    /// Who raised it.
+    /// Who raised it; participant 0 when the engine did.
     pub creator: ParticipantId,
     /// What was said.
     pub report: Report,
@@ -247,6 +247,17 @@ pub struct Purged {
     pub idempotency: u64,
     /// There may be more: call again.
     pub more: bool,
+}
+
+/// What was removed of a subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Person records: rooms that knew who they were.
+    pub people: u64,
+    /// Fixes.
+    pub fixes: u64,
+    /// Contacts, device record, idempotency keys.
+    pub others: u64,
 }
 
 /// The store in numbers.

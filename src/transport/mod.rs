@@ -4,7 +4,7 @@
 //! [`Hub`](crate::delivery::Hub), which writes, and hands back the connection's outbox and an
 //! [`Inbound`] stream, which reads. The HTTP dispatcher and its buffers are gone by then.
 //!
-//! RFC 6455 is kept to the letter; actix-http's own parser does the rest once [`header`] has
+//! RFC 6455 is kept to the letter; actix-http's own parser does the rest once `header` has
 //! refused what it would let pass or notice late.
 
 mod accept;
@@ -38,6 +38,8 @@ pub struct Limits {
     pub ping_timeout: Duration,
     /// How long a close may take.
     pub close_timeout: Duration,
+    /// Signals to the connections of a worker leave at most once in this time; events never wait.
+    pub signal_gap: Duration,
     /// How long sent bytes may stay unacknowledged before the kernel gives up.
     pub tcp_user_timeout: Duration,
 }
@@ -51,6 +53,7 @@ impl Default for Limits {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(60),
             close_timeout: Duration::from_secs(5),
+            signal_gap: Duration::ZERO,
             tcp_user_timeout: Duration::from_secs(30),
         }
     }
@@ -64,6 +67,7 @@ impl Limits {
             ping_interval: self.ping_interval,
             ping_timeout: self.ping_timeout,
             close_timeout: self.close_timeout,
+            signal_gap: self.signal_gap,
         }
     }
 }

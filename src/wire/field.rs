@@ -27,6 +27,14 @@ pub(super) struct Problem {
 pub(super) type Checked<T> = Result<T, Problem>;
 
 impl Problem {
+    /// `field` is not there.
+    pub fn missing(field: &'static str) -> Self {
+        Self {
+            field,
+            message: format!("{field} is missing"),
+        }
+    }
+
     /// `field` must be `what`.
     pub fn wants(field: &'static str, what: impl Display) -> Self {
         Self {
@@ -47,10 +55,7 @@ impl From<InvalidGeo> for Problem {
 
 /// Insists on a field.
 pub(super) fn required<T>(field: &'static str, value: Option<T>) -> Checked<T> {
-    value.ok_or_else(|| Problem {
-        field,
-        message: format!("{field} is missing"),
-    })
+    value.ok_or_else(|| Problem::missing(field))
 }
 
 /// A number. A string of digits is none: it tells of a client that does not know what it sends.

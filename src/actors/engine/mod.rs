@@ -24,7 +24,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Report;
 use crate::domain::people::Identity;
-use crate::domain::room::{Command, Genesis, Rejection, RoomKind, UserType};
+use crate::domain::room::{Command, Genesis, RoomKind, UserType};
 use crate::store::{IdempotencyKey, Membership};
 use crate::transport::Inbound;
 
@@ -94,13 +94,7 @@ impl Engine {
         };
         let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
         act.idempotency = key;
-        match self
-            .node
-            .registry
-            .get(&room)
-            .act(act, self.node.settings.command_timeout)
-            .await
-        {
+        match self.node.room(&room).act(act).await {
             Ok(_) => {
                 self.node.observer.sos_accepted(begun.elapsed());
                 Ok(Created {
@@ -126,12 +120,7 @@ impl Engine {
     ) -> Result<Outcome, CommandError> {
         let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
         act.display_name = display_name;
-        let outcome = self
-            .node
-            .registry
-            .get(room)
-            .act(act, self.node.settings.command_timeout)
-            .await;
+        let outcome = self.node.room(room).act(act).await;
         if let Err(CommandError::Rejected(_)) = &outcome {
             return outcome;
         }
@@ -146,11 +135,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` when there is none, or none for them.
     pub async fn view(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
-        self.node
-            .registry
-            .get(room)
-            .view(Arc::clone(who), self.node.settings.command_timeout)
-            .await
+        self.node.room(room).view(Arc::clone(who)).await
     }
 
     /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of
@@ -196,28 +181,17 @@ impl Engine {
         if let Some(one) = all.iter().find(|membership| membership.room == *room) {
             return Ok(Arc::from([one.clone()]));
         }
-        // An owner or contact need not be connected: they come in by uploading.
-        let command = Command::Join {
-            user_type: UserType::Citizen,
-        };
-        let outcome = match self.act(room, who, command, None).await {
-            Ok(outcome) => outcome,
-            Err(CommandError::Rejected(Rejection::NotFound)) => return Err(Rejection::NotFound.into()),
-            Err(CommandError::Rejected(Rejection::AlreadyIn)) => {
-                return self
-                    .node
-                    .store
-                    .memberships(&who.subject)
-                    .await?
-                    .into_iter()
-                    .find(|membership| membership.room == *room)
-                    .map(|membership| Arc::from([membership]))
-                    .ok_or(CommandError::MayNotBroadcast);
+        let participant = match self.node.room(room).broadcaster(Arc::clone(who)).await? {
+            Some(participant) => participant,
+            // An owner or contact need not be connected: they come in by uploading.
+            None => {
+                let command = Command::Join {
+                    user_type: UserType::Citizen,
+                };
+                let outcome = self.act(room, who, command, None).await?;
+                outcome.participant.ok_or(CommandError::MayNotBroadcast)?
             }
-            Err(CommandError::Rejected(_)) => return Err(CommandError::MayNotBroadcast),
-            Err(error) => return Err(error),
         };
-        let participant = outcome.participant.ok_or(CommandError::MayNotBroadcast)?;
         Ok(Arc::from([Membership {
             room: room.clone(),
             kind: RoomKind::Circle,

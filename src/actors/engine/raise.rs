@@ -52,14 +52,13 @@ pub async fn from_circles(
     batchers: Batchers,
 ) -> Result<Raised, RaiseError> {
     let begun = Instant::now();
-    let timeout = node.settings.command_timeout;
     let circles = owned(&node, &who, sos.room.as_ref()).await?;
     if circles.is_empty() {
         return Err(RaiseError::NoOwnedRooms);
     }
     let (mut fresh, mut standing) = (Vec::new(), None);
     for circle in &circles {
-        match node.registry.get(circle).emergency(timeout).await? {
+        match node.room(circle).emergency().await? {
             Some(sos) => standing = Some(sos),
             None => fresh.push(circle.clone()),
         }
@@ -74,11 +73,10 @@ pub async fn from_circles(
                 user_type: UserType::Citizen,
             };
             let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
-            let handle = node.registry.get(&room);
-            handle.act(act, timeout).await?;
+            node.room(&room).act(act).await?;
             node.observer.sos_accepted(begun.elapsed());
             // The SOS is accepted. That the circles hear of it is driven by its log, however long it takes.
-            if let Err(error) = handle.links_settled(timeout).await {
+            if let Err(error) = node.room(&room).links_settled().await {
                 tracing::warn!(sos = %room, %error, "circles are still being told");
             }
             Raised {
@@ -106,10 +104,9 @@ pub async fn resolve(
     who: Arc<Identity>,
     room: Option<RoomId>,
 ) -> Result<Vec<RoomId>, CommandError> {
-    let timeout = node.settings.command_timeout;
     let (mut rooms, mut incidents) = (Vec::new(), BTreeSet::new());
     for circle in owned(&node, &who, room.as_ref()).await? {
-        if let Some(sos) = node.registry.get(&circle).emergency(timeout).await? {
+        if let Some(sos) = node.room(&circle).emergency().await? {
             rooms.push(circle);
             incidents.insert(sos);
         }
@@ -123,18 +120,12 @@ pub async fn resolve(
             expected: None,
             note: None,
         };
-        let handle = node.registry.get(&sos);
-        match handle
-            .act(
-                Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody()),
-                timeout,
-            )
-            .await
-        {
+        let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
+        match node.room(&sos).act(act).await {
             Ok(_) | Err(CommandError::Rejected(Rejection::InvalidTransition { .. })) => {}
             Err(error) => return Err(error),
         }
-        handle.links_settled(timeout).await?;
+        node.room(&sos).links_settled().await?;
     }
     Ok(rooms)
 }

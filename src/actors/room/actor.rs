@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use tokio::sync::oneshot;
 
 use super::core::RoomCore;
 use super::messages::{Look, Poke, Positions, Rest, Ticketed, Work};
-use super::release::Step;
+use super::steps::Step;
 use super::seats::RoomShared;
 use crate::actors::error::CommandError;
 use crate::actors::gate::Gate;
@@ -20,7 +20,7 @@ use crate::delivery::{Audience, MemberToken};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::ContactBook;
-use crate::domain::room::{Event, RoomKind, due, next_deadline};
+use crate::domain::room::{Event, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::store::{Append, AppendError, StoreError, StoredRoom};
 
@@ -28,7 +28,7 @@ use crate::store::{Append, AppendError, StoreError, StoredRoom};
 const CONFLICTS_MAX: u32 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// The log is being read.
     Loading,
     /// Commands are decided as they come.
@@ -52,13 +52,15 @@ pub struct RoomActor {
     pub(super) linking: HashMap<RoomId, usize>,
     pub(super) link_waiters: Vec<oneshot::Sender<()>>,
     pub(super) queue: VecDeque<(Work, Option<crate::actors::gate::Permit>)>,
-    gate: Arc<Gate>,
-    phase: Phase,
+    pub(super) gate: Arc<Gate>,
+    pub(super) phase: Phase,
     conflicts: u32,
-    timer: Option<(Timestamp, SpawnHandle)>,
+    pub(super) timer: Option<(Timestamp, SpawnHandle)>,
+    /// What is due next may have changed.
+    pub(super) deadlines_moved: bool,
     early: HashMap<ParticipantId, Fix>,
-    used: Instant,
-    resting: bool,
+    pub(super) used: Instant,
+    pub(super) resting: bool,
 }
 
 type Ctx = Context<RoomActor>;
@@ -86,6 +88,7 @@ impl RoomActor {
             phase: Phase::Loading,
             conflicts: 0,
             timer: None,
+            deadlines_moved: true,
             early: HashMap::new(),
             used: Instant::now(),
             resting: false,
@@ -129,6 +132,8 @@ impl RoomActor {
         self.core.contacts = Arc::new(contacts);
         self.reseat(log.unwrap_or_default(), now);
         self.phase = Phase::Ready;
+        self.deadlines_moved = true;
+        self.linking.clear();
         let early: Vec<_> = std::mem::take(&mut self.early).into_iter().collect();
         if !early.is_empty() {
             self.show(early);
@@ -182,7 +187,11 @@ impl RoomActor {
     /// Decides what waits, a slice at a time, and writes it.
     pub(super) fn pump(&mut self, ctx: &mut Ctx) {
         self.departures(ctx);
-        if self.phase != Phase::Ready || self.queue.is_empty() {
+        if self.phase != Phase::Ready {
+            return;
+        }
+        if self.queue.is_empty() {
+            self.vanish(ctx);
             return;
         }
         let now = self.node.now();
@@ -204,7 +213,9 @@ impl RoomActor {
         }
         if append.events.is_empty() {
             self.release(steps, ctx);
-            if !self.queue.is_empty() {
+            if self.queue.is_empty() {
+                self.vanish(ctx);
+            } else {
                 // Another slice, after whatever else this thread has to do.
                 ctx.spawn(
                     tokio::task::yield_now()
@@ -217,10 +228,10 @@ impl RoomActor {
         self.phase = Phase::Writing;
         let node = Arc::clone(&self.node);
         let write = async move {
-            let (count, begun) = (append.events.len(), Instant::now());
+            let begun = Instant::now();
             let result = node.store.append(append).await;
             if result.is_ok() {
-                node.observer.appended(count, begun.elapsed());
+                node.observer.appended(begun.elapsed());
             }
             result
         };
@@ -268,72 +279,6 @@ impl RoomActor {
         self.core.state = crate::domain::room::RoomState::new(self.id.clone());
         self.load(ctx);
     }
-
-    /// Those whose sessions ended since it looked last.
-    fn departures(&mut self, ctx: &mut Ctx) {
-        if self.phase == Phase::Loading {
-            return;
-        }
-        let now = self.node.now();
-        for departure in self.shared.take_departed() {
-            if let Some(token) = self.tokens.remove(&departure.session) {
-                self.audience.remove(token);
-                self.gone(departure.participant, now);
-            }
-        }
-        self.arm(ctx);
-    }
-
-    /// Sets the one timer to what is due next, if that is sooner than what it is set to.
-    pub(super) fn arm(&mut self, ctx: &mut Ctx) {
-        if self.timer.is_some() && !self.audience.is_empty() {
-            return;
-        }
-        let Some(at) = next_deadline(&self.core.state, &self.core.presence, &self.node.settings.policy)
-        else {
-            return;
-        };
-        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
-            return;
-        }
-        if let Some((_, timer)) = self.timer.take() {
-            ctx.cancel_future(timer);
-        }
-        let wait = at.since(self.node.now()) + Duration::from_millis(1);
-        let timer = ctx.run_later(wait, |act, ctx| {
-            act.timer = None;
-            act.deadline(ctx);
-        });
-        self.timer = Some((at, timer));
-    }
-
-    fn deadline(&mut self, ctx: &mut Ctx) {
-        if self.phase == Phase::Ready {
-            let now = self.node.now();
-            for what in due(
-                &self.core.state,
-                &self.core.presence,
-                &self.node.settings.policy,
-                now,
-            ) {
-                self.queue.push_back((Work::system(what.command()), None));
-            }
-            self.pump(ctx);
-        }
-        self.arm(ctx);
-    }
-
-    fn rest(&mut self, ctx: &mut Ctx) {
-        let policy = &self.node.settings.policy;
-        let due = next_deadline(&self.core.state, &self.core.presence, policy).is_some();
-        let busy = self.phase != Phase::Ready || !self.queue.is_empty() || self.core.state.has_link_work();
-        let fresh = self.used.elapsed() < self.node.settings.passivate_after;
-        if due || busy || fresh || !self.shared.is_deserted() || !self.gate.close_if_empty() {
-            return;
-        }
-        self.resting = true;
-        ctx.stop();
-    }
 }
 
 /// Says no to work that was not done.
@@ -341,6 +286,9 @@ fn refuse(work: Work, error: &CommandError, now: Timestamp) {
     match work {
         Work::Act(act) => act.reply.fail(error.clone(), now, None),
         Work::Look(Look::View(_, to)) => {
+            let _ = to.send(Err(error.clone()));
+        }
+        Work::Look(Look::Broadcaster(_, to)) => {
             let _ = to.send(Err(error.clone()));
         }
         Work::Look(Look::Users(session)) => session.error(error, now),

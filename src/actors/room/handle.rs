@@ -1,22 +1,18 @@
 //! What others hold of a room.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::Addr;
 use actix::dev::SendError;
-use tokio::sync::oneshot;
 
-use super::Reply;
 use super::actor::RoomActor;
-use super::messages::{Act, Look, Outcome, Poke, Positions, Rest, RoomView, Ticketed, Work};
+use super::messages::{Poke, Positions, Rest, Ticketed, Work};
 use super::seats::RoomShared;
 use crate::actors::error::CommandError;
 use crate::actors::gate::{Gate, Refused};
 use crate::actors::session::SessionId;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::Identity;
 
 /// A typed way to one room. Every message is refused when too many wait, or conflated; none is unbounded.
 #[derive(Debug)]
@@ -52,9 +48,9 @@ impl RoomHandle {
         &self.shared
     }
 
-    /// Whether the actor runs.
+    /// Whether the actor runs and takes messages.
     pub fn is_alive(&self) -> bool {
-        self.addr.connected()
+        self.addr.connected() && !self.gate.is_closed()
     }
 
     /// How many messages wait.
@@ -75,51 +71,6 @@ impl RoomHandle {
                 SendError::Full(message) => (message.work, CommandError::Busy),
                 SendError::Closed(message) => (message.work, CommandError::Restarted),
             })
-    }
-
-    /// Gives a command and waits for its outcome.
-    ///
-    /// # Errors
-    /// Why it was refused, or that no answer came within `timeout`.
-    pub async fn act(&self, mut act: Act, timeout: Duration) -> Result<Outcome, CommandError> {
-        let (to, answer) = oneshot::channel();
-        act.reply = Reply::call(to);
-        self.hand_over(Work::Act(Box::new(act)))
-            .map_err(|(_, error)| error)?;
-        await_answer(answer, timeout).await?
-    }
-
-    /// The room as `who` may see it.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none, or none for them.
-    pub async fn view(&self, who: Arc<Identity>, timeout: Duration) -> Result<Box<RoomView>, CommandError> {
-        let (to, answer) = oneshot::channel();
-        self.hand_over(Work::Look(Look::View(who, to)))
-            .map_err(|(_, error)| error)?;
-        await_answer(answer, timeout).await?
-    }
-
-    /// The emergency that stands in this circle.
-    ///
-    /// # Errors
-    /// When no answer came.
-    pub async fn emergency(&self, timeout: Duration) -> Result<Option<RoomId>, CommandError> {
-        let (to, answer) = oneshot::channel();
-        self.hand_over(Work::Look(Look::Emergency(to)))
-            .map_err(|(_, error)| error)?;
-        await_answer(answer, timeout).await
-    }
-
-    /// Waits until linked rooms have been told all there is to tell.
-    ///
-    /// # Errors
-    /// When that took longer than `timeout`.
-    pub async fn links_settled(&self, timeout: Duration) -> Result<(), CommandError> {
-        let (to, answer) = oneshot::channel();
-        self.hand_over(Work::Look(Look::LinksSettled(to)))
-            .map_err(|(_, error)| error)?;
-        await_answer(answer, timeout).await
     }
 
     /// Shows positions. Given back when the room is too busy: keep the newest of each subject and try again.
@@ -143,13 +94,5 @@ impl RoomHandle {
     /// Asks a room that is not in use to leave memory.
     pub fn rest(&self) {
         let _ = self.addr.try_send(Rest);
-    }
-}
-
-async fn await_answer<T>(answer: oneshot::Receiver<T>, timeout: Duration) -> Result<T, CommandError> {
-    match tokio::time::timeout(timeout, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) => Err(CommandError::Restarted),
-        Err(_) => Err(CommandError::TimedOut),
     }
 }

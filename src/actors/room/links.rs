@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use tokio::sync::oneshot;
 
 use super::actor::RoomActor;
 use super::messages::{Act, Admission, By, LINK_RETRY, Reply, Work};
@@ -46,24 +47,22 @@ impl RoomActor {
         let by = if by_owner { By::Owner } else { By::System };
         let target = room.clone();
         let told = async move {
-            let act = Act::new(by, command, Reply::nobody());
-            node.registry
-                .get(&target)
-                .act(act, node.settings.command_timeout)
+            node.room(&target)
+                .act(Act::new(by, command, Reply::nobody()))
                 .await
         };
         ctx.spawn(told.into_actor(self).map(move |told, act, ctx| match told {
             Ok(outcome) => {
-                act.linking.remove(&room);
                 let next = match work {
-                    LinkWork::Raise => Work::Admit { people: outcome.people, link: Some(room) },
+                    LinkWork::Raise => {
+                        Work::Admit { people: outcome.people, link: Some(room), done: None }
+                    }
                     LinkWork::End => Work::LinkEnded(room),
                 };
                 act.queue.push_back((next, None));
                 act.pump(ctx);
             }
             Err(CommandError::Rejected(Rejection::NotFound | Rejection::WrongKind)) => {
-                act.linking.remove(&room);
                 act.queue.push_back((Work::LinkEnded(room), None));
                 act.pump(ctx);
             }
@@ -118,14 +117,15 @@ impl RoomActor {
         };
         let node = Arc::clone(&self.node);
         let passed = async move {
-            let mut work = Work::Admit {
-                people: vec![admission],
-                link: None,
-            };
             for wait in LINK_RETRY {
-                match node.registry.get(&sos).hand_over(work) {
-                    Ok(()) => return,
-                    Err((back, _)) => work = back,
+                let (done, brought_in) = oneshot::channel();
+                let work = Work::Admit {
+                    people: vec![admission.clone()],
+                    link: None,
+                    done: Some(done),
+                };
+                if node.room(&sos).hand_over(work).is_ok() && brought_in.await.is_ok() {
+                    return;
                 }
                 tokio::time::sleep(wait).await;
             }

@@ -122,6 +122,11 @@ pub enum Look {
         Arc<Identity>,
         oneshot::Sender<Result<Box<RoomView>, CommandError>>,
     ),
+    /// Whether `who` may send positions, and as whom; `None`: they may come in by doing so.
+    Broadcaster(
+        Arc<Identity>,
+        oneshot::Sender<Result<Option<ParticipantId>, CommandError>>,
+    ),
     /// The emergency that stands in a circle.
     Emergency(oneshot::Sender<Option<RoomId>>),
     /// Answered when linked rooms have been told all there is to tell.
@@ -143,6 +148,8 @@ pub enum Work {
         people: Vec<Admission>,
         /// The linked room, when this is the answer to its emergency.
         link: Option<RoomId>,
+        /// Told when they are in; dropped when they could not be brought in.
+        done: Option<oneshot::Sender<()>>,
     },
     /// The owner's contacts have changed.
     Contacts(Arc<ContactBook>),

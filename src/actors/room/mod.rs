@@ -1,19 +1,27 @@
 //! A room as an actor: the shell round `domain::room`.
 //!
-//! `handle` is what others hold; `core` joins the state with the records beside it; `actor` is the mailbox,
-//! the queue and the store; `release` carries out what became durable; `seats` are those who listen.
+//! `door` and `handle` are what others hold; `core` joins the state with the records beside it; `actor` is
+//! the mailbox, the queue and the store; `steps` decides, `release` carries out what became durable,
+//! `announce` tells everybody; `seats` are those who listen, `seating` their coming and going, `catch_up`
+//! their past; `links` ties an incident to the rooms it was raised from.
 
 mod actor;
+mod announce;
+mod answers;
 mod catch_up;
 mod core;
+mod door;
 mod handle;
+mod life;
 mod links;
 mod messages;
 mod release;
 mod seating;
 mod seats;
+mod steps;
 
 pub use actor::RoomActor;
+pub use door::Door;
 pub use handle::RoomHandle;
 pub use messages::{Act, Admission, By, Look, Manner, Outcome, Reply, RoomView, Work};
 pub use seats::RoomShared;

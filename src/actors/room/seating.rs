@@ -16,6 +16,15 @@ use crate::domain::room::{Command, Event, LeaveReason, Seq};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, SosSummary};
 
+/// How a session comes to its seat.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// It has what it needs of the past.
+    pub resumed: bool,
+    /// The others are told that somebody is back; the log does not tell them.
+    pub greet: bool,
+}
+
 /// How many sessions of one person wait for an owner's answer.
 const ASKING_MAX: usize = 8;
 
@@ -26,6 +35,7 @@ impl RoomActor {
         session: &Arc<SessionShared>,
         who: ParticipantId,
         since: Option<Seq>,
+        greet: bool,
         ctx: &mut Context<Self>,
     ) {
         let (now, head) = (self.node.now(), self.shared.announced());
@@ -46,7 +56,7 @@ impl RoomActor {
                     self.catch_up(session, who, since, seat.from, false, ctx);
                 }
             }
-            None => self.sit(session, who, since, true, ctx),
+            None => self.sit(session, who, since, Arrival { resumed: true, greet }, ctx),
         }
     }
 
@@ -55,21 +65,29 @@ impl RoomActor {
         &mut self,
         session: &Arc<SessionShared>,
         who: ParticipantId,
+        greet: bool,
         ctx: &mut Context<Self>,
     ) {
         if self.shared.seat(session.id()).is_some() || !session.is_open() {
             return;
         }
         let (now, head) = (self.node.now(), self.shared.announced());
-        let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
-        let message = ServerMessage::AutoJoined {
-            room: &self.id,
-            owner_name,
-            participant: who,
-            seq: head,
-        };
-        session.push(&Frame::text(&message.encode(now)));
-        self.sit(session, who, None, false, ctx);
+        // Whoever raised it is told by the answer to that.
+        if self.core.state.owner != Some(who) {
+            let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
+            let message = ServerMessage::AutoJoined { room: &self.id, owner_name, participant: who, seq: head };
+            session.push(&Frame::text(&message.encode(now)));
+        }
+        self.sit(
+            session,
+            who,
+            None,
+            Arrival {
+                resumed: false,
+                greet,
+            },
+            ctx,
+        );
     }
 
     /// Seats a session. With `since` it hears first what it missed.
@@ -78,7 +96,7 @@ impl RoomActor {
         session: &Arc<SessionShared>,
         who: ParticipantId,
         since: Option<Seq>,
-        resumed: bool,
+        arrival: Arrival,
         ctx: &mut Context<Self>,
     ) {
         if !session.enter(&self.id) {
@@ -90,17 +108,11 @@ impl RoomActor {
             session: Arc::clone(session),
             participant: who,
             from: head,
-            resumed,
+            resumed: arrival.resumed,
             behind: None,
         });
-        let joined_now = self
-            .core
-            .state
-            .participants
-            .get(&who)
-            .is_some_and(|person| person.last_event_at >= now);
         self.core.presence.arrive(who, now);
-        if !was_here && !joined_now {
+        if !was_here && arrival.greet {
             self.announce_presence(who, true, now);
         }
         match since.filter(|since| *since < head) {

@@ -10,6 +10,7 @@ use crate::actors::area::WatcherId;
 use crate::actors::node::Node;
 use crate::actors::room::{Act, By, Manner, Reply};
 use crate::delivery::{CloseReason, Outbox};
+use crate::domain::budget::MessageBudget;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::room::{Command, UserType};
@@ -26,8 +27,7 @@ pub struct SessionActor {
     pub(super) shared: Arc<SessionShared>,
     pub(super) batcher: crate::actors::batcher::Batchers,
     pub(super) watching: Option<WatcherId>,
-    tokens: f32,
-    refilled: Instant,
+    budget: MessageBudget,
     /// Runs when the session has ended: gives back what was counted for it.
     _guard: Box<dyn std::any::Any + Send>,
 }
@@ -45,15 +45,13 @@ impl SessionActor {
         let settings = &node.settings;
         let clock = Arc::clone(&node.clock);
         let shared = SessionShared::new(identity, outbox, clock, settings.session_rooms_max);
-        #[expect(clippy::cast_precision_loss, reason = "a burst is small")]
-        let tokens = settings.messages_burst as f32;
+        let budget = MessageBudget::new(settings.messages_per_second, settings.messages_burst, node.now());
         let actor = Self {
             node: Arc::clone(node),
             shared,
             batcher: batcher.clone(),
             watching: None,
-            tokens,
-            refilled: Instant::now(),
+            budget,
             _guard: guard,
         };
         Self::create(|ctx| {
@@ -66,6 +64,7 @@ impl SessionActor {
     /// Says who they are, and brings a contact into the circles that list them.
     fn connect(&mut self, ctx: &mut Context<Self>) {
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
+        let begun = Instant::now();
         let greeting = async move {
             let identity = Arc::clone(shared.identity());
             let memberships = node.memberships.get(&identity.subject).await?;
@@ -81,6 +80,9 @@ impl SessionActor {
                 session_id: &client_id,
             };
             shared.send(&connected, node.now());
+            node.observer.connected(begun.elapsed());
+            // Only now: `connected` is the first thing they hear.
+            node.directory.add(&shared);
             let Some(phone) = identity.phone.as_ref().filter(|_| identity.mission.is_none()) else {
                 return Ok(());
             };
@@ -93,10 +95,9 @@ impl SessionActor {
                 let by = By::Person(Arc::clone(&identity), Some(Arc::clone(&shared)));
                 let mut act = Act::new(by, Command::Join { user_type }, Reply::nobody());
                 act.manner = Manner::Automatic;
-                let room = node.registry.get(&circle.room);
-                match room.act(act, node.settings.command_timeout).await {
+                match node.room(&circle.room).act(act).await {
                     Ok(_) => joined.push((circle.room, circle.owner_name)),
-                    Err(error) => tracing::debug!(room = %room.id(), %error, "contact was not brought in"),
+                    Err(error) => tracing::debug!(room = %circle.room, %error, "contact was not brought in"),
                 }
             }
             if !joined.is_empty() {
@@ -112,33 +113,12 @@ impl SessionActor {
         }));
     }
 
-    /// Takes one message out of the budget; false when it is spent.
-    fn spend(&mut self) -> bool {
-        let settings = &self.node.settings;
-        if settings.messages_per_second == 0 {
-            return true;
-        }
-        let now = Instant::now();
-        #[expect(clippy::cast_precision_loss, reason = "rates and bursts are small")]
-        let (rate, burst) = (
-            settings.messages_per_second as f32,
-            settings.messages_burst.max(1) as f32,
-        );
-        self.tokens = (self.tokens + now.duration_since(self.refilled).as_secs_f32() * rate).min(burst);
-        self.refilled = now;
-        if self.tokens < 1.0 {
-            return false;
-        }
-        self.tokens -= 1.0;
-        true
-    }
 }
 
 impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.node.directory.add(&self.shared);
         self.connect(ctx);
     }
 
@@ -157,7 +137,7 @@ impl Actor for SessionActor {
 
 impl StreamHandler<Message> for SessionActor {
     fn handle(&mut self, message: Message, ctx: &mut Self::Context) {
-        if !self.spend() {
+        if !self.budget.take(self.node.now()) {
             self.shared.close(CloseReason::TooManyMessages);
             return;
         }

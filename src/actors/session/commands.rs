@@ -103,7 +103,7 @@ impl SessionActor {
     }
 
     fn hand(&self, room: &RoomId, work: Work) {
-        if let Err((work, error)) = self.node.registry.get(room).hand_over(work) {
+        if let Err((work, error)) = self.node.room(room).hand_over(work) {
             self.node.observer.refused(error.code());
             match work {
                 Work::Act(act) => act.reply.fail(error, self.node.now(), None),
@@ -201,11 +201,7 @@ impl SessionActor {
             if !seated {
                 return Err(CommandError::Rejected(Rejection::NotIn));
             }
-            let view = node
-                .registry
-                .get(&room)
-                .view(identity, node.settings.command_timeout)
-                .await?;
+            let view = node.room(&room).view(identity).await?;
             let events = node.store.events(&room, since, limit).await?;
             Ok((room, view, events))
         };

@@ -70,6 +70,7 @@ impl RoomState {
             EventBody::EmergencyRaised { sos } => {
                 self.emergency = Some(sos.clone());
                 self.active = true;
+                self.asleep = false;
             }
             EventBody::EmergencyEnded { .. } => self.emergency = None,
             EventBody::ContactAlerted { .. } => {}

@@ -215,3 +215,31 @@ async fn a_client_that_floods_does_not_hold_the_thread() {
             .all(|frame| frame == [0x81, 0])
     );
 }
+
+#[actix_web::test]
+async fn signals_gather_in_their_gap_and_events_do_not_wait_for_it() {
+    let server = Server::start(Limits {
+        signal_gap: Duration::from_secs(3_600),
+        ..limits()
+    })
+    .await;
+    let mut client = server.connect().await;
+    let outbox = server.outbox();
+    let signal = |subject, text: &str| {
+        outbox.push_signal(SignalKey { room: 1, subject }, &Frame::text(text.as_bytes()))
+    };
+    signal(1, "a");
+    signal(2, "b");
+    outbox.push_event(&Frame::text(b"event"));
+    assert_eq!(
+        client.read_exactly(7 + 3 + 3).await,
+        b"\x81\x05event\x81\x01a\x81\x01b"
+    );
+    signal(3, "c");
+    client.send(&masked(0x89, b"?")).await.unwrap();
+    assert_eq!(
+        client.read_exactly(3 + 3).await,
+        b"\x8a\x01?\x81\x01c",
+        "nor does a pong"
+    );
+}

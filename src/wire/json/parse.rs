@@ -5,7 +5,7 @@
 use serde::Deserialize;
 
 use super::client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX};
-use super::error::{BAD_JSON, ClientError, INVALID_FIELD, UNKNOWN_TYPE};
+use super::error::{BAD_JSON, ClientError, UNKNOWN_TYPE};
 use crate::domain::area::Area;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
@@ -66,7 +66,7 @@ pub fn parse(text: &str, reading: &Reading) -> Result<ClientMessage, ClientError
     let raw: Raw<'_> = serde_json::from_str(text).map_err(|error| bad_json(&error.to_string()))?;
     let kind = match &raw.kind {
         Loose::Text(kind) => kind.as_ref(),
-        Loose::Absent => return Err(field_missing("type")),
+        Loose::Absent => return Err(Problem::missing("type").into()),
         _ => return Err(Problem::wants("type", "text").into()),
     };
     raw.message(kind, reading)?.ok_or_else(|| unknown(kind))
@@ -204,14 +204,6 @@ fn bad_json(message: &str) -> ClientError {
         code: BAD_JSON,
         field: None,
         message: message.to_owned(),
-    }
-}
-
-fn field_missing(field: &'static str) -> ClientError {
-    ClientError {
-        code: INVALID_FIELD,
-        field: Some(field),
-        message: format!("{field} is missing"),
     }
 }
 

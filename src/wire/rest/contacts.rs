@@ -96,12 +96,10 @@ pub fn contacts(body: &[u8], region: Region, max: usize) -> Result<ContactBook, 
     let dependent = fields.list("dependent_contacts", max, |entry| contact(entry, region));
     let neither = !object.contains_key("emergency_contacts") && !object.contains_key("dependent_contacts");
     if neither {
-        let field = "emergency_contacts";
-        let problem = Problem {
-            field,
-            message: format!("{field} is missing"),
-        };
-        return Err(BodyError::Fields(vec![FieldError::at("", problem)]));
+        return Err(BodyError::Fields(vec![FieldError::at(
+            "",
+            Problem::missing("emergency_contacts"),
+        )]));
     }
     fields.finish(Some(ContactBook {
         emergency: once_each(emergency.unwrap_or_default()),

@@ -132,7 +132,7 @@ impl<'a> SosCore<'a> {
 }
 
 fn address(address: &Address) -> Option<AddressView<'_>> {
-    (*address != Address::default()).then(|| AddressView {
+    (*address != Address::default()).then_some(AddressView {
         city: address.city.as_deref(),
         barangay: address.barangay.as_deref(),
     })

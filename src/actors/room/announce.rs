@@ -1,0 +1,171 @@
+//! What is said to everybody: durable events in order, positions as they come.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::Context;
+
+use super::actor::RoomActor;
+use crate::actors::observer::Positions;
+use crate::actors::session::SessionShared;
+use crate::delivery::{Except, Frame, Signal, SignalKey};
+use crate::domain::geo::Fix;
+use crate::domain::ids::ParticipantId;
+use crate::domain::room::{Event, EventBody, RoomKind};
+use crate::domain::time::Timestamp;
+use crate::wire::json::{ServerMessage, encode_event};
+
+impl RoomActor {
+    /// Tells everybody what happened. `origin` is the connection whose doing it was: it knows itself by its
+    /// own client id, and has had its answer.
+    pub(super) fn announce(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
+        let begun = Instant::now();
+        let token = origin.and_then(|session| self.tokens.get(&session.id()).copied());
+        if let Some(bytes) = self.encode(event, None) {
+            let frame = Frame::text(&bytes);
+            let answered = matches!(event.body, EventBody::Activated | EventBody::Deactivated);
+            let except = match (&event.body, token) {
+                (EventBody::Joined { who, .. } | EventBody::Left { who, .. }, _) => {
+                    Except::Origin(who.bits())
+                }
+                (_, Some(token)) => Except::Member(token),
+                (_, None) => Except::Nobody,
+            };
+            self.audience.send_event(&frame, except);
+            if let (Some(session), Some(_), false) = (origin, token, answered)
+                && !matches!(event.body, EventBody::Joined { .. } | EventBody::Left { .. })
+                && let Some(own) = self.encode(event, Some(&session.client_id()))
+            {
+                session.push(&Frame::text(&own));
+            }
+            self.core
+                .recent
+                .push(event.seq, frame, self.node.settings.room_recent_max);
+            self.node.observer.fanned_out(begun.elapsed());
+        }
+        self.node.observer.event(event.body.kind());
+        self.shared.set_announced(event.seq);
+        self.note_change(event, origin);
+    }
+
+    /// What an event changes beyond the log: who is in which rooms, who sits where, what the map shows.
+    fn note_change(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
+        match &event.body {
+            EventBody::Joined { who, .. } => {
+                self.deadlines_moved = true;
+                self.forget_membership(*who);
+            }
+            EventBody::Left { who, .. } => {
+                self.forget_membership(*who);
+                self.core.presence.forget(*who);
+                self.unseat(Some(*who), origin);
+            }
+            EventBody::Emptied => self.everybody_left(),
+            EventBody::StatusChanged { to, .. } if !to.is_open() => self.everybody_left(),
+            _ => {}
+        }
+        if matches!(
+            event.body,
+            EventBody::Created(_) | EventBody::StatusChanged { .. }
+        ) {
+            self.publish_to_areas(matches!(event.body, EventBody::Created(_)));
+        }
+    }
+
+    fn everybody_left(&mut self) {
+        let everybody: Vec<_> = self.core.state.participants.keys().copied().collect();
+        for who in everybody {
+            self.forget_membership(who);
+        }
+        self.unseat(None, None);
+    }
+
+    fn forget_membership(&self, who: ParticipantId) {
+        if let Some(person) = self.core.people.get(who) {
+            self.node.memberships.forget(&person.subject);
+        }
+    }
+
+    /// What else has to be done because of an event, once.
+    pub(super) fn follow_up(&mut self, event: &Event, ctx: &mut Context<Self>) {
+        match &event.body {
+            EventBody::JoinRequested { who } => self.tell_owner_of(*who),
+            EventBody::JoinDenied { who } => {
+                let now = self.node.now();
+                let message = ServerMessage::JoinDenied {
+                    room: &self.id,
+                    message: "Join request denied",
+                };
+                let frame = Frame::text(&message.encode(now));
+                for session in self.asking.remove(who).unwrap_or_default() {
+                    session.push(&frame);
+                }
+            }
+            EventBody::Joined { who, .. } => {
+                for session in self.asking.remove(who).unwrap_or_default() {
+                    self.join_session(&session, *who, None, false, ctx);
+                }
+                if self.core.state.kind == Some(RoomKind::Circle) {
+                    self.pass_on(*who, ctx);
+                }
+            }
+            EventBody::EmergencyRaised { sos } => self.alert_contacts(sos, event),
+            _ => {}
+        }
+    }
+
+    pub(super) fn encode(&self, event: &Event, client_id: Option<&str>) -> Option<Vec<u8>> {
+        encode_event(
+            event,
+            &|who| self.core.people.get(who),
+            &|who| self.core.phone_visible(who),
+            client_id,
+        )
+    }
+
+    pub(super) fn encode_fix(&self, who: ParticipantId, fix: &Fix, now: Timestamp) -> Vec<u8> {
+        let person = self.core.people.get(who);
+        let phone = person.and_then(|person| person.phone.as_ref());
+        let message = ServerMessage::LocationUpdate {
+            room: &self.id,
+            user: who,
+            name: person.and_then(|person| person.name.as_deref()),
+            visible_phone: phone.filter(|_| self.core.phone_visible(who)),
+            fix,
+        };
+        message.encode(now)
+    }
+
+    pub(super) fn signal_key(&self, who: ParticipantId) -> SignalKey {
+        SignalKey {
+            room: self.shared.number(),
+            subject: who.bits(),
+        }
+    }
+
+    /// Shows positions to everybody but those whose they are.
+    pub(super) fn show(&mut self, fixes: Vec<(ParticipantId, Fix)>) {
+        let (begun, now) = (Instant::now(), self.node.now());
+        let mut signals = Vec::with_capacity(fixes.len());
+        for (who, fix) in fixes {
+            if !self.core.state.is_in(who) || !self.core.note_fix(who, fix) {
+                continue;
+            }
+            self.core.presence.touch(who, now);
+            if !self.audience.is_empty() {
+                let frame = Frame::text(&self.encode_fix(who, &fix, now));
+                signals.push(Signal {
+                    key: self.signal_key(who),
+                    origin: who.bits(),
+                    frame,
+                });
+            }
+        }
+        if signals.is_empty() {
+            return;
+        }
+        self.audience.send_signals(&signals);
+        self.node.observer.positions(Positions::Broadcast, signals.len() as u64);
+        self.node.observer.fanned_out(begun.elapsed());
+    }
+}

@@ -1,0 +1,96 @@
+//! Questions to a room, answered as of the last durable event.
+
+use super::actor::RoomActor;
+use super::messages::{Look, RoomView};
+use crate::actors::error::CommandError;
+use crate::actors::session::SessionShared;
+use crate::delivery::Frame;
+use crate::domain::ids::ParticipantId;
+use crate::domain::people::Identity;
+use crate::domain::room::{Rejection, RoomKind, Standing};
+use crate::wire::json::{ServerMessage, UserView};
+
+impl RoomActor {
+    pub(super) fn answer(&mut self, look: Look) {
+        match look {
+            Look::View(identity, to) => {
+                let _ = to.send(self.view(&identity));
+            }
+            Look::Broadcaster(identity, to) => {
+                let _ = to.send(self.broadcaster(&identity));
+            }
+            Look::Emergency(to) => {
+                let _ = to.send(self.core.state.emergency.clone());
+            }
+            Look::LinksSettled(to) => self.link_waiters.push(to),
+            Look::Users(session) => self.tell_users(&session),
+        }
+    }
+
+    fn view(&self, identity: &Identity) -> Result<Box<RoomView>, CommandError> {
+        let state = &self.core.state;
+        let inside = self.core.is_inside(identity);
+        let public = state
+            .incident
+            .as_ref()
+            .is_some_and(|incident| incident.report.is_public());
+        if !state.exists() || !(inside || public) || !identity.may_enter(&self.id) {
+            return Err(Rejection::NotFound.into());
+        }
+        let online = state.active_participants().map(|(who, _)| who);
+        Ok(Box::new(RoomView {
+            state: state.clone(),
+            people: self.core.people.all().cloned().collect(),
+            newest: self.core.newest.iter().map(|(who, fix)| (*who, *fix)).collect(),
+            online: online
+                .filter(|who| self.core.presence.is_connected(*who))
+                .collect(),
+            viewer: self.core.people.find(&identity.subject),
+            inside,
+        }))
+    }
+
+    fn broadcaster(&self, identity: &Identity) -> Result<Option<ParticipantId>, CommandError> {
+        let state = &self.core.state;
+        let known = self.core.people.find(&identity.subject);
+        if !state.exists() {
+            return Err(Rejection::NotFound.into());
+        }
+        if let Some(who) = known.filter(|who| state.is_in(*who)) {
+            return Ok(Some(who));
+        }
+        let owner = known.is_some() && known == state.owner;
+        let belongs = owner || self.core.standing(identity) == Standing::Contact;
+        if state.kind == Some(RoomKind::Circle) && belongs && identity.may_enter(&self.id) {
+            Ok(None)
+        } else {
+            Err(CommandError::MayNotBroadcast)
+        }
+    }
+
+    fn tell_users(&self, session: &SessionShared) {
+        let now = self.node.now();
+        if !self.is_seated(session.id()) {
+            session.error(&CommandError::Rejected(Rejection::NotIn), now);
+            return;
+        }
+        let users: Vec<UserView<'_>> = self
+            .core
+            .state
+            .active_participants()
+            .map(|(who, _)| self.user_view(who))
+            .collect();
+        let message = ServerMessage::RoomUsers {
+            room: &self.id,
+            users: &users,
+        };
+        session.push(&Frame::text(&message.encode(now)));
+    }
+
+    pub(super) fn user_view(&self, who: ParticipantId) -> UserView<'_> {
+        match self.core.people.get(who) {
+            Some(person) => UserView::of(person, self.core.phone_visible(who)),
+            None => UserView::unknown(who),
+        }
+    }
+}

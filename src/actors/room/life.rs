@@ -1,0 +1,89 @@
+//! What a room does without being asked: notices departures, keeps its deadlines, goes to rest.
+
+use std::time::Duration;
+
+use actix::{ActorContext, AsyncContext, Context};
+
+use super::actor::{Phase, RoomActor};
+use super::messages::Work;
+use crate::domain::room::{due, next_deadline};
+
+type Ctx = Context<RoomActor>;
+
+impl RoomActor {
+    /// Those whose sessions ended since it looked last.
+    pub(super) fn departures(&mut self, ctx: &mut Ctx) {
+        if self.phase == Phase::Loading {
+            return;
+        }
+        let now = self.node.now();
+        for departure in self.shared.take_departed() {
+            if let Some(token) = self.tokens.remove(&departure.session) {
+                self.audience.remove(token);
+            }
+            self.gone(departure.participant, now);
+            self.deadlines_moved = true;
+        }
+        self.arm(ctx);
+    }
+
+    /// Sets the one timer to what is due next, if that is sooner than what it is set to.
+    pub(super) fn arm(&mut self, ctx: &mut Ctx) {
+        if !std::mem::take(&mut self.deadlines_moved) {
+            return;
+        }
+        let Some(at) = next_deadline(&self.core.state, &self.core.presence, &self.node.settings.policy)
+        else {
+            return;
+        };
+        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
+            return;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let wait = at.since(self.node.now()) + Duration::from_millis(1);
+        let timer = ctx.run_later(wait, |act, ctx| {
+            act.timer = None;
+            act.deadlines_moved = true;
+            act.deadline(ctx);
+        });
+        self.timer = Some((at, timer));
+    }
+
+    fn deadline(&mut self, ctx: &mut Ctx) {
+        if self.phase == Phase::Ready {
+            let now = self.node.now();
+            for what in due(
+                &self.core.state,
+                &self.core.presence,
+                &self.node.settings.policy,
+                now,
+            ) {
+                self.queue.push_back((Work::system(what.command()), None));
+            }
+            self.pump(ctx);
+        }
+        self.arm(ctx);
+    }
+
+    /// A room that was asked for and does not exist leaves no trace.
+    pub(super) fn vanish(&mut self, ctx: &mut Ctx) {
+        if !self.core.state.exists() && self.shared.is_deserted() && self.gate.close_if_empty() {
+            self.resting = true;
+            ctx.stop();
+        }
+    }
+
+    pub(super) fn rest(&mut self, ctx: &mut Ctx) {
+        let policy = &self.node.settings.policy;
+        let due = next_deadline(&self.core.state, &self.core.presence, policy).is_some();
+        let busy = self.phase != Phase::Ready || !self.queue.is_empty() || self.core.state.has_link_work();
+        let fresh = self.used.elapsed() < self.node.settings.passivate_after;
+        if due || busy || fresh || !self.shared.is_deserted() || !self.gate.close_if_empty() {
+            return;
+        }
+        self.resting = true;
+        ctx.stop();
+    }
+}

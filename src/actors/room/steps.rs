@@ -1,0 +1,217 @@
+//! From work to decisions.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::actor::RoomActor;
+use super::core::Decided;
+use super::messages::{Act, Admission, By, Look, Work};
+use crate::actors::clock::random;
+use crate::actors::gate::Permit;
+use crate::actors::session::SessionShared;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::{ContactBook, Identity, Person, Role};
+use crate::domain::room::{Actor, Command, Event, Rejection, Seq, Standing, UserType};
+use crate::domain::time::Timestamp;
+use crate::store::Append;
+
+/// Work that was decided and waits for the disk.
+pub(super) struct Step {
+    pub kind: Kind,
+    pub permit: Option<Permit>,
+}
+
+/// The work, and what was decided.
+pub(super) enum Kind {
+    Acted {
+        act: Box<Act>,
+        result: Result<Decided, Rejection>,
+    },
+    Admitted {
+        people: Vec<Admission>,
+        link: Option<RoomId>,
+        done: Option<oneshot::Sender<()>>,
+        events: Vec<Event>,
+    },
+    LinkEnded(RoomId, Vec<Event>),
+    Look(Look),
+    Contacts(Arc<ContactBook>),
+}
+
+impl Step {
+    /// The work again, to be decided anew or refused.
+    pub fn into_work(self) -> Option<(Work, Option<Permit>)> {
+        let work = match self.kind {
+            Kind::Acted { act, .. } => Work::Act(act),
+            Kind::Admitted {
+                people, link, done, ..
+            } => Work::Admit { people, link, done },
+            Kind::LinkEnded(room, _) => Work::LinkEnded(room),
+            Kind::Look(look) => Work::Look(look),
+            Kind::Contacts(book) => Work::Contacts(book),
+        };
+        Some((work, self.permit))
+    }
+}
+
+impl RoomActor {
+    /// Decides one piece of work; what happened goes into `append`.
+    pub(super) fn decide_step(&mut self, work: Work, now: Timestamp, append: &mut Append) -> Step {
+        let kind = match work {
+            Work::Act(mut act) => {
+                let result = self.decide_act(&mut act, now);
+                if let Ok(decided) = &result {
+                    append.events.extend(decided.events.iter().cloned());
+                    append.people.extend(decided.person.clone());
+                    if !decided.events.is_empty() && act.idempotency.is_some() {
+                        append.idempotency.clone_from(&act.idempotency);
+                    }
+                }
+                Kind::Acted { act, result }
+            }
+            Work::Admit { people, link, done } => {
+                let mut events = Vec::new();
+                for admission in &people {
+                    events.extend(self.admit(admission, now, append));
+                }
+                if let Some(room) = link.clone() {
+                    events.extend(self.by_system(Command::NoteLinkRaised { room }, now));
+                }
+                append.events.extend(events.iter().cloned());
+                Kind::Admitted {
+                    people,
+                    link,
+                    done,
+                    events,
+                }
+            }
+            Work::LinkEnded(room) => {
+                let events = self.by_system(Command::NoteLinkEnded { room: room.clone() }, now);
+                append.events.extend(events.iter().cloned());
+                Kind::LinkEnded(room, events)
+            }
+            Work::Look(look) => Kind::Look(look),
+            Work::Contacts(book) => Kind::Contacts(book),
+        };
+        Step { kind, permit: None }
+    }
+
+    fn decide_act(&mut self, act: &mut Act, now: Timestamp) -> Result<Decided, Rejection> {
+        let policy = &self.node.settings.policy;
+        let command = act.command.clone();
+        let actor = match &act.by {
+            By::Person(identity, session) => {
+                if let (Command::Join { .. }, Some(session)) = (&command, session)
+                    && let Some(decided) = self.core_return(identity, session, act.since)
+                {
+                    return decided;
+                }
+                if let (Command::Create { .. }, Some(book)) = (&command, &act.contacts)
+                    && !self.core.state.exists()
+                {
+                    self.core.contacts = Arc::clone(book);
+                }
+                // Over a socket nobody says as what they come: their credential and the room do.
+                let command = match (command, session) {
+                    (Command::ApproveJoin { who, .. }, _) => Command::ApproveJoin {
+                        who,
+                        user_type: self.type_of(who),
+                    },
+                    (Command::Join { .. }, Some(_)) => Command::Join {
+                        user_type: self.core.user_type(identity),
+                    },
+                    (other, _) => other,
+                };
+                let (standing, fresh) = (
+                    self.core.standing(identity),
+                    ParticipantId::from_bits(u64::from_be_bytes(random())),
+                );
+                let name = act.display_name.as_deref();
+                return self
+                    .core
+                    .decide(policy, identity, name, standing, fresh, command, now);
+            }
+            By::System => Actor::System,
+            By::Owner => self.core.state.owner.map_or(Actor::System, Actor::Participant),
+        };
+        let events = self
+            .core
+            .decide_as(policy, actor, Standing::System, command, now)?;
+        Ok(Decided {
+            participant: None,
+            events,
+            person: None,
+        })
+    }
+
+    /// A session of somebody who is in comes back: nothing happens to the log.
+    fn core_return(
+        &self,
+        identity: &Identity,
+        session: &SessionShared,
+        since: Option<Seq>,
+    ) -> Option<Result<Decided, Rejection>> {
+        let who = self
+            .core
+            .people
+            .find(&identity.subject)
+            .filter(|who| self.core.state.is_in(*who))?;
+        if !identity.may_enter(&self.id) {
+            return Some(Err(Rejection::Forbidden));
+        }
+        let resumes = match self.shared.seat(session.id()) {
+            Some(seat) => !seat.resumed && since.is_some(),
+            None => true,
+        };
+        Some(if resumes {
+            Ok(Decided {
+                participant: Some(who),
+                events: vec![],
+                person: None,
+            })
+        } else {
+            Err(Rejection::AlreadyIn)
+        })
+    }
+
+    fn type_of(&self, who: ParticipantId) -> UserType {
+        match self.core.people.get(who).map(|person| person.role) {
+            Some(Role::Rescuer) => UserType::Rescuer,
+            Some(Role::Dispatcher | Role::Admin) => UserType::Admin,
+            _ => UserType::Citizen,
+        }
+    }
+
+    fn by_system(&mut self, command: Command, now: Timestamp) -> Vec<Event> {
+        let policy = &self.node.settings.policy;
+        self.core
+            .decide_as(policy, Actor::System, Standing::System, command, now)
+            .unwrap_or_default()
+    }
+
+    fn admit(&mut self, admission: &Admission, now: Timestamp, append: &mut Append) -> Vec<Event> {
+        let subject = &admission.person.subject;
+        let known = self.core.people.find(subject);
+        let who = known.unwrap_or_else(|| ParticipantId::from_bits(u64::from_be_bytes(random())));
+        let user_type = match admission.person.role {
+            Role::Rescuer => UserType::Rescuer,
+            _ => UserType::Citizen,
+        };
+        let policy = &self.node.settings.policy;
+        let command = Command::Join { user_type };
+        let joined = self
+            .core
+            .decide_as(policy, Actor::Participant(who), Standing::Contact, command, now);
+        let Ok(events) = joined else { return vec![] };
+        if known.is_none() {
+            let person = Person {
+                participant: who,
+                ..admission.person.clone()
+            };
+            self.core.people.insert(person.clone());
+            append.people.push(person);
+        }
+        events
+    }
+}

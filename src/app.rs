@@ -1,1 +1,0 @@
-//! Puts the parts together: one function builds the running engine.

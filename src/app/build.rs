@@ -1,0 +1,185 @@
+//! One function builds the running engine; one ends it.
+
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_http::{HttpService, KeepAlive, Request};
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
+use actix_web::{App, web};
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{AppError, observe, open_store, secrets, settings};
+use crate::actors::engine::Parts;
+use crate::actors::{Clock, Engine, SystemClock};
+use crate::config::Config;
+use crate::delivery::{self, Hub, HubHandle};
+use crate::http::gate::Gate;
+use crate::http::request::{Frame, frame};
+use crate::http::routes::{self, Api};
+use crate::http::upgrade::Upgrades;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::transport::Upgraded;
+
+/// How often it looks whether the last connection has gone.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// An engine that runs.
+pub struct Running {
+    address: SocketAddr,
+    config: Config,
+    engine: Engine,
+    store: Arc<dyn Store>,
+    hubs: Arc<Mutex<Vec<HubHandle>>>,
+    draining: Arc<AtomicBool>,
+    server: Server,
+}
+
+impl Running {
+    /// Starts everything. Needs a running actix system.
+    ///
+    /// # Errors
+    /// When a secret, the store or the port cannot be had.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let secrets = secrets(&config)?;
+        let embedded = open_store(&config)?;
+        let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
+        let metrics = Arc::new(Metrics::new());
+        let gate = web::Data::new(Gate::new(
+            &config,
+            &secrets,
+            Arc::clone(&metrics),
+            Arc::new(|| SystemClock.now()),
+        ));
+        let sweeper = gate.clone();
+        let engine = Engine::start(Parts {
+            store: Arc::clone(&store),
+            clock: Arc::new(SystemClock),
+            settings: settings::actors(&config),
+            observer: Arc::new(observe::Counting(Arc::clone(&metrics))),
+            chores: vec![Box::new(move || sweeper.sweep())],
+        });
+        observe::register(&metrics, &engine, &embedded);
+        let observed = gate.clone();
+        metrics.register_source(move |scrape| observed.observe(scrape));
+
+        let listener = listen(&config)?;
+        let address = listener.local_addr()?;
+        let hubs = Arc::new(Mutex::new(Vec::new()));
+        let draining = Arc::new(AtomicBool::new(false));
+        let api = web::Data::new(Api::new(
+            engine.clone(),
+            config.clone(),
+            Arc::clone(&metrics),
+            Arc::clone(&draining),
+        ));
+        let upgrades = Upgrades::new(engine.clone(), gate.clone(), settings::transport(&config), &config);
+        let request = web::Data::new(Frame { metrics, timeout: config.http.request_timeout() });
+        let (http, known_hubs) = (config.http.clone(), Arc::clone(&hubs));
+        let server = Server::build()
+            .workers(config.http.workers())
+            .backlog(config.http.backlog)
+            .max_concurrent_connections(config.http.connections_max)
+            .disable_signals()
+            .shutdown_timeout(config.drain.grace().as_secs().max(1))
+            .listen("mayday", listener, move || {
+                let hub = Hub::start(upgrades.limits().hub());
+                known_hubs.lock().push(hub.handle());
+                let (gate, api, request) = (gate.clone(), api.clone(), request.clone());
+                let app = App::new()
+                    .app_data(gate)
+                    .app_data(request)
+                    .app_data(api)
+                    .configure(routes::configure)
+                    .wrap(from_fn(frame));
+                let upgrades = upgrades.clone();
+                HttpService::build()
+                    .keep_alive(KeepAlive::Timeout(http.keep_alive()))
+                    .client_request_timeout(http.header_timeout())
+                    .client_disconnect_timeout(Duration::from_secs(1))
+                    .upgrade(fn_service(move |(request, framed): (Request, Upgraded)| {
+                        let (upgrades, hub) = (upgrades.clone(), hub.clone());
+                        async move { upgrades.serve(&request, framed, &hub).await }
+                    }))
+                    .finish(map_config(app, |()| AppConfig::default()))
+                    .tcp()
+            })?
+            .run();
+        Ok(Self { address, config, engine, store, hubs, draining, server })
+    }
+
+    /// Says on standard output where to look, with an example to paste.
+    pub fn announce(&self) {
+        let url = format!("http://{}", self.address);
+        println!("listening on {url}");
+        println!("  health   {url}/health     metrics  {url}/metrics");
+        println!("  data     {}", self.config.data.path.display());
+        println!("  a first SOS:");
+        println!(
+            "  curl -s {url}/api/v1/sos -H 'X-Device-ID: 0b8f9d4e-6a53-4c1f-9a77-3d2f1e5c8b60' \\\n    \
+             -H 'Content-Type: application/json' \\\n    \
+             -d '{{\"type\":\"MEDICAL\",\"message\":\"I fell and cannot stand up\",\
+             \"location\":{{\"latitude\":14.5995,\"longitude\":120.9842}}}}'"
+        );
+    }
+
+    /// Runs until SIGTERM or SIGINT, then lets everybody go and everything be written.
+    ///
+    /// # Errors
+    /// When the server fails.
+    pub async fn until_told(self) -> Result<(), AppError> {
+        let handle = self.server.handle();
+        let server = actix_rt::spawn(self.server);
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut server = server;
+        tokio::select! {
+            _ = term.recv() => tracing::info!("told to stop"),
+            _ = int.recv() => tracing::info!("interrupted"),
+            ended = &mut server => return ended.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(AppError::from),
+        }
+        self.draining.store(true, Ordering::Release);
+        self.engine.drain();
+        drain(&self.hubs, &self.config, &handle).await;
+        let _ = server.await;
+        self.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Sends connections away, spread over time, and waits for the last one, at most as long as the grace.
+async fn drain(hubs: &Mutex<Vec<HubHandle>>, config: &Config, server: &ServerHandle) {
+    for hub in hubs.lock().iter() {
+        hub.drain(config.drain.spread());
+    }
+    let until = Instant::now() + config.drain.grace();
+    while delivery::stats().connections > 0 && Instant::now() < until {
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
+    server.stop(true).await;
+}
+
+fn listen(config: &Config) -> Result<TcpListener, AppError> {
+    let address = format!("{}:{}", config.http.host, config.http.port);
+    let failed = |error| AppError::Listen { address: address.clone(), error };
+    let mut addresses = (config.http.host.as_str(), config.http.port).to_socket_addrs().map_err(failed)?;
+    let first = addresses
+        .next()
+        .ok_or_else(|| failed(std::io::Error::new(std::io::ErrorKind::NotFound, "no such host")))?;
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(first), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&first.into())?;
+        socket.listen(i32::try_from(config.http.backlog).unwrap_or(i32::MAX))?;
+        socket.set_nonblocking(true)?;
+        Ok(TcpListener::from(socket))
+    };
+    bind().map_err(failed)
+}

@@ -1,0 +1,90 @@
+//! Puts the parts together and runs them until the process is told to stop.
+
+mod build;
+mod limits;
+mod observe;
+mod settings;
+
+use std::sync::Arc;
+
+use crate::config::{Config, SecretError, Secrets, StoreUrl};
+use crate::store::embedded::{Embedded, EmbeddedOptions};
+use crate::store::{Store, StoreError};
+
+pub use build::Running;
+
+/// Why the engine does not run, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A secret cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The store cannot be opened.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    /// The port cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The server failed.
+    #[error("server: {0}")]
+    Server(#[from] std::io::Error),
+}
+
+/// Runs the engine until SIGTERM or SIGINT, then drains it.
+///
+/// # Errors
+/// When it cannot start.
+pub fn serve(config: Config) -> Result<(), AppError> {
+    limits::raise_open_files();
+    // The numbering plans are unpacked at their first use, which takes long enough for somebody to wait.
+    std::thread::spawn(|| {
+        let _ = crate::domain::phone::Region::new("PH")
+            .map(|region| crate::domain::phone::PhoneNumber::parse("0", region));
+    });
+    actix_rt::System::new().block_on(async move {
+        let running = Running::start(config).await?;
+        running.announce();
+        running.until_told().await
+    })
+}
+
+/// Brings the store to this version's form; with `rebuild`, builds its projections anew from the logs.
+///
+/// # Errors
+/// When the store cannot be opened or read.
+pub fn migrate(config: Config, rebuild: bool) -> Result<(), AppError> {
+    let status = match config.store.url {
+        StoreUrl::Embedded => Embedded::migrate(&config.data.path)?,
+    };
+    println!("schema version {} of {}", status.version, status.latest);
+    if rebuild {
+        actix_rt::System::new().block_on(async move {
+            let store = open_store(&config)?;
+            let rooms = store.rebuild().await?;
+            store.close().await;
+            println!("rebuilt the projections of {rooms} rooms");
+            Ok::<(), AppError>(())
+        })?;
+    }
+    Ok(())
+}
+
+fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
+    let options = EmbeddedOptions {
+        writer_queue_max_ops: config.store.writer_queue_max_ops,
+        group_max_ops: config.store.group_max_ops,
+        readers: config.store.readers,
+        check_integrity: config.store.integrity_check,
+        ..EmbeddedOptions::new(&config.data.path)
+    };
+    Ok(Arc::new(Embedded::open(options)?))
+}
+
+fn secrets(config: &Config) -> Result<Secrets, AppError> {
+    Ok(Secrets::load(config)?)
+}

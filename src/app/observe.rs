@@ -1,0 +1,100 @@
+//! From what the parts count to the metrics that operators read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actors::{Engine, Observer};
+use crate::delivery;
+use crate::store::Store;
+use crate::store::embedded::Embedded;
+use crate::telemetry::{Metrics, Scrape};
+
+/// Counts what the actors tell.
+pub(super) struct Counting(pub Arc<Metrics>);
+
+impl Observer for Counting {
+    fn appended(&self, took: Duration) {
+        self.0.append_seconds.observe(took.as_secs_f64());
+    }
+
+    fn event(&self, kind: &'static str) {
+        self.0.events_appended.with_label_values(&[kind]).inc();
+    }
+
+    fn fanned_out(&self, took: Duration) {
+        self.0.fanout_seconds.observe(took.as_secs_f64());
+    }
+
+    fn sos_accepted(&self, took: Duration) {
+        self.0.sos_accepted_seconds.observe(took.as_secs_f64());
+    }
+
+    fn refused(&self, code: &'static str) {
+        self.0.commands_refused.with_label_values(&[code]).inc();
+    }
+
+    fn positions(&self, outcome: crate::actors::observer::Positions, count: u64) {
+        use crate::actors::observer::Positions;
+        match outcome {
+            Positions::Received => self.0.positions_received.inc_by(count),
+            Positions::Broadcast => self.0.positions_broadcast.inc_by(count),
+            Positions::Conflated => self.0.positions_conflated.inc_by(count),
+            Positions::Kept => self.0.positions_kept.inc_by(count),
+            Positions::Stale => self.0.positions_stale.inc_by(count),
+            Positions::Dropped => self.0.drops.with_label_values(&["position"]).inc_by(count),
+        }
+    }
+
+    fn connected(&self, took: Duration) {
+        self.0.connect_seconds.observe(took.as_secs_f64());
+    }
+
+    fn room_rebuilt(&self) {
+        self.0.drops.with_label_values(&["room_rebuilt"]).inc();
+    }
+}
+
+/// Lets the metrics read what the parts keep themselves.
+pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>) {
+    let (engine, store) = (engine.clone(), Arc::clone(store));
+    let rooms = metrics.rooms_loaded.clone();
+    let connections = metrics.connections.clone();
+    metrics.register_source(move |scrape| {
+        rooms.set(i64::try_from(engine.node().registry.len()).unwrap_or(i64::MAX));
+        delivery(scrape, &connections);
+        let stats = store.stats();
+        scrape.queue("store_writer", stats.queue_depth, stats.queue_max);
+        scrape.counter("mayday_store_refused_total", "Writes refused: the queue was full.", &[], stats.refused);
+        scrape.counter("mayday_store_commits_total", "Transactions committed.", &[], stats.commits);
+        scrape.counter("mayday_store_events_total", "Events made durable.", &[], stats.events);
+        let observed = store.observe();
+        scrape.counter("mayday_store_failed_commits_total", "Transactions that failed.", &[], observed.failed_commits);
+        scrape.queue("store_readers", observed.reads_waiting, 0);
+        scrape.queue("room_mailboxes", engine.node().registry.waiting() as u64, 0);
+        scrape.queue("location_batcher", engine.uploads_waiting() as u64, 0);
+        let watchers = engine.node().areas.watchers() as u64;
+        scrape.gauge("mayday_area_watchers", "Areas watched.", &[], watchers);
+    });
+}
+
+fn delivery(scrape: &mut Scrape, connections: &prometheus::IntGauge) {
+    let now = delivery::stats();
+    connections.set(now.connections);
+    scrape.counter("mayday_frames_queued_total", "Frames queued.", &[], now.delivered);
+    scrape.counter("mayday_frames_written_total", "Frames written.", &[], now.frames_written);
+    scrape.counter("mayday_bytes_written_total", "Bytes written.", &[], now.bytes_written);
+    scrape.counter("mayday_socket_writes_total", "System calls that wrote.", &[], now.writes);
+    scrape.counter("mayday_socket_blocked_total", "Times a socket took no more.", &[], now.blocked);
+    scrape.counter("mayday_writer_wakeups_total", "Wake-ups of a worker's writer.", &[], now.wakeups);
+    let help = "Signals not delivered, and frames for connections that had ended.";
+    for (reason, count) in
+        [("conflated", now.conflated), ("no_room", now.dropped), ("closed", now.to_closed), ("too_slow", now.too_slow)]
+    {
+        scrape.counter("mayday_frames_dropped_total", help, &[("reason", reason)], count);
+    }
+    scrape.queue("outboxes_bytes", u64::try_from(now.queued_bytes).unwrap_or(0), 0);
+    scrape.counter("mayday_connections_accepted_total", "Connections opened.", &[], now.accepted);
+    for (reason, count) in now.ended {
+        scrape.counter("mayday_connections_ended_total", "Connections ended.", &[("reason", reason)], count);
+    }
+}

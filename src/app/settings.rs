@@ -1,0 +1,51 @@
+//! From the config to the numbers that the actors and the transport go by.
+
+use std::time::Duration;
+
+use crate::actors::Settings;
+use crate::config::Config;
+use crate::store::Retention;
+use crate::transport::Limits;
+
+pub(super) fn actors(config: &Config) -> Settings {
+    Settings {
+        policy: config.rooms.policy(),
+        locations: config.locations.policy(),
+        arbiters: config.rooms.arbiters(),
+        room_mailbox_max: config.rooms.mailbox_max_messages,
+        room_batch_max: config.rooms.batch_max_commands,
+        room_recent_max: config.rooms.recent_max_events,
+        passivate_after: config.rooms.passivate_after(),
+        command_timeout: config.rooms.command_timeout(),
+        batcher_shards: config.locations.shards(),
+        batcher_mailbox_max: config.locations.mailbox_max_messages,
+        subjects_max: config.locations.subjects_max,
+        tick: config.locations.tick(),
+        watchers_max: config.areas.watchers_max,
+        radius_max_km: config.areas.radius_max_km,
+        contacts_max: config.contacts.contacts_max,
+        region: config.contacts.default_region,
+        messages_per_second: config.limits.messages_per_second,
+        messages_burst: config.limits.messages_burst,
+        session_rooms_max: config.sessions.rooms_max,
+        retention: Retention {
+            locations: config.retention.locations(),
+            idempotency: config.retention.idempotency(),
+        },
+        sweep: config.retention.sweep(),
+    }
+}
+
+pub(super) fn transport(config: &Config) -> Limits {
+    let sessions = &config.sessions;
+    Limits {
+        frame_max_bytes: sessions.frame_max_bytes,
+        message_max_bytes: sessions.message_max_bytes,
+        outbox_max_bytes: sessions.outbox_max_bytes,
+        ping_interval: sessions.ping_interval(),
+        ping_timeout: sessions.ping_timeout(),
+        close_timeout: sessions.close_timeout(),
+        tcp_user_timeout: sessions.tcp_user_timeout().unwrap_or(Duration::ZERO),
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,202 @@
+//! Rules beyond a value's type.
+
+use super::load::Problem;
+use super::sections::Config;
+
+/// A ticket or a clock's error that lasts longer than this is a mistake in the unit.
+const HOUR_S: u64 = 3_600;
+
+impl Config {
+    /// Adds what is wrong with the values to `problems`.
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        // A value that could not be read counts as its default here: good enough on its own, but not when
+        // it is held against another.
+        let all_read = problems.is_empty();
+        self.check_ranges(problems);
+        self.check_texts(problems);
+        if all_read {
+            self.check_pairs(problems);
+        }
+    }
+
+    fn check_ranges(&self, problems: &mut Vec<Problem>) {
+        let Self {
+            http,
+            store,
+            auth,
+            locations,
+            rooms,
+            sessions,
+            areas,
+            contacts,
+            retention,
+            ..
+        } = self;
+        let at_least_one = [
+            ("http.backlog", u64::from(http.backlog)),
+            ("http.body_max_bytes", wide(http.body_max_bytes)),
+            ("http.batch_body_max_bytes", wide(http.batch_body_max_bytes)),
+            ("http.header_timeout_ms", http.header_timeout_ms),
+            ("http.request_timeout_ms", http.request_timeout_ms),
+            ("http.connections_max", wide(http.connections_max)),
+            ("store.writer_queue_max_ops", wide(store.writer_queue_max_ops)),
+            ("store.group_max_ops", wide(store.group_max_ops)),
+            ("store.readers", wide(store.readers)),
+            ("auth.ticket_ttl_s", auth.ticket_ttl_s),
+            ("auth.tickets_max", wide(auth.tickets_max)),
+            ("limits.anon_window_s", self.limits.anon_window_s),
+            ("limits.user_window_s", self.limits.user_window_s),
+            ("locations.batch_max_fixes", wide(locations.batch_max_fixes)),
+            ("locations.subjects_max", wide(locations.subjects_max)),
+            ("locations.tick_ms", locations.tick_ms),
+            (
+                "locations.mailbox_max_messages",
+                wide(locations.mailbox_max_messages),
+            ),
+            ("rooms.requests_max", wide(rooms.requests_max)),
+            ("rooms.mailbox_max_messages", wide(rooms.mailbox_max_messages)),
+            ("rooms.batch_max_commands", wide(rooms.batch_max_commands)),
+            ("rooms.recent_max_events", wide(rooms.recent_max_events)),
+            ("rooms.passivate_after_s", rooms.passivate_after_s),
+            ("rooms.command_timeout_ms", rooms.command_timeout_ms),
+            ("sessions.frame_max_bytes", wide(sessions.frame_max_bytes)),
+            ("sessions.outbox_max_bytes", wide(sessions.outbox_max_bytes)),
+            ("sessions.ping_interval_s", sessions.ping_interval_s),
+            ("sessions.close_timeout_ms", sessions.close_timeout_ms),
+            ("sessions.rooms_max", wide(sessions.rooms_max)),
+            ("areas.radius_max_km", u64::from(areas.radius_max_km)),
+            ("areas.watchers_max", wide(areas.watchers_max)),
+            ("areas.mailbox_max_messages", wide(areas.mailbox_max_messages)),
+            ("contacts.contacts_max", wide(contacts.contacts_max)),
+            ("retention.sweep_s", retention.sweep_s),
+            ("retention.slice_max_rows", wide(retention.slice_max_rows)),
+        ];
+        for (key, value) in at_least_one {
+            if value == 0 {
+                problems.push(Problem::new(key, "must be 1 or more"));
+            }
+        }
+        let at_most = [
+            ("http.workers", wide(http.workers), 1_024),
+            ("http.backlog", u64::from(http.backlog), 65_535),
+            ("store.readers", wide(store.readers), 256),
+            ("auth.leeway_s", auth.leeway_s, HOUR_S),
+            ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
+            ("locations.shards", wide(locations.shards), 1_024),
+            ("locations.tick_ms", locations.tick_ms, 1_000),
+            ("rooms.arbiters", wide(rooms.arbiters), 1_024),
+            // What a circle of this radius costs grows with its square: some 600 cells here.
+            ("areas.radius_max_km", u64::from(areas.radius_max_km), 100),
+        ];
+        for (key, value, most) in at_most {
+            if value > most {
+                problems.push(Problem::new(key, format!("must be at most {most}")));
+            }
+        }
+    }
+
+    /// Only what cannot work: a pair that is merely odd is the operator's affair.
+    fn check_pairs(&self, problems: &mut Vec<Problem>) {
+        let Self { store, sessions, .. } = self;
+        if store.group_max_ops > store.writer_queue_max_ops {
+            let what = "must not be greater than store.writer_queue_max_ops";
+            problems.push(Problem::new("store.group_max_ops", what));
+        }
+        if sessions.frame_max_bytes > sessions.message_max_bytes {
+            let what =
+                "must not be greater than sessions.message_max_bytes: a frame is a message or part of one";
+            problems.push(Problem::new("sessions.frame_max_bytes", what));
+        }
+        if sessions.ping_timeout_s <= sessions.ping_interval_s {
+            let what = "must be greater than sessions.ping_interval_s, or every quiet peer is taken for dead";
+            problems.push(Problem::new("sessions.ping_timeout_s", what));
+        }
+    }
+
+    fn check_texts(&self, problems: &mut Vec<Problem>) {
+        let host = &self.http.host;
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+            problems.push(Problem::new("http.host", "must be an address or a host name"));
+        }
+        if !self
+            .auth
+            .cookie
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        {
+            problems.push(Problem::new(
+                "auth.cookie",
+                "may hold only letters, digits and '-', '_', '.'",
+            ));
+        }
+        let origin_at_fault = self.auth.cookie_origins().any(|origin| {
+            url::Url::parse(origin).map_or(true, |url| url.origin().ascii_serialization() != origin)
+        });
+        if origin_at_fault {
+            let what = "must be origins such as https://app.example.org, separated by commas";
+            problems.push(Problem::new("auth.cookie_origins", what));
+        }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
+            problems.push(Problem::new(
+                "log.filter",
+                format!("must be a filter such as info,mayday=debug: {error}"),
+            ));
+        }
+    }
+}
+
+fn wide(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        let error = Config::parse("test.toml", text, []).unwrap_err();
+        error.0.iter().map(|problem| problem.key().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_consistent() {
+        let mut problems = Vec::new();
+        Config::default().check(&mut problems);
+        assert_eq!(problems, []);
+    }
+
+    #[test]
+    fn every_rule_names_the_key_it_is_about() {
+        for (text, key) in [
+            ("[http]\nhost = ''", "http.host"),
+            (
+                "[http]\nrequest_timeout_ms = 0\n[rooms]\ncommand_timeout_ms = 0",
+                "http.request_timeout_ms",
+            ),
+            ("[store]\nreaders = 0", "store.readers"),
+            ("[store]\ngroup_max_ops = 100000", "store.group_max_ops"),
+            ("[auth]\nleeway_s = 9999999", "auth.leeway_s"),
+            ("[auth]\ncookie = 'a b'", "auth.cookie"),
+            ("[auth]\ncookie_origins = 'example.org'", "auth.cookie_origins"),
+            ("[log]\nfilter = 'mayday=loud'", "log.filter"),
+            ("[sessions]\nping_timeout_s = 30", "sessions.ping_timeout_s"),
+            ("[sessions]\nmessage_max_bytes = 1", "sessions.frame_max_bytes"),
+            ("[areas]\nradius_max_km = 5000", "areas.radius_max_km"),
+        ] {
+            assert!(
+                problems(text).iter().any(|found| found == key),
+                "{text}: {:?}",
+                problems(text)
+            );
+        }
+    }
+
+    #[test]
+    fn zero_is_allowed_where_it_means_no_limit() {
+        let text = "[limits]\nsos_per_hour = 0\nuser_sos_per_hour = 0\nanon_requests = 0\nuser_requests = 0\n\
+                    locations_per_minute = 0\nconnections_per_address = 0\nmessages_per_second = 0\n\
+                    [locations]\nmin_interval_ms = 0\n[rooms]\nidle_participant_s = 0\nempty_room_s = 0\n\
+                    [http]\nport = 0";
+        assert!(Config::parse("test.toml", text, []).is_ok());
+    }
+}

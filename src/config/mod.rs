@@ -1,0 +1,25 @@
+//! Every setting: its default, where it may come from, and what is wrong with it.
+//!
+//! `sections` declares the settings, `load` reads a file and the environment, `check` holds the rules that
+//! concern more than one value's type. Everything may read a [`Config`]; only `main` and `cli` load one.
+
+mod check;
+mod load;
+mod proxies;
+mod secret;
+mod secrets;
+mod sections;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use load::{ConfigError, Problem};
+pub use proxies::TrustedProxies;
+pub use secret::Secret;
+pub use secrets::{SecretError, Secrets};
+pub use sections::{
+    Areas, Auth, Config, Contacts, Data, Drain, Http, Limits, Locations, Log, Retention, Rooms, Sessions,
+    Store,
+};
+pub use value::{LogFormat, StoreUrl};

@@ -1,0 +1,231 @@
+//! Secrets that nobody configured: made once, kept in the data folder, never shown.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::secret::Secret;
+use super::sections::Config;
+
+/// The secrets that the engine runs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// The key of HS256 tokens.
+    pub jwt: Secret,
+    /// What sister services show.
+    pub internal: Secret,
+}
+
+/// Why there is no secret. The path is told, what is in the file is not.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file or its folder cannot be used.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others may read it, so it is no secret.
+    #[error("{}: readable by others (mode {mode:04o}); make it private with chmod go-rwx", path.display())]
+    Exposed {
+        /// Which.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// Empty or too short.
+    #[error("{}: holds no secret of at least {} bytes; remove it to have a new one generated", path.display(), Secret::MIN_BYTES)]
+    Weak {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The system has no randomness.
+    #[error("no randomness: {0}")]
+    Random(getrandom::Error),
+}
+
+impl Secrets {
+    /// The configured secrets; in place of one that is not configured, the one in the data folder, which is
+    /// made if it is not there.
+    ///
+    /// # Errors
+    /// When a file cannot be made, cannot be read, is readable by others, or holds no secret.
+    pub fn load(config: &Config) -> Result<Self, SecretError> {
+        let folder = config.data.path.join("secrets");
+        let given_or = |given: &Option<Secret>, name| match given {
+            Some(secret) => Ok(secret.clone()),
+            None => load_or_create(&folder, name),
+        };
+        Ok(Self {
+            jwt: given_or(&config.auth.jwt_secret, "jwt_secret")?,
+            internal: given_or(&config.auth.internal_token, "internal_token")?,
+        })
+    }
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> SecretError {
+    move |source| SecretError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn load_or_create(folder: &Path, name: &str) -> Result<Secret, SecretError> {
+    make_private_folder(folder)?;
+    let path = folder.join(name);
+    if let Some(secret) = read(&path)? {
+        return Ok(secret);
+    }
+    create(folder, &path)?;
+    // Read back rather than trusted: another process may have been first, and then its secret is the one.
+    read(&path)?.ok_or_else(|| at(&path)(io::ErrorKind::NotFound.into()))
+}
+
+fn make_private_folder(folder: &Path) -> Result<(), SecretError> {
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent).map_err(at(parent))?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(folder)(error)),
+        _ => refuse_exposed(folder, &std::fs::metadata(folder).map_err(at(folder))?),
+    }
+}
+
+fn refuse_exposed(path: &Path, metadata: &std::fs::Metadata) -> Result<(), SecretError> {
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(SecretError::Exposed {
+            path: path.to_owned(),
+            mode,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Secret>, SecretError> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(at(path))?,
+    };
+    refuse_exposed(path, &file.metadata().map_err(at(path))?)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(at(path))?;
+    Secret::new(text.trim()).map(Some).map_err(|_| SecretError::Weak {
+        path: path.to_owned(),
+    })
+}
+
+/// Writes a whole secret beside `path`, then gives it that name if nothing has it yet: nobody ever sees half
+/// a secret, and of two processes one wins. (A rename would let the second overwrite the first's.)
+fn create(folder: &Path, path: &Path) -> Result<(), SecretError> {
+    let draft = folder.join(format!(".draft-{}", &random_hex()?[..16]));
+    let written = write_draft(&draft, &random_hex()?);
+    let linked = written.and_then(|()| match std::fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    // It may not be there at all; what counts is told by `linked`.
+    let _ = std::fs::remove_file(&draft);
+    linked
+        .and_then(|()| File::open(folder)?.sync_all())
+        .map_err(at(path))
+}
+
+fn write_draft(draft: &Path, secret: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(draft)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()
+}
+
+fn random_hex() -> Result<String, SecretError> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(SecretError::Random)?;
+    Ok(hex::encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, set_permissions};
+
+    fn config(folder: &Path) -> Config {
+        let mut config = Config::default();
+        config.data.path = folder.join("data");
+        config
+    }
+
+    #[test]
+    fn secrets_are_made_once_private_and_different() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let made = Secrets::load(&config).unwrap();
+        assert_ne!(made.jwt, made.internal);
+        assert_eq!(Secrets::load(&config).unwrap(), made);
+        let secrets = config.data.path.join("secrets");
+        assert_eq!(secrets.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let mut names = Vec::new();
+        for entry in secrets.read_dir().unwrap().map(Result::unwrap) {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            names.push(entry.file_name());
+        }
+        names.sort();
+        assert_eq!(names, ["internal_token", "jwt_secret"]);
+    }
+
+    #[test]
+    fn configured_secrets_leave_no_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        config.auth.jwt_secret = Some(Secret::new(&"j".repeat(32)).unwrap());
+        config.auth.internal_token = Some(Secret::new(&"i".repeat(32)).unwrap());
+        assert!(
+            Secrets::load(&config)
+                .unwrap()
+                .jwt
+                .matches("j".repeat(32).as_bytes())
+        );
+        assert!(!config.data.path.exists());
+    }
+
+    #[test]
+    fn processes_that_start_at_once_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..16)
+                .map(|_| scope.spawn(|| Secrets::load(&config).unwrap()))
+                .collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_or_that_is_empty_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        Secrets::load(&config).unwrap();
+        let path = config.data.path.join("secrets/jwt_secret");
+        let secret = std::fs::read_to_string(&path).unwrap();
+
+        set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let error = Secrets::load(&config).unwrap_err().to_string();
+        assert!(error.contains("jwt_secret") && error.contains("0640"), "{error}");
+        assert!(!error.contains(secret.trim()));
+
+        set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(&path, "\n").unwrap();
+        assert!(matches!(Secrets::load(&config), Err(SecretError::Weak { .. })));
+
+        set_permissions(config.data.path.join("secrets"), Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(Secrets::load(&config), Err(SecretError::Exposed { .. })));
+    }
+}

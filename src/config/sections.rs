@@ -1,0 +1,399 @@
+//! The settings: name, type, default. What each means is told in `config.toml`, which a test keeps equal to
+//! this page.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::load::Reader;
+use super::proxies::TrustedProxies;
+use super::secret::Secret;
+use super::value::{LogFormat, StoreUrl};
+use crate::domain::location::LocationPolicy;
+use crate::domain::phone::Region;
+use crate::domain::room::Policy;
+use crate::domain::budget::MessageBudget;
+use crate::domain::time::Timestamp;
+
+macro_rules! sections {
+    ($(
+        $(#[$doc:meta])*
+        $section:ident: $name:ident { $($(#[$key_doc:meta])* $key:ident: $type:ty = $default:expr,)* }
+    )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct $name {
+                $($(#[$key_doc])* pub $key: $type,)*
+            }
+
+            impl Default for $name {
+                fn default() -> Self {
+                    Self { $($key: $default,)* }
+                }
+            }
+        )*
+
+        /// All settings.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Config {
+            $($(#[$doc])* pub $section: $name,)*
+        }
+
+        impl Config {
+            /// The sections and the keys of each.
+            pub const KEYS: &'static [(&'static str, &'static [&'static str])] =
+                &[$((stringify!($section), &[$(stringify!($key)),*])),*];
+
+            pub(super) fn read(from: &mut Reader) -> Self {
+                let default = Self::default();
+                Self {
+                    $($section: $name {
+                        $($key: from.take(stringify!($section), stringify!($key), default.$section.$key),)*
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+sections! {
+    /// The listening socket and what a request may cost.
+    http: Http {
+        /// The address to listen on.
+        host: String = "127.0.0.1".into(),
+        /// The port to listen on; 0: one that is free.
+        port: u16 = 3000,
+        /// Threads that serve requests; 0: one for each core.
+        workers: usize = 0,
+        /// Connections that the kernel holds until they are accepted.
+        backlog: u32 = 4096,
+        /// The largest request body.
+        body_max_bytes: usize = 65_536,
+        /// The largest body of a batch upload.
+        batch_body_max_bytes: usize = 262_144,
+        /// The head of a request must be here by then.
+        header_timeout_ms: u64 = 5_000,
+        /// A request must be answered by then.
+        request_timeout_ms: u64 = 10_000,
+        /// How long an unused connection is kept.
+        keep_alive_s: u64 = 75,
+        /// Connections to this node at once.
+        connections_max: usize = 200_000,
+        /// Proxies whose `X-Forwarded-For` is believed.
+        trusted_proxies: TrustedProxies = TrustedProxies::default(),
+    }
+    /// What the engine keeps on disk.
+    data: Data {
+        /// The folder.
+        path: PathBuf = "data".into(),
+    }
+    /// The store.
+    store: Store {
+        /// Which one.
+        url: StoreUrl = StoreUrl::Embedded,
+        /// Operations that wait to be written.
+        writer_queue_max_ops: usize = 65_536,
+        /// Operations in one transaction.
+        group_max_ops: usize = 2_048,
+        /// Threads that read.
+        readers: usize = 2,
+        /// Check the database when starting.
+        integrity_check: bool = true,
+    }
+    /// Who is speaking.
+    auth: Auth {
+        /// The key of HS256 tokens; none: generated.
+        jwt_secret: Option<Secret> = None,
+        /// What sister services show; none: generated.
+        internal_token: Option<Secret> = None,
+        /// The cookie that may carry a token; empty: none may.
+        cookie: String = "mayday_token".into(),
+        /// Other sites, comma-separated origins, whose pages may use that cookie.
+        cookie_origins: String = String::new(),
+        /// The `iss` a token must have; empty: any.
+        issuer: String = String::new(),
+        /// The `aud` a token must have; empty: any.
+        audience: String = String::new(),
+        /// How far clocks may differ.
+        leeway_s: u64 = 5,
+        /// How long a ticket is good.
+        ticket_ttl_s: u64 = 30,
+        /// Tickets not yet used.
+        tickets_max: usize = 100_000,
+    }
+    /// Log lines.
+    log: Log {
+        /// How they look.
+        format: LogFormat = LogFormat::Pretty,
+        /// Which there are, as `RUST_LOG` would say it.
+        filter: String = "info".into(),
+    }
+    /// Budgets of one user, device or address. 0 is no limit.
+    limits: Limits {
+        /// Incidents an anonymous device may raise in an hour.
+        sos_per_hour: u32 = 5,
+        /// Incidents a registered user may raise in an hour.
+        user_sos_per_hour: u32 = 30,
+        /// Requests of an anonymous device in its window.
+        anon_requests: u32 = 100,
+        /// That window.
+        anon_window_s: u64 = 900,
+        /// Requests of a registered user in their window.
+        user_requests: u32 = 1_000,
+        /// That window.
+        user_window_s: u64 = 900,
+        /// Location uploads in a minute.
+        locations_per_minute: u32 = 180,
+        /// WebSocket connections from one address.
+        connections_per_address: usize = 1_000,
+        /// Messages a second on one connection.
+        messages_per_second: u32 = 50,
+        /// Messages at once on one connection.
+        messages_burst: u32 = 100,
+        /// Users, devices and addresses that are told apart, for each budget.
+        keys_max: usize = 100_000,
+    }
+    /// Positions.
+    locations: Locations {
+        /// At least this long between two broadcasts of one subject; 0: no limit.
+        min_interval_ms: u64 = 1_000,
+        /// History keeps a fix this far from the last kept one.
+        history_min_distance_m: u32 = 50,
+        /// History keeps a fix this much later than the last kept one.
+        history_min_interval_s: u64 = 15,
+        /// Fixes in one batch upload.
+        batch_max_fixes: usize = 500,
+        /// Batchers; 0: one for each core.
+        shards: usize = 0,
+        /// Subjects that are remembered.
+        subjects_max: usize = 1_000_000,
+        /// How often waiting fixes are looked at.
+        tick_ms: u64 = 20,
+        /// Fixes that wait for one batcher.
+        mailbox_max_messages: usize = 65_536,
+        /// How far ahead of our clock a fix may be.
+        max_ahead_s: u64 = 120,
+    }
+    /// Rooms.
+    rooms: Rooms {
+        /// Away for this long is gone; 0: never.
+        idle_participant_s: u64 = 1_800,
+        /// A circle with nobody connected for this long sleeps; 0: never.
+        empty_room_s: u64 = 3_600,
+        /// People in one room; 0: no limit.
+        members_max: usize = 100_000,
+        /// Strangers who wait for one owner's answer.
+        requests_max: usize = 100,
+        /// Commands that wait for one room.
+        mailbox_max_messages: usize = 4_096,
+        /// Commands decided in one go.
+        batch_max_commands: usize = 256,
+        /// The newest events a room keeps in memory for those who resume.
+        recent_max_events: usize = 256,
+        /// A room that nobody used for this long leaves memory.
+        passivate_after_s: u64 = 300,
+        /// Threads that run rooms; 0: one for each core.
+        arbiters: usize = 0,
+        /// A command must be answered by then.
+        command_timeout_ms: u64 = 10_000,
+    }
+    /// Connections.
+    sessions: Sessions {
+        /// Bytes that wait to be sent to one of them.
+        outbox_max_bytes: usize = 262_144,
+        /// The largest frame taken.
+        frame_max_bytes: usize = 65_536,
+        /// The largest message taken, all fragments together.
+        message_max_bytes: usize = 65_536,
+        /// How often a quiet peer is pinged.
+        ping_interval_s: u64 = 30,
+        /// A peer silent for this long is dead.
+        ping_timeout_s: u64 = 75,
+        /// How long a peer has to answer a close.
+        close_timeout_ms: u64 = 3_000,
+        /// The kernel gives up on a peer that acknowledges nothing for this long; 0: its default.
+        tcp_user_timeout_ms: u32 = 30_000,
+        /// Rooms on one connection.
+        rooms_max: usize = 1_000,
+    }
+    /// Areas of the map.
+    areas: Areas {
+        /// The largest radius that may be watched.
+        radius_max_km: u32 = 25,
+        /// Watchers on this node.
+        watchers_max: usize = 100_000,
+        /// Changes that wait to be told to watchers.
+        mailbox_max_messages: usize = 65_536,
+    }
+    /// Emergency contacts.
+    contacts: Contacts {
+        /// The region by which national phone numbers are read.
+        default_region: Region = Region::new("PH").expect("invariant: PH is a region"),
+        /// People on one list.
+        contacts_max: usize = 100,
+    }
+    /// How long things are kept.
+    retention: Retention {
+        /// Positions; 0: for ever.
+        locations_days: u32 = 30,
+        /// Idempotency keys; 0: for ever.
+        idempotency_hours: u32 = 24,
+        /// How often the janitor looks.
+        sweep_s: u64 = 60,
+        /// Rows it removes in one transaction.
+        slice_max_rows: usize = 5_000,
+    }
+    /// The end of the process.
+    drain: Drain {
+        /// How long it waits for work in hand.
+        grace_ms: u64 = 10_000,
+        /// Over how long clients are told to spread their return.
+        spread_ms: u64 = 5_000,
+    }
+}
+
+macro_rules! durations {
+    ($($name:ident { $($(#[$doc:meta])* $method:ident = $from:ident($key:ident)),* $(,)? })*) => {
+        $(impl $name {
+            $($(#[$doc])* pub const fn $method(&self) -> Duration { Duration::$from(self.$key) })*
+        })*
+    };
+}
+
+durations! {
+    Http {
+        /// The head of a request must be here by then.
+        header_timeout = from_millis(header_timeout_ms),
+        /// A request must be answered by then.
+        request_timeout = from_millis(request_timeout_ms),
+        /// How long an unused connection is kept.
+        keep_alive = from_secs(keep_alive_s),
+    }
+    Auth {
+        /// How far clocks may differ.
+        leeway = from_secs(leeway_s),
+        /// How long a ticket is good.
+        ticket_ttl = from_secs(ticket_ttl_s),
+    }
+    Limits {
+        /// The window of an anonymous device's requests.
+        anon_window = from_secs(anon_window_s),
+        /// The window of a registered user's requests.
+        user_window = from_secs(user_window_s),
+    }
+    Locations {
+        /// How often waiting fixes are looked at.
+        tick = from_millis(tick_ms),
+    }
+    Rooms {
+        /// A room that nobody used for this long leaves memory.
+        passivate_after = from_secs(passivate_after_s),
+        /// A command must be answered by then.
+        command_timeout = from_millis(command_timeout_ms),
+    }
+    Sessions {
+        /// How often a quiet peer is pinged.
+        ping_interval = from_secs(ping_interval_s),
+        /// A peer silent for this long is dead.
+        ping_timeout = from_secs(ping_timeout_s),
+        /// How long a peer has to answer a close.
+        close_timeout = from_millis(close_timeout_ms),
+    }
+    Retention {
+        /// How often the janitor looks.
+        sweep = from_secs(sweep_s),
+    }
+    Drain {
+        /// How long it waits for work in hand.
+        grace = from_millis(grace_ms),
+        /// Over how long clients are told to spread their return.
+        spread = from_millis(spread_ms),
+    }
+}
+
+/// `count`, or the number of cores when it is 0.
+fn or_cores(count: usize) -> usize {
+    if count > 0 {
+        count
+    } else {
+        std::thread::available_parallelism().map_or(1, NonZero::get)
+    }
+}
+
+impl Http {
+    /// Threads that serve requests.
+    pub fn workers(&self) -> usize {
+        or_cores(self.workers)
+    }
+}
+
+impl Auth {
+    /// Origins of other sites whose pages may use the cookie.
+    pub fn cookie_origins(&self) -> impl Iterator<Item = &str> {
+        self.cookie_origins
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty())
+    }
+}
+
+impl Limits {
+    /// The budget of a connection that opens at `now`.
+    pub fn message_budget(&self, now: Timestamp) -> MessageBudget {
+        MessageBudget::new(self.messages_per_second, self.messages_burst, now)
+    }
+}
+
+impl Locations {
+    /// Batchers.
+    pub fn shards(&self) -> usize {
+        or_cores(self.shards)
+    }
+
+    /// The rules for positions.
+    pub fn policy(&self) -> LocationPolicy {
+        LocationPolicy {
+            min_interval: Duration::from_millis(self.min_interval_ms),
+            keep_distance_m: self.history_min_distance_m.into(),
+            keep_interval: Duration::from_secs(self.history_min_interval_s),
+            max_ahead: Duration::from_secs(self.max_ahead_s),
+        }
+    }
+}
+
+impl Rooms {
+    /// Threads that run rooms.
+    pub fn arbiters(&self) -> usize {
+        or_cores(self.arbiters)
+    }
+
+    /// The rules of time and number that rooms go by.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            idle_participant: Duration::from_secs(self.idle_participant_s),
+            empty_room: Duration::from_secs(self.empty_room_s),
+            members_max: self.members_max,
+            requests_max: self.requests_max,
+        }
+    }
+}
+
+impl Sessions {
+    /// After how long the kernel gives up on a peer; `None`: its default.
+    pub fn tcp_user_timeout(&self) -> Option<Duration> {
+        (self.tcp_user_timeout_ms > 0).then(|| Duration::from_millis(self.tcp_user_timeout_ms.into()))
+    }
+}
+
+impl Retention {
+    /// How long positions are kept; zero: for ever.
+    pub const fn locations(&self) -> Duration {
+        Duration::from_secs(self.locations_days as u64 * 86_400)
+    }
+
+    /// How long idempotency keys are kept; zero: for ever.
+    pub const fn idempotency(&self) -> Duration {
+        Duration::from_secs(self.idempotency_hours as u64 * 3_600)
+    }
+}

@@ -1,0 +1,152 @@
+//! How a raw value becomes a typed one. Text is accepted for every type, because the environment has
+//! nothing else.
+
+use std::path::PathBuf;
+
+use config::ValueKind;
+
+use super::proxies::TrustedProxies;
+use super::secret::Secret;
+use crate::domain::phone::Region;
+
+/// A type that a setting may have.
+pub(super) trait Setting: Sized {
+    /// What a person should have written.
+    const EXPECTED: &'static str;
+    /// The value must not be repeated in an error.
+    const HIDDEN: bool = false;
+
+    /// Reads it; `None` when it is not of this type.
+    fn read(raw: &ValueKind) -> Option<Self>;
+}
+
+fn text(raw: &ValueKind) -> Option<&str> {
+    match raw {
+        ValueKind::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn integer(raw: &ValueKind) -> Option<i128> {
+    match raw {
+        ValueKind::I64(n) => Some((*n).into()),
+        ValueKind::U64(n) => Some((*n).into()),
+        ValueKind::I128(n) => Some(*n),
+        ValueKind::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+macro_rules! integer_settings {
+    ($($type:ty = $expected:literal),*) => {$(
+        impl Setting for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(raw: &ValueKind) -> Option<Self> {
+                integer(raw)?.try_into().ok()
+            }
+        }
+    )*};
+}
+
+integer_settings!(
+    u16 = "an integer from 0 to 65535",
+    u32 = "an integer from 0 to 4294967295",
+    u64 = "an integer, 0 or more",
+    usize = "an integer, 0 or more"
+);
+
+impl Setting for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        match raw {
+            ValueKind::Boolean(value) => Some(*value),
+            _ => text(raw)?.trim().to_ascii_lowercase().parse().ok(),
+        }
+    }
+}
+
+impl Setting for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        text(raw).map(str::to_owned)
+    }
+}
+
+impl Setting for PathBuf {
+    const EXPECTED: &'static str = "a path";
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        text(raw).filter(|path| !path.is_empty()).map(Self::from)
+    }
+}
+
+impl Setting for Region {
+    const EXPECTED: &'static str = "a two-letter ISO 3166-1 region such as PH";
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        Self::new(text(raw)?).ok()
+    }
+}
+
+impl Setting for TrustedProxies {
+    const EXPECTED: &'static str = "addresses or networks, such as 10.0.0.0/8, separated by commas";
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        text(raw)?.parse().ok()
+    }
+}
+
+/// A secret may be left out: the empty text means "generate one".
+impl Setting for Option<Secret> {
+    const EXPECTED: &'static str = "a text of at least 32 bytes, or an empty one to have it generated";
+    const HIDDEN: bool = true;
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        match text(raw)? {
+            "" => Some(None),
+            text => Secret::new(text).ok().map(Some),
+        }
+    }
+}
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, { $($(#[$option_doc:meta])* $option:ident = $text:literal),* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$option_doc])* $option),*
+        }
+
+        impl Setting for $name {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(raw: &ValueKind) -> Option<Self> {
+                match text(raw)? {
+                    $($text => Some(Self::$option),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+choice!(
+    /// How log lines look.
+    LogFormat, "pretty or json", {
+        /// For a person's eyes.
+        Pretty = "pretty",
+        /// One JSON object a line.
+        Json = "json"
+    }
+);
+
+choice!(
+    /// Where the log of every room is kept.
+    StoreUrl, "embedded", {
+        /// SQLite in the data folder.
+        Embedded = "embedded"
+    }
+);

@@ -1,0 +1,198 @@
+use super::*;
+use std::time::Duration;
+
+use crate::domain::ids::UserId;
+use crate::domain::people::{Role, Subject};
+use crate::http::error::Code;
+use crate::http::jwt::{Grant, issue};
+use actix_web::test::TestRequest;
+
+const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+const DEVICE: &str = "936da01f-9abd-4d9d-80c7-02af85c822a8";
+
+fn secrets() -> Secrets {
+    let secret = |c: &str| Secret::new(&c.repeat(32)).unwrap();
+    Secrets {
+        jwt: secret("j"),
+        internal: secret("i"),
+    }
+}
+
+fn authenticator() -> Authenticator {
+    let mut config = Config::default();
+    config.auth.cookie_origins = "https://app.example.org".into();
+    let tickets = Arc::new(Tickets::new(Duration::from_secs(30), 10));
+    Authenticator::new(&config, &secrets(), tickets, Arc::new(|| NOW))
+}
+
+fn token(user: &str) -> String {
+    let grant = Grant {
+        user: UserId::new(user).unwrap(),
+        role: Role::Citizen,
+        phone: None,
+        name: None,
+        mission: None,
+        expires_at: NOW + Duration::from_secs(60),
+    };
+    issue(&grant, &Auth::default(), &secrets().jwt).unwrap()
+}
+
+type Answer = Result<Option<String>, Code>;
+
+fn who(answer: Result<Option<Caller>, ApiError>) -> Answer {
+    let name = |caller: Caller| match &caller.identity.subject {
+        Subject::User(id) => id.as_str().to_owned(),
+        Subject::Device(_) => "device".to_owned(),
+        Subject::Service(name) => name.as_str().to_owned(),
+    };
+    answer
+        .map(|caller| caller.map(name))
+        .map_err(|error| error.code())
+}
+
+fn rest(headers: &[(&str, &str)]) -> Answer {
+    let mut request = TestRequest::get().insert_header(("host", "mayday.example.org"));
+    for header in headers {
+        request = request.append_header(*header);
+    }
+    who(authenticator().rest(request.to_http_request().head()))
+}
+
+fn is(name: &str) -> Answer {
+    Ok(Some(name.into()))
+}
+
+const REFUSED: Answer = Err(Code::Unauthenticated);
+
+#[test]
+fn a_token_comes_as_bearer_or_cookie_and_a_device_by_its_id() {
+    let (bearer, cookie) = (
+        format!("bearer {}", token("ana")),
+        format!("a=b; mayday_token={}", token("ben")),
+    );
+    assert_eq!(rest(&[("authorization", &bearer)]), is("ana"));
+    assert_eq!(rest(&[("cookie", &cookie)]), is("ben"));
+    assert_eq!(rest(&[("x-device-id", DEVICE)]), is("device"));
+    assert_eq!(rest(&[]), Ok(None));
+    assert_eq!(rest(&[("cookie", "mayday_token=")]), Ok(None));
+}
+
+#[test]
+fn of_two_good_credentials_the_stronger_wins() {
+    let (bearer, cookie) = (
+        format!("Bearer {}", token("ana")),
+        format!("mayday_token={}", token("ben")),
+    );
+    assert_eq!(
+        rest(&[
+            ("authorization", &bearer),
+            ("cookie", &cookie),
+            ("x-device-id", DEVICE)
+        ]),
+        is("ana")
+    );
+    assert_eq!(rest(&[("cookie", &cookie), ("x-device-id", DEVICE)]), is("ben"));
+}
+
+#[test]
+fn a_bad_credential_is_refused_even_beside_a_good_one() {
+    let bearer = format!("Bearer {}", token("ana"));
+    for bad in [
+        ("x-device-id", "7"),
+        ("cookie", "mayday_token=x"),
+        ("x-device-id", ""),
+    ] {
+        assert_eq!(rest(&[("authorization", &bearer), bad]), REFUSED, "{bad:?}");
+    }
+    for bad in ["Bearer x", "Basic YTpi", "", "Bearer", "token"] {
+        assert_eq!(
+            rest(&[("authorization", bad), ("x-device-id", DEVICE)]),
+            REFUSED,
+            "{bad:?}"
+        );
+    }
+}
+
+#[test]
+fn a_page_of_another_site_cannot_use_the_cookie() {
+    let cookie = format!("mayday_token={}", token("ana"));
+    let from = |origin| rest(&[("cookie", &cookie), ("origin", origin)]);
+    assert_eq!(from("https://mayday.example.org"), is("ana"));
+    assert_eq!(from("https://app.example.org"), is("ana"));
+    for foreign in [
+        "https://evil.example",
+        "null",
+        "https://mayday.example.org.evil.example",
+    ] {
+        assert_eq!(from(foreign), Ok(None), "{foreign}");
+    }
+    let bearer = format!("Bearer {}", token("ana"));
+    assert_eq!(
+        rest(&[("authorization", &bearer), ("origin", "https://evil.example")]),
+        is("ana")
+    );
+}
+
+#[test]
+fn a_websocket_takes_a_ticket_or_a_device_id_in_its_address_and_rest_does_not() {
+    let auth = authenticator();
+    let open = |uri: &str| who(auth.websocket(TestRequest::get().uri(uri).to_http_request().head()));
+    let ticket = auth
+        .tickets
+        .issue(
+            Caller::new(Identity::device(DeviceId::from_random([1; 16])), None),
+            NOW,
+        )
+        .unwrap();
+    assert_eq!(open("/api/ws"), Ok(None));
+    assert_eq!(open(&format!("/api/ws?x=y&deviceId={DEVICE}")), is("device"));
+    assert_eq!(open("/api/ws?deviceId=x"), REFUSED);
+    assert_eq!(open(&format!("/api/ws?ticket={ticket}&deviceId=x")), REFUSED);
+    assert_eq!(
+        open(&format!("/api/ws?ticket={ticket}")),
+        is("device"),
+        "the refused request left the ticket alone"
+    );
+    assert_eq!(open(&format!("/api/ws?ticket={ticket}")), REFUSED);
+    let uri = format!("/api/v1/sos?ticket={ticket}&deviceId={DEVICE}");
+    assert_eq!(
+        who(auth.rest(TestRequest::get().uri(&uri).to_http_request().head())),
+        Ok(None)
+    );
+}
+
+#[test]
+fn a_ticket_is_whoever_asked_for_it_whatever_cookie_the_browser_adds() {
+    let auth = authenticator();
+    let ticket = auth
+        .tickets
+        .issue(
+            Caller::new(Identity::device(DeviceId::from_random([1; 16])), None),
+            NOW,
+        )
+        .unwrap();
+    let request = TestRequest::get()
+        .uri(&format!("/api/ws?ticket={ticket}"))
+        .insert_header(("cookie", format!("mayday_token={}", token("ana"))));
+    assert_eq!(
+        who(auth.websocket(request.to_http_request().head())),
+        is("device")
+    );
+}
+
+#[test]
+fn a_sister_service_needs_the_internal_token() {
+    let auth = authenticator();
+    let asks = |token: Option<&str>| {
+        let mut request = TestRequest::get();
+        if let Some(token) = token {
+            request = request.insert_header((X_INTERNAL_TOKEN, token));
+        }
+        auth.internal(request.to_http_request().head())
+            .map_err(|error| error.code())
+    };
+    assert_eq!(asks(Some(&"i".repeat(32))), Ok(()));
+    for bad in [None, Some(""), Some("iiii"), Some(&*"j".repeat(32))] {
+        assert_eq!(asks(bad), Err(Code::Unauthenticated), "{bad:?}");
+    }
+}

@@ -1,0 +1,254 @@
+//! What a request must pass: who is speaking, and whether they have spoken too much. One [`Gate`] serves
+//! routes (as extractors and middleware) and the WebSocket upgrade.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::RequestHead;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+
+use super::address::Address;
+use super::auth::{Authenticator, Caller, Clock};
+use super::connections::{ConnectionGuard, Connections};
+use super::error::ApiError;
+use super::limits::{Class, Limits};
+use super::tickets::{TicketError, Tickets};
+use crate::config::{Config, Secrets, TrustedProxies};
+use crate::telemetry::{Metrics, Scrape};
+
+/// Told to whoever finds all of an address's connections, or all tickets, in use.
+const BUSY_RETRY: Duration = Duration::from_secs(5);
+
+/// Authentication and limits; the application's `web::Data<Gate>`.
+#[derive(Debug)]
+pub struct Gate {
+    auth: Authenticator,
+    tickets: Arc<Tickets>,
+    limits: Limits,
+    connections: Connections,
+    proxies: TrustedProxies,
+    metrics: Arc<Metrics>,
+}
+
+/// Somebody may open a connection; it counts until the guard is dropped.
+#[derive(Debug)]
+pub struct Admission {
+    /// Who.
+    pub caller: Caller,
+    /// Counts the connection; `None` when it has no address (in tests).
+    pub guard: Option<ConnectionGuard>,
+}
+
+impl Gate {
+    /// By the settings and secrets.
+    pub fn new(config: &Config, secrets: &Secrets, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        let tickets = Arc::new(Tickets::new(config.auth.ticket_ttl(), config.auth.tickets_max));
+        Self {
+            auth: Authenticator::new(config, secrets, tickets.clone(), clock),
+            tickets,
+            limits: Limits::new(&config.limits),
+            connections: Connections::new(config.limits.connections_per_address),
+            proxies: config.http.trusted_proxies.clone(),
+            metrics,
+        }
+    }
+
+    /// Decides on a WebSocket before the upgrade.
+    ///
+    /// # Errors
+    /// 401 without a good credential, 429 when the address has too many connections.
+    pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
+        let address = Address::of(head, &self.proxies);
+        // Counted first, so that a refusal does not use up a ticket.
+        let guard = address
+            .map(|address| self.connections.open(address).ok_or_else(|| self.crowded()))
+            .transpose()?;
+        let caller = self.auth.websocket(head)?.ok_or_else(no_credential)?;
+        Ok(Admission { caller, guard })
+    }
+
+    fn crowded(&self) -> ApiError {
+        self.metrics
+            .rate_limited
+            .with_label_values(&["connections"])
+            .inc();
+        ApiError::rate_limited(BUSY_RETRY)
+    }
+
+    /// Makes a WebSocket ticket for `caller`: its text and how long it is good.
+    ///
+    /// # Errors
+    /// 503 when too many are waiting to be used.
+    pub fn ticket(&self, caller: Caller) -> Result<(String, Duration), ApiError> {
+        let issued = self
+            .tickets
+            .issue(caller, self.auth.now())
+            .map_err(|error| match error {
+                TicketError::Full => {
+                    ApiError::unavailable("Too many tickets are waiting to be used", BUSY_RETRY)
+                }
+                TicketError::Random | TicketError::Invalid => ApiError::internal(),
+            })?;
+        Ok((issued, self.tickets.ttl()))
+    }
+
+    /// Forgets what no longer matters. For the janitor, every minute or so.
+    pub fn sweep(&self) {
+        self.limits.sweep();
+    }
+
+    /// Its numbers, for [`Metrics::register_source`].
+    pub fn observe(&self, scrape: &mut Scrape) {
+        scrape.gauge(
+            "mayday_tickets",
+            "WebSocket tickets not yet used.",
+            &[],
+            count(self.tickets.len()),
+        );
+        scrape.gauge(
+            "mayday_rate_limit_keys",
+            "Users, devices and addresses with a budget.",
+            &[],
+            count(self.limits.keys()),
+        );
+        let addresses = count(self.connections.addresses());
+        scrape.gauge(
+            "mayday_connection_addresses",
+            "Addresses with an open WebSocket.",
+            &[],
+            addresses,
+        );
+    }
+
+    /// Who sent a request; found out once for each.
+    fn caller(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
+        if let Some(known) = request.extensions().get::<Known>() {
+            return Ok(known.0.clone());
+        }
+        let caller = self.auth.rest(request.head())?;
+        request.extensions_mut().insert(Known(caller.clone()));
+        Ok(caller)
+    }
+
+    fn charge(&self, class: Class, request: &HttpRequest) -> Result<Option<super::limits::Budget>, ApiError> {
+        let caller = self.caller(request)?;
+        let payer = self
+            .limits
+            .payer(caller.as_ref(), Address::of(request.head(), &self.proxies));
+        self.limits.charge(class, &payer).map_err(|spent| {
+            self.metrics
+                .rate_limited
+                .with_label_values(&[class.as_str()])
+                .inc();
+            spent.into()
+        })
+    }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// Who sent this request, as far as it was asked for.
+struct Known(Option<Caller>);
+
+fn no_credential() -> ApiError {
+    ApiError::unauthenticated("A credential is needed: a token, a device id or a ticket")
+}
+
+fn gate(request: &HttpRequest) -> Result<&web::Data<Gate>, ApiError> {
+    request.app_data::<web::Data<Gate>>().ok_or_else(|| {
+        tracing::error!("the application has no Gate");
+        ApiError::internal()
+    })
+}
+
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = gate(request).and_then(|gate| gate.caller(request)?.ok_or_else(no_credential));
+        ready(caller.map_err(Error::from))
+    }
+}
+
+/// Somebody, or nobody in particular.
+#[derive(Clone, Debug)]
+pub struct MaybeCaller(pub Option<Caller>);
+
+impl FromRequest for MaybeCaller {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = gate(request).and_then(|gate| gate.caller(request));
+        ready(caller.map(Self).map_err(Error::from))
+    }
+}
+
+/// A sister service.
+#[derive(Clone, Copy, Debug)]
+pub struct SisterService;
+
+impl FromRequest for SisterService {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let known = gate(request).and_then(|gate| gate.auth.internal(request.head()));
+        ready(known.map(|()| Self).map_err(Error::from))
+    }
+}
+
+/// Charges the general budget: `.wrap(from_fn(gate::general))`.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn general<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
+    charged(Class::General, request, next).await
+}
+
+/// Charges the budget of raising incidents.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn sos<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
+    charged(Class::Sos, request, next).await
+}
+
+/// Charges the budget of uploading positions.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn locations<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
+    charged(Class::Locations, request, next).await
+}
+
+type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+async fn charged<B: MessageBody + 'static>(
+    class: Class,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Answer<B> {
+    let charged = gate(request.request()).and_then(|gate| gate.charge(class, request.request()));
+    match charged {
+        Err(error) => Ok(request.error_response(error).map_into_right_body()),
+        Ok(budget) => {
+            let mut response = next.call(request).await?.map_into_left_body();
+            if let Some(budget) = budget {
+                budget.tell(response.headers_mut());
+            }
+            Ok(response)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+use super::*;
+
+use crate::config::Secret;
+use crate::domain::people::Role;
+use crate::domain::time::Timestamp;
+use crate::http::error::Code;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::{App, HttpResponse};
+
+const DEVICE: (&str, &str) = ("x-device-id", "936da01f-9abd-4d9d-80c7-02af85c822a8");
+
+fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
+    let mut config = Config::default();
+    change(&mut config);
+    let secret = |c: &str| Secret::new(&c.repeat(32)).unwrap();
+    let secrets = Secrets {
+        jwt: secret("j"),
+        internal: secret("i"),
+    };
+    let clock = Arc::new(|| Timestamp::from_ms(1_800_000_000_000));
+    web::Data::new(Gate::new(&config, &secrets, Arc::new(Metrics::new()), clock))
+}
+
+async fn role(caller: Caller) -> HttpResponse {
+    HttpResponse::Ok().body(caller.identity.role.as_str())
+}
+
+async fn anybody(caller: MaybeCaller) -> HttpResponse {
+    HttpResponse::Ok().body(if caller.0.is_some() { "somebody" } else { "nobody" })
+}
+
+macro_rules! app {
+    ($gate:expr) => {
+        init_service(
+            App::new()
+                .app_data($gate)
+                .service(web::resource("/role").wrap(from_fn(general)).get(role))
+                .service(web::resource("/sos").wrap(from_fn(sos)).get(role))
+                .service(web::resource("/anybody").wrap(from_fn(general)).get(anybody))
+                .service(web::resource("/internal").get(async |_: SisterService| HttpResponse::Ok())),
+        )
+        .await
+    };
+}
+
+#[actix_web::test]
+async fn a_route_that_asks_for_a_caller_gets_one_or_is_not_reached() {
+    let app = app!(gate_with(|_| {}));
+    let response = call_service(
+        &app,
+        TestRequest::get().uri("/role").insert_header(DEVICE).to_request(),
+    )
+    .await;
+    assert_eq!(response.headers().get("ratelimit-remaining").unwrap(), "99");
+    assert_eq!(read_body(response).await, Role::Anon.as_str());
+    assert_eq!(
+        call_service(&app, TestRequest::get().uri("/role").to_request())
+            .await
+            .status(),
+        401
+    );
+    let response = call_service(&app, TestRequest::get().uri("/anybody").to_request()).await;
+    assert_eq!(read_body(response).await, "nobody");
+    let bad = TestRequest::get()
+        .uri("/anybody")
+        .insert_header(("x-device-id", "?"));
+    assert_eq!(call_service(&app, bad.to_request()).await.status(), 401);
+}
+
+#[actix_web::test]
+async fn over_the_budget_is_429_and_other_budgets_stand() {
+    let gate = gate_with(|config| config.limits.sos_per_hour = 1);
+    let app = app!(gate.clone());
+    let ask = async |uri| {
+        call_service(
+            &app,
+            TestRequest::get().uri(uri).insert_header(DEVICE).to_request(),
+        )
+        .await
+    };
+    assert_eq!(ask("/sos").await.status(), 200);
+    let refused = ask("/sos").await;
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers().get("ratelimit-limit").unwrap(), "1");
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(ask("/role").await.status(), 200);
+    let text = gate.metrics.render();
+    assert!(
+        text.contains("mayday_rate_limited_total{class=\"sos\"} 1"),
+        "{text}"
+    );
+}
+
+#[actix_web::test]
+async fn sister_services_show_their_token() {
+    let app = app!(gate_with(|_| {}));
+    let ask = async |token: &str| {
+        let request = TestRequest::get()
+            .uri("/internal")
+            .insert_header(("x-internal-token", token));
+        call_service(&app, request.to_request()).await.status()
+    };
+    assert_eq!(ask(&"i".repeat(32)).await, 200);
+    assert_eq!(ask(&"j".repeat(32)).await, 401);
+}
+
+#[test]
+fn a_connection_is_admitted_with_a_credential_and_within_its_addresss_share() {
+    let gate = gate_with(|config| config.limits.connections_per_address = 1);
+    let from = |uri: &str| {
+        let request = TestRequest::get()
+            .uri(uri)
+            .peer_addr("192.0.2.1:5".parse().unwrap());
+        gate.admit(request.to_http_request().head())
+            .map_err(|error| error.code())
+    };
+    assert_eq!(from("/api/ws").unwrap_err(), Code::Unauthenticated);
+    let uri = format!("/api/ws?deviceId={}", DEVICE.1);
+    let admitted = from(&uri).unwrap();
+    let (ticket, ttl) = gate.ticket(admitted.caller.clone()).unwrap();
+    assert_eq!(ttl, Duration::from_secs(30));
+    let uri = format!("/api/ws?ticket={ticket}");
+    assert_eq!(from(&uri).unwrap_err(), Code::RateLimited);
+    drop(admitted);
+    assert!(from(&uri).is_ok(), "the refusal left the ticket alone");
+}
+
+#[test]
+fn when_all_tickets_are_in_use_one_is_told_to_come_back() {
+    let gate = gate_with(|config| config.auth.tickets_max = 1);
+    let uri = format!("/api/ws?deviceId={}", DEVICE.1);
+    let caller = gate
+        .admit(TestRequest::get().uri(&uri).to_http_request().head())
+        .unwrap()
+        .caller;
+    gate.ticket(caller.clone()).unwrap();
+    assert_eq!(gate.ticket(caller).unwrap_err().code(), Code::Unavailable);
+    let mut scrape = Scrape::default();
+    gate.observe(&mut scrape);
+    gate.sweep();
+}

@@ -1,0 +1,373 @@
+//! Events as they are stored: JSON text, `[version, body]`, with short names that never change.
+//!
+//! The domain knows no serde, so each body is converted by hand, both ways. A body that this version does
+//! not know is `Corrupt`, never a panic. Text of the log must not reach an error: it holds what people said.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::contract::StoreError;
+use crate::domain::geo::Position;
+use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, ServiceName, UserId};
+use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
+use crate::domain::people::Subject;
+use crate::domain::room::{EventBody, Genesis, LeaveReason, UserType};
+
+/// The version that is written. Older ones stay readable.
+const VERSION: u8 = 1;
+
+/// Writes an event's body.
+///
+/// # Errors
+/// Never, for what JSON can hold; the type says so because the encoder does.
+pub fn encode_body(body: &EventBody) -> Result<String, StoreError> {
+    write(&Body::from(body))
+}
+
+/// Reads an event's body.
+///
+/// # Errors
+/// `Corrupt` when it is not one, or of a version that is not known.
+pub fn decode_body(text: &str) -> Result<EventBody, StoreError> {
+    read::<Body>(text)?.try_into()
+}
+
+/// Writes a report.
+///
+/// # Errors
+/// As [`encode_body`].
+pub fn encode_report(report: &Report) -> Result<String, StoreError> {
+    write(&Said::from(report))
+}
+
+/// Reads a report.
+///
+/// # Errors
+/// As [`decode_body`].
+pub fn decode_report(text: &str) -> Result<Report, StoreError> {
+    read::<Said>(text)?.try_into()
+}
+
+/// A subject as records name it: `u:` a user, `d:` a device, `s:` a service.
+pub fn subject_text(subject: &Subject) -> String {
+    match subject {
+        Subject::User(id) => format!("u:{id}"),
+        Subject::Device(id) => format!("d:{}", id.reveal()),
+        Subject::Service(name) => format!("s:{name}"),
+    }
+}
+
+/// Reads what [`subject_text`] wrote.
+///
+/// # Errors
+/// `Corrupt` when it is nothing of the kind.
+pub fn parse_subject(text: &str) -> Result<Subject, StoreError> {
+    let subject = match text.split_at_checked(2) {
+        Some(("u:", id)) => UserId::new(id).map(Subject::User),
+        Some(("d:", id)) => DeviceId::new(id).map(Subject::Device),
+        Some(("s:", name)) => ServiceName::new(name).map(Subject::Service),
+        _ => return Err(corrupt("a subject")),
+    };
+    subject.map_err(|_| corrupt("a subject"))
+}
+
+pub(crate) fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("{what} cannot be read"))
+}
+
+fn write(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(&(VERSION, value))
+        .map_err(|_| StoreError::Corrupt("an event cannot be written".into()))
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, StoreError> {
+    let (version, value): (u8, &RawValue) = serde_json::from_str(text).map_err(|_| corrupt("an event"))?;
+    if version != VERSION {
+        return Err(StoreError::Corrupt(format!(
+            "an event has version {version}, this is {VERSION}"
+        )));
+    }
+    serde_json::from_str(value.get()).map_err(|_| corrupt("an event's body"))
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum Body {
+    Circle,
+    Incident(Box<Said>),
+    Joined {
+        who: String,
+        r#as: String,
+        contact: bool,
+    },
+    Left {
+        who: String,
+        why: String,
+    },
+    Asked {
+        who: String,
+    },
+    Denied {
+        who: String,
+    },
+    Message {
+        id: String,
+        text: String,
+    },
+    Activated,
+    Deactivated,
+    Emptied,
+    Raised {
+        sos: String,
+    },
+    Ended {
+        sos: String,
+    },
+    Alerted {
+        who: String,
+    },
+    Status {
+        from: String,
+        to: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    LinkRaised {
+        room: String,
+    },
+    LinkEnded {
+        room: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    kind: String,
+    text: String,
+    silent: bool,
+    severity: String,
+    #[serde(default, with = "exact", skip_serializing_if = "Option::is_none")]
+    lat: Option<f64>,
+    #[serde(default, with = "exact", skip_serializing_if = "Option::is_none")]
+    lon: Option<f64>,
+    #[serde(default, with = "exact", skip_serializing_if = "Option::is_none")]
+    accuracy: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    city: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    barangay: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    city_id: Option<String>,
+    visibility: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trip: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    booking: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    from: Vec<String>,
+}
+
+/// `serde_json` may be off by the last bit when it reads a float; the standard library is not.
+mod exact {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+    use serde_json::value::RawValue;
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => to.serialize_f64(*value),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+        match <&RawValue>::deserialize(from)?.get() {
+            "null" => Ok(None),
+            digits => digits
+                .parse()
+                .map(Some)
+                .map_err(|_| D::Error::custom("not a number")),
+        }
+    }
+}
+
+impl From<&EventBody> for Body {
+    fn from(body: &EventBody) -> Self {
+        match body {
+            EventBody::Created(Genesis::Circle) => Self::Circle,
+            EventBody::Created(Genesis::Incident(report)) => Self::Incident(Box::new(report.as_ref().into())),
+            EventBody::Joined {
+                who,
+                user_type,
+                as_contact,
+            } => Self::Joined {
+                who: who.to_string(),
+                r#as: user_type.as_str().into(),
+                contact: *as_contact,
+            },
+            EventBody::Left { who, reason } => Self::Left {
+                who: who.to_string(),
+                why: reason.as_str().into(),
+            },
+            EventBody::JoinRequested { who } => Self::Asked { who: who.to_string() },
+            EventBody::JoinDenied { who } => Self::Denied { who: who.to_string() },
+            EventBody::MessageSent { id, content } => Self::Message {
+                id: id.to_string(),
+                text: content.clone(),
+            },
+            EventBody::Activated => Self::Activated,
+            EventBody::Deactivated => Self::Deactivated,
+            EventBody::Emptied => Self::Emptied,
+            EventBody::EmergencyRaised { sos } => Self::Raised { sos: sos.to_string() },
+            EventBody::EmergencyEnded { sos } => Self::Ended { sos: sos.to_string() },
+            EventBody::ContactAlerted { who } => Self::Alerted { who: who.to_string() },
+            EventBody::StatusChanged { from, to, note } => Self::Status {
+                from: from.as_str().into(),
+                to: to.as_str().into(),
+                note: note.clone(),
+            },
+            EventBody::LinkRaised { room } => Self::LinkRaised {
+                room: room.to_string(),
+            },
+            EventBody::LinkEnded { room } => Self::LinkEnded {
+                room: room.to_string(),
+            },
+        }
+    }
+}
+
+impl TryFrom<Body> for EventBody {
+    type Error = StoreError;
+
+    fn try_from(body: Body) -> Result<Self, StoreError> {
+        Ok(match body {
+            Body::Circle => Self::Created(Genesis::Circle),
+            Body::Incident(said) => Self::Created(Genesis::Incident(Box::new((*said).try_into()?))),
+            Body::Joined { who, r#as, contact } => Self::Joined {
+                who: participant(&who)?,
+                user_type: parse_user_type(&r#as)?,
+                as_contact: contact,
+            },
+            Body::Left { who, why } => Self::Left {
+                who: participant(&who)?,
+                reason: leave_reason(&why)?,
+            },
+            Body::Asked { who } => Self::JoinRequested {
+                who: participant(&who)?,
+            },
+            Body::Denied { who } => Self::JoinDenied {
+                who: participant(&who)?,
+            },
+            Body::Message { id, text } => Self::MessageSent {
+                id: MessageId::new(id).map_err(|_| corrupt("a message id"))?,
+                content: text,
+            },
+            Body::Activated => Self::Activated,
+            Body::Deactivated => Self::Deactivated,
+            Body::Emptied => Self::Emptied,
+            Body::Raised { sos } => Self::EmergencyRaised {
+                sos: parse_room(&sos)?,
+            },
+            Body::Ended { sos } => Self::EmergencyEnded {
+                sos: parse_room(&sos)?,
+            },
+            Body::Alerted { who } => Self::ContactAlerted {
+                who: participant(&who)?,
+            },
+            Body::Status { from, to, note } => Self::StatusChanged {
+                from: parse_status(&from)?,
+                to: parse_status(&to)?,
+                note,
+            },
+            Body::LinkRaised { room } => Self::LinkRaised {
+                room: parse_room(&room)?,
+            },
+            Body::LinkEnded { room } => Self::LinkEnded {
+                room: parse_room(&room)?,
+            },
+        })
+    }
+}
+
+impl From<&Report> for Said {
+    fn from(report: &Report) -> Self {
+        Self {
+            kind: report.kind.as_str().into(),
+            text: report.message.clone(),
+            silent: report.silent,
+            severity: report.severity.as_str().into(),
+            lat: report.position.map(Position::latitude),
+            lon: report.position.map(Position::longitude),
+            accuracy: report.accuracy,
+            city: report.address.city.clone(),
+            barangay: report.address.barangay.clone(),
+            city_id: report.city_id.clone(),
+            visibility: report.visibility.as_str().into(),
+            trip: report.trip_id.clone(),
+            booking: report.booking_id.clone(),
+            from: report.raised_from.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<Said> for Report {
+    type Error = StoreError;
+
+    fn try_from(said: Said) -> Result<Self, StoreError> {
+        let position = match (said.lat, said.lon) {
+            (Some(lat), Some(lon)) => Some(Position::new(lat, lon).map_err(|_| corrupt("a position"))?),
+            (None, None) => None,
+            _ => return Err(corrupt("a position")),
+        };
+        Ok(Self {
+            kind: IncidentType::parse(&said.kind).ok_or_else(|| corrupt("a kind of incident"))?,
+            message: said.text,
+            silent: said.silent,
+            severity: Severity::parse(&said.severity).ok_or_else(|| corrupt("a severity"))?,
+            position,
+            accuracy: said.accuracy,
+            address: Address {
+                city: said.city,
+                barangay: said.barangay,
+            },
+            city_id: said.city_id,
+            visibility: Visibility::parse(&said.visibility).ok_or_else(|| corrupt("a visibility"))?,
+            trip_id: said.trip,
+            booking_id: said.booking,
+            raised_from: said
+                .from
+                .iter()
+                .map(|room| parse_room(room))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+pub(crate) fn parse_room(text: &str) -> Result<RoomId, StoreError> {
+    RoomId::new(text).map_err(|_| corrupt("a room id"))
+}
+
+pub(crate) fn parse_status(text: &str) -> Result<Status, StoreError> {
+    Status::parse(text).ok_or_else(|| corrupt("a status"))
+}
+
+pub(crate) fn parse_user_type(text: &str) -> Result<UserType, StoreError> {
+    UserType::parse(text).ok_or_else(|| corrupt("a user type"))
+}
+
+fn participant(text: &str) -> Result<ParticipantId, StoreError> {
+    text.parse().map_err(|_| corrupt("a participant id"))
+}
+
+fn leave_reason(text: &str) -> Result<LeaveReason, StoreError> {
+    [LeaveReason::Left, LeaveReason::Idle, LeaveReason::Removed]
+        .into_iter()
+        .find(|reason| reason.as_str() == text)
+        .ok_or_else(|| corrupt("a reason to leave"))
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

@@ -1,0 +1,110 @@
+//! The suite that every store must pass: one test for each promise of the contract.
+//!
+//! An implementation gives a [`Harness`] and one line, `store_contract!(name, Harness)`.
+
+pub mod incidents;
+pub mod logs;
+pub mod positions;
+pub mod records;
+pub mod replay;
+pub mod scribe;
+pub mod upkeep;
+
+use super::contract::Store;
+
+/// Starts stores for tests, each empty and of its own.
+pub trait Harness: Sized {
+    /// The implementation.
+    type S: Store;
+
+    /// An empty one.
+    async fn start() -> Self;
+
+    /// The store.
+    fn store(&self) -> &Self::S;
+
+    /// Closes it and opens what it kept.
+    async fn reopen(self) -> Self;
+}
+
+/// Makes one test of each named promise.
+macro_rules! promises {
+    ($harness:ty: $($module:ident :: { $($promise:ident),+ $(,)? })+) => {$(
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    $crate::store::contract_tests::$module::$promise::<$harness>().await;
+                }
+            )+
+        }
+    )+};
+}
+pub(crate) use promises;
+
+/// Holds an implementation to the whole contract.
+macro_rules! store_contract {
+    ($name:ident, $harness:ident) => {
+        mod $name {
+            use super::$harness;
+            use $crate::store::contract_tests::promises;
+
+            promises! { $harness:
+                logs::{
+                    a_room_that_was_never_created_is_not_there,
+                    what_was_appended_is_loaded_in_order,
+                    an_append_behind_the_head_is_a_conflict_and_changes_nothing,
+                    of_two_writers_at_one_place_exactly_one_wins_and_the_other_can_retry,
+                    a_conflict_does_not_harm_the_others_of_its_group,
+                    events_after_a_seq_come_in_order_and_at_most_the_limit,
+                    a_repeated_idempotency_key_finds_the_room_and_writes_nothing,
+                    a_lost_answer_can_be_asked_for_again_in_the_same_room,
+                    the_same_key_of_somebody_else_is_another_key,
+                    events_that_are_not_numbered_on_are_refused,
+                    messages_come_newest_first_in_pages_and_by_text,
+                    everything_acknowledged_is_there_after_reopening,
+                    a_closed_store_is_unavailable,
+                    a_ping_is_a_durable_write,
+                }
+                records::{
+                    a_persons_record_is_replaced_and_never_doubled,
+                    contact_lists_keep_their_order_and_are_replaced_whole,
+                    circles_are_found_by_an_emergency_contacts_number,
+                    memberships_are_the_rooms_that_somebody_is_in_now,
+                    a_devices_first_sight_stays,
+                    an_erased_person_is_gone_from_every_record_and_the_log_is_whole,
+                }
+                incidents::{
+                    an_incident_is_projected_from_its_log,
+                    a_room_is_live_as_its_state_says,
+                    strangers_see_public_incidents_and_those_they_were_in,
+                    newest_first_pages_have_no_gap_and_no_repeat,
+                    nearest_first_pages_have_no_gap_and_no_repeat,
+                    incidents_are_filtered_by_status_kind_and_city,
+                    a_search_finds_across_the_date_line_and_at_the_pole,
+                }
+                positions::{
+                    a_batch_of_fixes_twice_changes_nothing,
+                    fixes_that_were_not_sampled_are_judged_in_their_own_order,
+                    a_late_batch_is_judged_against_the_fix_before_it,
+                    the_newest_fix_of_each_participant_is_loaded_with_the_room,
+                    history_of_a_room_is_merged_and_paged_without_gap_or_repeat,
+                    history_of_a_subject_tells_each_fix_once,
+                    a_fix_is_read_back_as_it_was_kept,
+                }
+                upkeep::{
+                    a_purge_removes_what_is_too_old_and_nothing_else,
+                    retention_of_zero_keeps_for_ever,
+                    a_rebuild_gives_the_same_lists,
+                    statistics_count_what_was_written,
+                }
+                replay::{
+                    whatever_happens_in_rooms_the_lists_say_what_their_logs_say_before_and_after_a_rebuild,
+                }
+            }
+        }
+    };
+}
+pub(crate) use store_contract;

@@ -1,0 +1,166 @@
+//! Lists of incidents, newest or nearest first.
+
+use std::collections::HashSet;
+
+use rusqlite::{Row, params};
+
+use super::geo::{Candidate, Hit, Search};
+use super::rows::{RoomKey, participant, room_id, timestamp};
+use super::sql::Db;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::incident::Status;
+use crate::domain::people::Subject;
+use crate::domain::room::Seq;
+use crate::store::codec;
+use crate::store::contract::StoreError;
+use crate::store::types::{IncidentQuery, IncidentRow, Listed, Sight};
+
+/// One incident.
+pub(super) fn incident(db: &mut Db<'_>, room: &RoomId) -> Result<Option<IncidentRow>, StoreError> {
+    match super::rows::find_key(db, room)? {
+        Some(key) => by_key(db, key),
+        None => Ok(None),
+    }
+}
+
+/// Incidents by query.
+pub(super) fn incidents(db: &mut Db<'_>, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
+    let seen = match &query.sight {
+        Sight::PublicAnd(subject) => rooms_of(db, subject)?,
+        Sight::All | Sight::Public => HashSet::new(),
+    };
+    let filter = |candidate: &Candidate<'_>| passes(query, &seen, candidate);
+    let open = parts(&query.status);
+    let (hits, with_distance) = match query.near {
+        Some((centre, radius_m)) => {
+            let search = Search {
+                centre,
+                radius_m,
+                open: &open,
+                after: query.after.as_ref(),
+                limit: query.limit,
+            };
+            (search.run(db, filter)?, true)
+        }
+        None => (newest(db, query, &open, filter)?, false),
+    };
+    hits.into_iter()
+        .map(|hit| {
+            let incident = by_key(db, hit.room)?.ok_or_else(|| codec::corrupt("a listed incident"))?;
+            Ok(Listed {
+                incident,
+                distance_m: with_distance.then_some(hit.distance_m),
+            })
+        })
+        .collect()
+}
+
+/// Which parts of an index a filter by status concerns: open incidents, those that are over, or both.
+fn parts(status: &[Status]) -> Vec<bool> {
+    let any = |open: bool| status.is_empty() || status.iter().any(|status| status.is_open() == open);
+    [true, false].into_iter().filter(|open| any(*open)).collect()
+}
+
+fn passes(query: &IncidentQuery, seen: &HashSet<RoomKey>, candidate: &Candidate<'_>) -> bool {
+    let status = query.status.is_empty()
+        || query
+            .status
+            .iter()
+            .any(|status| status.as_str() == candidate.status);
+    let kind = query.kind.is_none_or(|kind| kind.as_str() == candidate.kind);
+    let city = query
+        .city_id
+        .as_deref()
+        .is_none_or(|city| candidate.city == Some(city));
+    let sight = query.sight == Sight::All || candidate.public || seen.contains(&candidate.room);
+    status && kind && city && sight
+}
+
+/// Rooms that a subject is or was in.
+fn rooms_of(db: &mut Db<'_>, subject: &Subject) -> Result<HashSet<RoomKey>, StoreError> {
+    let sql = "SELECT p.room FROM people p
+               JOIN participants q ON q.room = p.room AND q.participant = p.participant WHERE p.subject = ?1";
+    let rooms = db.all(sql, [codec::subject_text(subject)], |row| Ok(row.get(0)?))?;
+    Ok(rooms.into_iter().collect())
+}
+
+/// By creation time, the latest first, and then by id.
+fn newest(
+    db: &mut Db<'_>,
+    query: &IncidentQuery,
+    open: &[bool],
+    filter: impl Fn(&Candidate<'_>) -> bool,
+) -> Result<Vec<Hit>, StoreError> {
+    let mut found: Vec<(i64, Hit)> = Vec::new();
+    let (at, id) = query.after.as_ref().map_or((i64::MAX, ""), |after| {
+        (after.created_at.ms(), after.room.as_str())
+    });
+    for part in open {
+        let mut page = Vec::new();
+        let read = |row: &Row<'_>| {
+            if page.len() >= query.limit {
+                return Ok(false);
+            }
+            let candidate = Candidate {
+                room: row.get(0)?,
+                status: row.get_ref(1)?.as_str()?,
+                kind: row.get_ref(2)?.as_str()?,
+                public: row.get(3)?,
+                city: row.get_ref(4)?.as_str_or_null()?,
+            };
+            if filter(&candidate) {
+                let hit = Hit {
+                    room: candidate.room,
+                    id: row.get(6)?,
+                    distance_m: 0.0,
+                };
+                page.push((row.get(5)?, hit));
+            }
+            Ok(true)
+        };
+        if let Some(city) = &query.city_id {
+            db.scan(
+                "SELECT room, status, kind, public, city, created_at, id FROM incidents
+                 WHERE city = ?4 AND open = ?1 AND created_at <= ?2 AND (created_at < ?2 OR id > ?3)
+                 ORDER BY created_at DESC, id",
+                params![part, at, id, city],
+                read,
+            )?;
+        } else {
+            db.scan(
+                "SELECT room, status, kind, public, city, created_at, id FROM incidents
+                 WHERE open = ?1 AND created_at <= ?2 AND (created_at < ?2 OR id > ?3)
+                 ORDER BY created_at DESC, id",
+                params![part, at, id],
+                read,
+            )?;
+        }
+        found.append(&mut page);
+    }
+    found.sort_by(|(at, a), (bt, b)| bt.cmp(at).then_with(|| a.id.cmp(&b.id)));
+    found.truncate(query.limit);
+    Ok(found.into_iter().map(|(_, hit)| hit).collect())
+}
+
+fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow>, StoreError> {
+    db.first(
+        "SELECT i.id, i.creator, i.report, i.status, i.created_at, i.updated_at, i.ended_at, r.head, r.members
+         FROM incidents i JOIN rooms r ON r.key = i.room WHERE i.room = ?1",
+        [key],
+        |row| {
+            let ended_at = row.get::<_, Option<i64>>(6)?;
+            let creator = row.get::<_, Option<i64>>(1)?.map(|_| participant(row, 1)).transpose()?;
+            Ok(IncidentRow {
+                room: room_id(row, 0)?,
+                creator: creator.unwrap_or(ParticipantId::from_bits(0)),
+                report: codec::decode_report(row.get_ref(2)?.as_str()?)?,
+                status: codec::parse_status(row.get_ref(3)?.as_str()?)?,
+                created_at: timestamp(row, 4)?,
+                updated_at: timestamp(row, 5)?,
+                ended_at: ended_at.map(crate::domain::time::Timestamp::from_ms),
+                seq: Seq::new(row.get::<_, i64>(7)?.cast_unsigned()),
+                active_participants: row.get(8)?,
+            })
+        },
+    )
+}

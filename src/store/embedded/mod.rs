@@ -1,0 +1,198 @@
+//! The store in one SQLite file: a writer thread that commits what waits in one transaction, and reader
+//! threads beside it. Nothing here blocks the caller's thread.
+
+mod append;
+mod fixes;
+mod geo;
+mod history;
+mod incidents;
+mod job;
+mod options;
+mod project;
+mod queue;
+mod reader;
+mod records;
+mod rooms;
+mod rows;
+mod schema;
+mod sql;
+mod store;
+mod upkeep;
+mod writer;
+mod writes;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rusqlite::Connection;
+use tokio::sync::{Mutex, mpsc};
+
+pub use options::EmbeddedOptions;
+pub use schema::SchemaStatus;
+
+use self::job::{Held, Job, Task};
+use self::queue::{Lane, Queue, Refused};
+use self::reader::Read;
+use self::sql::Db;
+use self::writer::Writer;
+use self::writes::Writes;
+use super::contract::StoreError;
+use super::meters::{Meters, Observed, bump, total};
+
+/// The embedded store. Dropping it lets what is queued be written and then stops its threads; `close` waits
+/// for that.
+pub struct Embedded {
+    writes: Arc<Queue<Box<dyn Job>>>,
+    reads: Arc<Queue<Read>>,
+    meters: Arc<Meters>,
+    /// Ends when the last thread has.
+    ended: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Embedded {
+    /// Opens the data folder, checks it, and starts the threads.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is damaged or a newer program wrote it; `Unavailable` when another process
+    /// has the folder or it cannot be used.
+    pub fn open(options: EmbeddedOptions) -> Result<Self, StoreError> {
+        let lock = Arc::new(schema::lock(&options.path)?);
+        let conn = schema::open_writer(&options)?;
+        prepare(&conn, &options)?;
+        let readers = (0..options.readers.max(1))
+            .map(|_| schema::open_reader(&options))
+            .collect::<Result<Vec<_>, _>>()?;
+        let writes = Arc::new(Queue::new(options.writer_queue_max_ops));
+        let reads = Arc::new(Queue::new(options.reader_queue_max));
+        let meters = Arc::new(Meters::default());
+        let (alive, ended) = mpsc::channel(1);
+        let store = Self {
+            writes,
+            reads,
+            meters,
+            ended: Mutex::new(ended),
+        };
+        store.start_readers(readers, &lock, &alive)?;
+        let writer = Writer {
+            options,
+            queue: Arc::clone(&store.writes),
+            meters: Arc::clone(&store.meters),
+            lock,
+        };
+        spawn("store-writer", move || {
+            writer.run(conn);
+            drop(alive);
+        })?;
+        Ok(store)
+    }
+
+    /// Brings a data folder's schema up to date; answers what it was and what it is now.
+    ///
+    /// # Errors
+    /// As [`Embedded::open`].
+    pub fn migrate(path: &Path) -> Result<SchemaStatus, StoreError> {
+        let options = EmbeddedOptions::new(path);
+        let _lock = schema::lock(path)?;
+        schema::migrate(&schema::open_writer(&options)?)
+    }
+
+    /// The schema's version in a data folder.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file cannot be read or a newer program wrote it.
+    pub fn status(path: &Path) -> Result<SchemaStatus, StoreError> {
+        schema::status(path)
+    }
+
+    /// What it counts of its work.
+    pub fn observe(&self) -> Observed {
+        Observed {
+            append_us: self.meters.append_us.read(),
+            commit_us: self.meters.commit_us.read(),
+            group_size: self.meters.group_size.read(),
+            failed_commits: total(&self.meters.failed_commits),
+            reads_refused: total(&self.meters.reads_refused),
+            reads_waiting: self.reads.len() as u64,
+        }
+    }
+
+    fn start_readers(
+        &self,
+        connections: Vec<Connection>,
+        lock: &Held,
+        alive: &mpsc::Sender<()>,
+    ) -> Result<(), StoreError> {
+        for conn in connections {
+            let (reads, lock, alive) = (Arc::clone(&self.reads), Arc::clone(lock), alive.clone());
+            spawn("store-reader", move || {
+                reader::serve(&reads, &conn, lock);
+                drop(conn);
+                drop(alive);
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        weight: usize,
+        since: Option<Instant>,
+        work: impl FnMut(&mut Writes<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (job, answer) = Task::queued(weight, since, work);
+        match self.writes.push(lane, job) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(reader::stopped())),
+            Err(Refused::Closed) => Err(reader::stopped()),
+            Err(Refused::Full) => {
+                bump(&self.meters.refused, 1);
+                Err(StoreError::Busy)
+            }
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&mut Db<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        reader::read(&self.reads, &self.meters, lane, work).await
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.writes.close();
+        self.reads.close();
+    }
+}
+
+/// Sees that the file is sound and its schema known before anything uses it.
+fn prepare(conn: &Connection, options: &EmbeddedOptions) -> Result<(), StoreError> {
+    if options.check_integrity {
+        schema::check(conn)?;
+    }
+    let status = schema::version(conn)?;
+    if status.version < status.latest {
+        if !options.migrate {
+            return Err(StoreError::Unavailable(format!(
+                "the schema has version {} of {}: run the migration first",
+                status.version, status.latest
+            )));
+        }
+        schema::migrate(conn)?;
+    }
+    Ok(())
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| StoreError::Unavailable(format!("no thread for the store: {}", error.kind())))
+}

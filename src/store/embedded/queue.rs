@@ -1,0 +1,198 @@
+//! A bounded queue with two lanes between async callers and a thread. Pushing never blocks.
+//!
+//! Urgent items are taken first and may use all of it; the rest is refused from three quarters on.
+
+use std::collections::VecDeque;
+
+use parking_lot::{Condvar, Mutex};
+
+/// How urgent an item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Somebody's life may wait for it.
+    Urgent,
+    /// It can be sent again.
+    Rest,
+}
+
+/// Why an item was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Too much waits.
+    Full,
+    /// Nobody takes from the queue any more.
+    Closed,
+}
+
+struct State<T> {
+    urgent: VecDeque<T>,
+    rest: VecDeque<T>,
+    closed: bool,
+}
+
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    ready: Condvar,
+    max: usize,
+}
+
+impl<T> Queue<T> {
+    pub fn new(max: usize) -> Self {
+        let state = State {
+            urgent: VecDeque::new(),
+            rest: VecDeque::new(),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            ready: Condvar::new(),
+            max,
+        }
+    }
+
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
+    pub fn len(&self) -> usize {
+        let state = self.state.lock();
+        state.urgent.len() + state.rest.len()
+    }
+
+    pub fn push(&self, lane: Lane, item: T) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Refused::Closed);
+        }
+        let limit = match lane {
+            Lane::Urgent => self.max,
+            Lane::Rest => self.max / 4 * 3,
+        };
+        if state.urgent.len() + state.rest.len() >= limit {
+            return Err(Refused::Full);
+        }
+        match lane {
+            Lane::Urgent => state.urgent.push_back(item),
+            Lane::Rest => state.rest.push_back(item),
+        }
+        drop(state);
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    /// Waits for items and moves what is there into `into`, urgent ones first, until there are `max_items`
+    /// or they weigh `max_weight` together. At least one of the rest goes along, or it would starve.
+    /// False: the queue is closed and empty.
+    pub fn take(
+        &self,
+        into: &mut Vec<T>,
+        max_items: usize,
+        max_weight: usize,
+        weigh: impl Fn(&T) -> usize,
+    ) -> bool {
+        let mut state = self.state.lock();
+        while state.urgent.is_empty() && state.rest.is_empty() {
+            if state.closed {
+                return false;
+            }
+            self.ready.wait(&mut state);
+        }
+        let max_items = max_items.max(2);
+        let mut weight = 0;
+        while into.len() < max_items - usize::from(!state.rest.is_empty()) && weight < max_weight {
+            let Some(item) = state.urgent.pop_front() else {
+                break;
+            };
+            weight += weigh(&item);
+            into.push(item);
+        }
+        if let Some(item) = state.rest.pop_front() {
+            weight += weigh(&item);
+            into.push(item);
+        }
+        while into.len() < max_items && weight < max_weight {
+            let Some(item) = state.rest.pop_front() else { break };
+            weight += weigh(&item);
+            into.push(item);
+        }
+        true
+    }
+
+    /// Takes one item; `None`: the queue is closed and empty.
+    pub fn next(&self) -> Option<T> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(item) = state.urgent.pop_front() {
+                return Some(item);
+            }
+            if let Some(item) = state.rest.pop_front() {
+                return Some(item);
+            }
+            if state.closed {
+                return None;
+            }
+            self.ready.wait(&mut state);
+        }
+    }
+
+    /// Refuses new items; what waits is still taken.
+    pub fn close(&self) {
+        self.state.lock().closed = true;
+        self.ready.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sos_gets_in_when_positions_have_filled_their_part() {
+        let queue = Queue::new(8);
+        for n in 0..6 {
+            assert_eq!(queue.push(Lane::Rest, n), Ok(()));
+        }
+        assert_eq!(queue.push(Lane::Rest, 6), Err(Refused::Full));
+        assert_eq!(queue.push(Lane::Urgent, 7), Ok(()));
+        assert_eq!(queue.push(Lane::Urgent, 8), Ok(()));
+        assert_eq!(queue.push(Lane::Urgent, 9), Err(Refused::Full));
+    }
+
+    #[test]
+    fn a_group_takes_the_urgent_first_and_never_starves_the_rest() {
+        let queue = Queue::new(100);
+        for n in 0..3 {
+            queue.push(Lane::Rest, n).unwrap();
+        }
+        for n in 10..14 {
+            queue.push(Lane::Urgent, n).unwrap();
+        }
+        let mut group = vec![];
+        assert!(queue.take(&mut group, 4, 100, |_| 1));
+        assert_eq!(group, [10, 11, 12, 0]);
+        group.clear();
+        assert!(queue.take(&mut group, 4, 100, |_| 1));
+        assert_eq!(group, [13, 1, 2]);
+    }
+
+    #[test]
+    fn a_heavy_item_ends_the_group_and_a_group_is_never_empty() {
+        let queue = Queue::new(100);
+        queue.push(Lane::Urgent, 1).unwrap();
+        queue.push(Lane::Urgent, 1_000).unwrap();
+        queue.push(Lane::Urgent, 1).unwrap();
+        let mut group = vec![];
+        assert!(queue.take(&mut group, 10, 100, |n| *n));
+        assert_eq!(group, [1, 1_000]);
+    }
+
+    #[test]
+    fn a_closed_queue_gives_what_waits_and_then_ends() {
+        let queue = Queue::new(10);
+        queue.push(Lane::Rest, 1).unwrap();
+        queue.close();
+        assert_eq!(queue.push(Lane::Urgent, 2), Err(Refused::Closed));
+        assert_eq!(queue.next(), Some(1));
+        assert_eq!(queue.next(), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! Reads rooms: logs, people, memberships, circles, messages.
+
+use rusqlite::params;
+
+use super::rows::{self, RoomKey, find_key, kind, participant, room_id, timestamp};
+use super::sql::Db;
+use super::{fixes, records};
+use crate::domain::ids::RoomId;
+use crate::domain::people::Subject;
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::{Event, EventBody, Seq};
+use crate::store::codec::{self, corrupt};
+use crate::store::contract::StoreError;
+use crate::store::types::{ListingCircle, Membership, StoredMessage, StoredRoom};
+
+fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// A room with all that belongs to it.
+pub(super) fn load(db: &mut Db<'_>, room: &RoomId) -> Result<Option<StoredRoom>, StoreError> {
+    let Some(key) = find_key(db, room)? else {
+        return Ok(None);
+    };
+    let events = rows::events(db, key, room, Seq::ZERO, usize::MAX)?;
+    if events.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(StoredRoom {
+        events,
+        people: records::people(db, key)?,
+        newest: fixes::newest(db, key)?,
+    }))
+}
+
+/// A stretch of a log.
+pub(super) fn events(
+    db: &mut Db<'_>,
+    room: &RoomId,
+    after: Seq,
+    max: usize,
+) -> Result<Vec<Event>, StoreError> {
+    match find_key(db, room)? {
+        Some(key) => rows::events(db, key, room, after, max),
+        None => Ok(vec![]),
+    }
+}
+
+/// Rooms that may change by themselves.
+pub(super) fn live(db: &mut Db<'_>, after: Option<&RoomId>, max: usize) -> Result<Vec<RoomId>, StoreError> {
+    let after = after.map_or("", RoomId::as_str);
+    let sql = "SELECT id FROM rooms WHERE live = 1 AND id > ?1 ORDER BY id LIMIT ?2";
+    db.all(sql, params![after, limit(max)], |row| room_id(row, 0))
+}
+
+/// Rooms that a subject is in.
+pub(super) fn memberships(db: &mut Db<'_>, subject: &Subject) -> Result<Vec<Membership>, StoreError> {
+    db.all(
+        "SELECT r.id, r.kind, p.participant, r.owner IS p.participant FROM people p
+         JOIN participants q ON q.room = p.room AND q.participant = p.participant
+         JOIN rooms r ON r.key = p.room
+         WHERE p.subject = ?1 AND q.left_at IS NULL ORDER BY r.id",
+        [codec::subject_text(subject)],
+        |row| {
+            Ok(Membership {
+                room: room_id(row, 0)?,
+                kind: kind(row, 1)?.ok_or_else(|| corrupt("a kind of room"))?,
+                participant: participant(row, 2)?,
+                is_owner: row.get(3)?,
+            })
+        },
+    )
+}
+
+/// Circles that a subject owns.
+pub(super) fn circles_of(db: &mut Db<'_>, subject: &Subject) -> Result<Vec<RoomId>, StoreError> {
+    db.all(
+        "SELECT r.id FROM people p JOIN rooms r ON r.key = p.room AND r.owner = p.participant
+         WHERE p.subject = ?1 AND r.kind = 'circle' ORDER BY r.id",
+        [codec::subject_text(subject)],
+        |row| room_id(row, 0),
+    )
+}
+
+/// Circles whose owner lists a number among the emergency contacts.
+pub(super) fn circles_listing(
+    db: &mut Db<'_>,
+    phone: &PhoneNumber,
+    max: usize,
+) -> Result<Vec<ListingCircle>, StoreError> {
+    db.all(
+        "SELECT DISTINCT r.id, p.name, r.asleep FROM contacts c
+         JOIN people p ON p.subject = c.owner
+         JOIN rooms r ON r.key = p.room AND r.owner = p.participant
+         WHERE c.phone = ?1 AND c.list = 0 AND r.kind = 'circle' ORDER BY r.id LIMIT ?2",
+        params![phone.reveal(), limit(max)],
+        |row| {
+            Ok(ListingCircle {
+                room: room_id(row, 0)?,
+                owner_name: row.get(1)?,
+                asleep: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// Messages, the newest first.
+pub(super) fn messages(
+    db: &mut Db<'_>,
+    room: &RoomId,
+    before: Option<Seq>,
+    max: usize,
+    text: Option<&str>,
+) -> Result<Vec<StoredMessage>, StoreError> {
+    let Some(key) = find_key(db, room)? else {
+        return Ok(vec![]);
+    };
+    let before = before.map_or(i64::MAX, |seq| i64::try_from(seq.get()).unwrap_or(i64::MAX));
+    let wanted = text.map(str::to_ascii_lowercase);
+    let mut found = Vec::new();
+    if max == 0 {
+        return Ok(found);
+    }
+    db.scan(
+        "SELECT seq, at, actor, body FROM events WHERE room = ?1 AND seq < ?2 AND message = 1 ORDER BY seq DESC",
+        params![key, before],
+        |row| {
+            let EventBody::MessageSent { id, content } = codec::decode_body(row.get_ref(3)?.as_str()?)? else {
+                return Err(corrupt("a message"));
+            };
+            if wanted.as_deref().is_none_or(|wanted| content.to_ascii_lowercase().contains(wanted)) {
+                let sender = row.get::<_, Option<i64>>(2)?.map(|_| participant(row, 2)).transpose()?;
+                let seq = Seq::new(row.get::<_, i64>(0)?.cast_unsigned());
+                found.push(StoredMessage { seq, at: timestamp(row, 1)?, sender, id, content });
+            }
+            Ok(found.len() < max)
+        },
+    )?;
+    Ok(found)
+}
+
+/// The key of every room of a subject, with who they are there.
+pub(super) fn places(db: &mut Db<'_>, subject: &Subject) -> Result<Vec<(RoomKey, i64)>, StoreError> {
+    let sql = "SELECT room, participant FROM people WHERE subject = ?1";
+    db.all(sql, [codec::subject_text(subject)], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+}

@@ -1,0 +1,145 @@
+//! The data folder: its lock, its file, and the versions of its schema.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::options::{EmbeddedOptions, FILE, LOCK};
+use crate::store::contract::StoreError;
+
+/// Each brings the schema from the version before it to its own: its place here, from 1.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_rooms.sql")];
+
+/// The schema's version in a data folder, and the one that this program writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// What the folder has; 0: nothing yet.
+    pub version: usize,
+    /// What this program has.
+    pub latest: usize,
+}
+
+/// Takes the folder for this process, or says that another one has it.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let unavailable =
+        |what: &str, error: &std::io::Error| StoreError::Unavailable(format!("{what}: {}", error.kind()));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| unavailable("the data folder cannot be made", &error))?;
+    let file =
+        private(&path.join(LOCK)).map_err(|error| unavailable("the data folder cannot be locked", &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Unavailable(
+            "another process uses the data folder".into(),
+        )),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(unavailable("the data folder cannot be locked", &error))
+        }
+    }
+}
+
+fn private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// The connection that writes.
+pub(super) fn open_writer(options: &EmbeddedOptions) -> Result<Connection, StoreError> {
+    // SQLite gives its log files the mode of the file they belong to.
+    private(&options.file()).map_err(|error| {
+        StoreError::Unavailable(format!("the database file cannot be opened: {}", error.kind()))
+    })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(options.file(), flags)?;
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "secure_delete", "ON")?;
+    conn.pragma_update(None, "foreign_keys", "ON")?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "cache_size", -i64::from(options.writer_cache_kib))?;
+    // A fault in a mapped page kills the process; one in a read is an error.
+    conn.pragma_update(None, "mmap_size", 0)?;
+    conn.pragma_update(
+        None,
+        "journal_size_limit",
+        i64::from(options.checkpoint_kib) * 2 * 1024,
+    )?;
+    // The writer does it itself, after it has answered those who wait.
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(conn)
+}
+
+/// A connection that only reads.
+pub(super) fn open_reader(options: &EmbeddedOptions) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(options.file(), flags)?;
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.pragma_update(None, "query_only", "ON")?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "cache_size", -i64::from(options.reader_cache_kib))?;
+    conn.pragma_update(None, "mmap_size", 0)?;
+    Ok(conn)
+}
+
+/// Looks through the file for damage.
+pub(super) fn check(conn: &Connection) -> Result<(), StoreError> {
+    let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt(
+            "the database file fails its integrity check: restore a backup".into(),
+        ))
+    }
+}
+
+/// The schema's version; refuses one that a newer program wrote.
+pub(super) fn version(conn: &Connection) -> Result<SchemaStatus, StoreError> {
+    let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let latest = MIGRATIONS.len();
+    match usize::try_from(found) {
+        Ok(version) if version <= latest => Ok(SchemaStatus { version, latest }),
+        _ => Err(StoreError::Corrupt(format!(
+            "the schema has version {found} and this program knows {latest}: start the newer program"
+        ))),
+    }
+}
+
+/// Brings the schema up to date; answers what it was and is.
+pub(super) fn migrate(conn: &Connection) -> Result<SchemaStatus, StoreError> {
+    let before = version(conn)?;
+    for (n, sql) in MIGRATIONS.iter().enumerate().skip(before.version) {
+        conn.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT;",
+            n + 1
+        ))
+        .inspect_err(|_| {
+            let _ = conn.execute_batch("ROLLBACK");
+        })?;
+    }
+    Ok(before)
+}
+
+/// The schema's version in a folder that may be in use.
+pub(super) fn status(path: &Path) -> Result<SchemaStatus, StoreError> {
+    let file = path.join(FILE);
+    if !file.exists() {
+        return Ok(SchemaStatus {
+            version: 0,
+            latest: MIGRATIONS.len(),
+        });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    version(&Connection::open_with_flags(file, flags)?)
+}

@@ -1,0 +1,202 @@
+//! The contract, each call handed to the thread that does it.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use super::queue::Lane;
+use super::upkeep::Rebuilt;
+use super::{Embedded, append, fixes, history, incidents, records, rooms, upkeep};
+use crate::domain::ids::{DeviceId, RoomId};
+use crate::domain::location::LocationPolicy;
+use crate::domain::people::{ContactBook, Subject};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::{Event, Seq};
+use crate::domain::time::Timestamp;
+use crate::store::contract::{AppendError, Store, StoreError};
+use crate::store::meters::total;
+use crate::store::types::{
+    Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
+    KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
+};
+
+#[async_trait]
+impl Store for Embedded {
+    async fn append(&self, new: Append) -> Result<(), AppendError> {
+        let weight = new.events.len() + new.people.len();
+        self.write(Lane::Urgent, weight, Some(Instant::now()), move |writes| {
+            append::append(writes, &new)
+        })
+        .await?
+    }
+
+    async fn load(&self, room: &RoomId) -> Result<Option<StoredRoom>, StoreError> {
+        let room = room.clone();
+        self.read(Lane::Urgent, move |db| rooms::load(db, &room)).await
+    }
+
+    async fn events(&self, room: &RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let room = room.clone();
+        self.read(Lane::Urgent, move |db| rooms::events(db, &room, after, limit))
+            .await
+    }
+
+    async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError> {
+        let after = after.cloned();
+        self.read(Lane::Rest, move |db| rooms::live(db, after.as_ref(), limit))
+            .await
+    }
+
+    async fn memberships(&self, subject: &Subject) -> Result<Vec<Membership>, StoreError> {
+        let subject = subject.clone();
+        self.read(Lane::Urgent, move |db| rooms::memberships(db, &subject))
+            .await
+    }
+
+    async fn circles_of(&self, subject: &Subject) -> Result<Vec<RoomId>, StoreError> {
+        let subject = subject.clone();
+        self.read(Lane::Urgent, move |db| rooms::circles_of(db, &subject))
+            .await
+    }
+
+    async fn circles_listing(
+        &self,
+        phone: &PhoneNumber,
+        limit: usize,
+    ) -> Result<Vec<ListingCircle>, StoreError> {
+        let phone = phone.clone();
+        self.read(Lane::Urgent, move |db| rooms::circles_listing(db, &phone, limit))
+            .await
+    }
+
+    async fn repeated(&self, key: &IdempotencyKey) -> Result<Option<RoomId>, StoreError> {
+        let key = key.clone();
+        self.read(Lane::Urgent, move |db| records::repeated(db, &key))
+            .await
+    }
+
+    async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError> {
+        let room = room.clone();
+        self.read(Lane::Urgent, move |db| incidents::incident(db, &room))
+            .await
+    }
+
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
+        let query = query.clone();
+        self.read(Lane::Rest, move |db| incidents::incidents(db, &query))
+            .await
+    }
+
+    async fn messages(
+        &self,
+        room: &RoomId,
+        before: Option<Seq>,
+        limit: usize,
+        text: Option<&str>,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let (room, text) = (room.clone(), text.map(str::to_owned));
+        self.read(Lane::Rest, move |db| {
+            rooms::messages(db, &room, before, limit, text.as_deref())
+        })
+        .await
+    }
+
+    async fn keep_fixes(&self, mut new: Vec<KeptFix>, policy: &LocationPolicy) -> Result<usize, StoreError> {
+        fixes::in_order(&mut new);
+        let policy = policy.clone();
+        self.write(Lane::Rest, new.len(), None, move |writes| {
+            fixes::keep(writes, &new, &policy)
+        })
+        .await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryFix>, StoreError> {
+        let query = query.clone();
+        self.read(Lane::Rest, move |db| history::history(db, &query))
+            .await
+    }
+
+    async fn contacts(&self, owner: &Subject) -> Result<ContactBook, StoreError> {
+        let owner = owner.clone();
+        self.read(Lane::Urgent, move |db| records::contacts(db, &owner))
+            .await
+    }
+
+    async fn put_contacts(&self, owner: &Subject, book: ContactBook) -> Result<(), StoreError> {
+        let owner = owner.clone();
+        let weight = 1 + book.emergency.len() + book.dependent.len();
+        self.write(Lane::Rest, weight, None, move |writes| {
+            records::put_contacts(writes, &owner, &book)
+        })
+        .await
+    }
+
+    async fn device(&self, id: DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+        self.read(Lane::Rest, move |db| records::device(db, id)).await
+    }
+
+    async fn put_device(&self, id: DeviceId, record: DeviceRecord) -> Result<(), StoreError> {
+        self.write(Lane::Rest, 1, None, move |writes| {
+            records::put_device(writes, id, &record)
+        })
+        .await
+    }
+
+    async fn erase(&self, subject: &Subject) -> Result<Erased, StoreError> {
+        let subject = subject.clone();
+        self.write(Lane::Rest, 100, None, move |writes| {
+            records::erase(writes, &subject)
+        })
+        .await
+    }
+
+    async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError> {
+        let retention = retention.clone();
+        self.write(Lane::Rest, 5_000, None, move |writes| {
+            upkeep::purge(writes, now, &retention)
+        })
+        .await
+    }
+
+    async fn rebuild(&self) -> Result<u64, StoreError> {
+        let (mut rooms, mut after) = (0, i64::MIN);
+        loop {
+            let Rebuilt {
+                last,
+                rooms: more,
+                done,
+            } = self
+                .write(Lane::Rest, 10_000, None, move |writes| {
+                    upkeep::rebuild(writes, after)
+                })
+                .await?;
+            rooms += more;
+            after = last;
+            if done {
+                return Ok(rooms);
+            }
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.write(Lane::Rest, 1, None, upkeep::beat).await
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats {
+            queue_depth: self.writes.len() as u64,
+            queue_max: self.writes.max() as u64,
+            refused: total(&self.meters.refused),
+            commits: total(&self.meters.commits),
+            events: total(&self.meters.events),
+            fixes: total(&self.meters.fixes),
+        }
+    }
+
+    async fn close(&self) {
+        self.writes.close();
+        self.reads.close();
+        // Nothing is ever sent: this waits until every thread has dropped its end.
+        let _ = self.ended.lock().await.recv().await;
+    }
+}

@@ -1,0 +1,148 @@
+//! The writer thread: takes what waits, writes it in one transaction, and only then answers everybody.
+//!
+//! A write that is refused (a conflict, a known key) has written nothing, so the others of its group go on.
+//! One that meets damage is answered and the group begins again without it. A disk that is full or fails
+//! ends the whole group: every caller hears it, nothing of it is visible, and the next group tries again.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use super::job::{Held, Job};
+use super::options::EmbeddedOptions;
+use super::queue::Queue;
+use super::schema;
+use super::sql::Db;
+use super::writes::Writes;
+use crate::store::contract::StoreError;
+use crate::store::meters::{Meters, bump};
+
+pub(super) type Group = Vec<Box<dyn Job>>;
+
+/// All that the thread needs.
+pub(super) struct Writer {
+    pub options: EmbeddedOptions,
+    pub queue: Arc<Queue<Box<dyn Job>>>,
+    pub meters: Arc<Meters>,
+    pub lock: Held,
+}
+
+impl Writer {
+    /// Serves until the queue is closed and empty. A connection that fails is opened anew for the next group.
+    pub fn run(self, first: Connection) {
+        let mut first = Some(first);
+        let mut group = Group::new();
+        while self.next_group(&mut group) {
+            let opened = first
+                .take()
+                .map_or_else(|| schema::open_writer(&self.options), Ok);
+            let error = match opened {
+                Ok(conn) => self.serve(&conn, &mut group).err(),
+                Err(error) => Some(error),
+            };
+            if let Some(error) = error {
+                self.refuse(&mut group, &error);
+            }
+        }
+        drop(self.lock);
+    }
+
+    fn next_group(&self, group: &mut Group) -> bool {
+        let (ops, rows) = (self.options.group_max_ops, self.options.group_max_rows);
+        self.queue.take(group, ops, rows, |job| job.weight())
+    }
+
+    /// Writes groups until the connection fails or nothing more can come.
+    fn serve(&self, conn: &Connection, group: &mut Group) -> Result<(), StoreError> {
+        let mut writes = Writes::new(Db::new(conn))?;
+        loop {
+            let begun = Instant::now();
+            let (outcome, size) = self.write(&mut writes, group);
+            self.meters.commit_us.add_time(begun.elapsed());
+            self.meters.group_size.add(size as u64);
+            match &outcome {
+                Ok(()) => {
+                    bump(&self.meters.commits, 1);
+                    bump(&self.meters.events, writes.events);
+                    bump(&self.meters.fixes, writes.fixes);
+                }
+                Err(_) => bump(&self.meters.failed_commits, 1),
+            }
+            let erased = outcome.is_ok() && writes.erased;
+            if erased {
+                checkpoint(conn, true);
+            }
+            for job in group.drain(..) {
+                job.answer(outcome.clone(), &self.meters);
+            }
+            if let Err(StoreError::Unavailable(_) | StoreError::Corrupt(_)) = outcome {
+                return Ok(());
+            }
+            if self.is_checkpoint_due() {
+                checkpoint(conn, false);
+            }
+            if !self.next_group(group) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One group in one transaction; answers how many writes it had in the end.
+    fn write(&self, writes: &mut Writes<'_>, group: &mut Group) -> (Result<(), StoreError>, usize) {
+        loop {
+            let outcome = attempt(writes, group);
+            let size = group.len();
+            let Err((at, error)) = outcome else {
+                return (Ok(()), size);
+            };
+            if let Err(error) = writes.rollback() {
+                return (Err(error), size);
+            }
+            match (at, &error) {
+                (Some(at), StoreError::Corrupt(_)) if at < group.len() => {
+                    group.remove(at).answer(Err(error), &self.meters);
+                    if group.is_empty() {
+                        return (Ok(()), 0);
+                    }
+                }
+                _ => return (Err(error), size),
+            }
+        }
+    }
+
+    fn refuse(&self, group: &mut Group, error: &StoreError) {
+        for job in group.drain(..) {
+            job.answer(Err(error.clone()), &self.meters);
+        }
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let mut log = self.options.file().into_os_string();
+        log.push("-wal");
+        std::fs::metadata(log).is_ok_and(|log| log.len() >= u64::from(self.options.checkpoint_kib) * 1024)
+    }
+}
+
+/// Which write of the group failed, if it was one of them, and why.
+type Failure = (Option<usize>, StoreError);
+
+fn attempt(writes: &mut Writes<'_>, group: &mut Group) -> Result<(), Failure> {
+    writes.begin().map_err(|error| (None, error))?;
+    for (at, job) in group.iter_mut().enumerate() {
+        job.run(writes).map_err(|error| (Some(at), error))?;
+    }
+    writes.commit().map_err(|error| (None, error))
+}
+
+/// Moves the write-ahead log into the file. What readers still need of it stays for the next time.
+fn checkpoint(conn: &Connection, truncate: bool) {
+    let sql = if truncate {
+        "PRAGMA wal_checkpoint(TRUNCATE)"
+    } else {
+        "PRAGMA wal_checkpoint(PASSIVE)"
+    };
+    if let Err(error) = conn.query_row(sql, [], |_| Ok(())) {
+        tracing::warn!(error = %StoreError::from(error), "the write-ahead log could not be moved");
+    }
+}
