@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_http::{HttpService, KeepAlive, Request};
@@ -22,7 +21,7 @@ use crate::config::Config;
 use crate::delivery::{self, Hub, HubHandle};
 use crate::http::gate::Gate;
 use crate::http::request::{Frame, frame};
-use crate::http::routes::{self, Api};
+use crate::http::routes::{self, Api, Readiness};
 use crate::http::upgrade::Upgrades;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -38,7 +37,6 @@ pub struct Running {
     engine: Engine,
     store: Arc<dyn Store>,
     hubs: Arc<Mutex<Vec<HubHandle>>>,
-    draining: Arc<AtomicBool>,
     server: Server,
 }
 
@@ -73,12 +71,11 @@ impl Running {
         let listener = listen(&config)?;
         let address = listener.local_addr()?;
         let hubs = Arc::new(Mutex::new(Vec::new()));
-        let draining = Arc::new(AtomicBool::new(false));
         let api = web::Data::new(Api::new(
             engine.clone(),
-            config.clone(),
             Arc::clone(&metrics),
-            Arc::clone(&draining),
+            Arc::new(Readiness::new(Arc::clone(&store))),
+            &config,
         ));
         let upgrades = Upgrades::new(engine.clone(), gate.clone(), settings::transport(&config), &config);
         let request = web::Data::new(Frame { metrics, timeout: config.http.request_timeout() });
@@ -96,8 +93,7 @@ impl Running {
                 let app = App::new()
                     .app_data(gate)
                     .app_data(request)
-                    .app_data(api)
-                    .configure(routes::configure)
+                    .configure(routes::configure(api))
                     .wrap(from_fn(frame));
                 let upgrades = upgrades.clone();
                 HttpService::build()
@@ -112,7 +108,7 @@ impl Running {
                     .tcp()
             })?
             .run();
-        Ok(Self { address, config, engine, store, hubs, draining, server })
+        Ok(Self { address, config, engine, store, hubs, server })
     }
 
     /// Says on standard output where to look, with an example to paste.
@@ -144,7 +140,6 @@ impl Running {
             _ = int.recv() => tracing::info!("interrupted"),
             ended = &mut server => return ended.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(AppError::from),
         }
-        self.draining.store(true, Ordering::Release);
         self.engine.drain();
         drain(&self.hubs, &self.config, &handle).await;
         let _ = server.await;

@@ -1,7 +1,7 @@
 //! How connections live and end.
 
 use super::*;
-use crate::delivery::{CloseReason, Phase, Push, SignalKey};
+use crate::delivery::{Audience, CloseReason, Except, Phase, Push, Signal, SignalKey};
 
 fn quick(limits: Limits) -> Limits {
     Limits {
@@ -242,4 +242,55 @@ async fn signals_gather_in_their_gap_and_events_do_not_wait_for_it() {
         b"\x8a\x01?\x81\x01c",
         "nor does a pong"
     );
+}
+
+#[actix_web::test]
+async fn a_room_reaches_members_on_other_threads() {
+    let mut audience = Audience::new();
+    let mut clients = Vec::new();
+    let mut workers = Vec::new();
+    for origin in 0..2 {
+        let (told, address) = tokio::sync::oneshot::channel();
+        let (found, outbox) = tokio::sync::oneshot::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let worker = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let server = Server::start(limits()).await;
+                told.send(server.address).unwrap();
+                until(|| !server.outboxes.borrow().is_empty()).await;
+                found.send(server.outbox()).unwrap();
+                stopped.await.unwrap_or_default();
+            });
+        });
+        clients.push(Client::connect(soon(address).await.unwrap()).await);
+        audience.insert(soon(outbox).await.unwrap(), origin);
+        workers.push((worker, stop));
+    }
+    for round in 0..50 {
+        let text = format!("{round:03}");
+        assert_eq!(
+            audience
+                .send_event(&Frame::text(text.as_bytes()), Except::Nobody)
+                .delivered,
+            2
+        );
+        let key = SignalKey { room: 1, subject: 0 };
+        audience.send_signals(&[Signal {
+            key,
+            origin: 0,
+            frame: Frame::text(b"s"),
+        }]);
+        assert_eq!(
+            clients[0].read_exactly(5).await,
+            [b"\x81\x03", text.as_bytes()].concat()
+        );
+        assert_eq!(
+            clients[1].read_exactly(8).await,
+            [b"\x81\x03", text.as_bytes(), b"\x81\x01s"].concat()
+        );
+    }
+    for (worker, stop) in workers {
+        stop.send(()).unwrap();
+        worker.join().unwrap();
+    }
 }

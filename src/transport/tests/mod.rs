@@ -117,22 +117,11 @@ impl Server {
     }
 
     async fn connect(&self) -> Client {
-        let mut client = self.request("/", &[]).await;
-        let head = client.read_head().await.unwrap();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        client
+        Client::connect(self.address).await
     }
 
-    /// Sends an upgrade request with bytes after it.
     async fn request(&self, path: &str, more: &[u8]) -> Client {
-        let mut socket = TcpStream::connect(self.address).await.unwrap();
-        let mut request = format!("GET {path} HTTP/1.1\r\n{HANDSHAKE}").into_bytes();
-        request.extend_from_slice(more);
-        socket.write_all(&request).await.unwrap();
-        Client {
-            socket,
-            read: Vec::new(),
-        }
+        Client::request(self.address, path, more).await
     }
 
     fn outbox(&self) -> Arc<Outbox> {
@@ -164,6 +153,25 @@ struct Client {
 }
 
 impl Client {
+    async fn connect(address: SocketAddr) -> Self {
+        let mut client = Self::request(address, "/", &[]).await;
+        let head = client.read_head().await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        client
+    }
+
+    /// Sends an upgrade request with bytes after it.
+    async fn request(address: SocketAddr, path: &str, more: &[u8]) -> Self {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let mut request = format!("GET {path} HTTP/1.1\r\n{HANDSHAKE}").into_bytes();
+        request.extend_from_slice(more);
+        socket.write_all(&request).await.unwrap();
+        Self {
+            socket,
+            read: Vec::new(),
+        }
+    }
+
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.write_all(bytes).await
     }

@@ -12,6 +12,9 @@ pub use engine::{DEADLINE, Engine, UNLIMITED};
 pub use people::{Person, now_ms, now_s, random_hex, sign, sign_with, uuid4};
 pub use stories::*;
 
+/// What must never be printed or logged.
+pub const SECRET_WORDS: [&str; 2] = [engine::SECRET, engine::INTERNAL_TOKEN];
+
 use std::future::Future;
 use std::time::Duration;
 

@@ -1,0 +1,244 @@
+//! The hot path of the fan-out: sends numbered positions on time, and counts each copy that arrives.
+
+use crate::Result;
+use crate::engine::{Engine, usage_of};
+use crate::progress::Progress;
+use crate::reactor::{ConnId, Ending, Handler, Reactor};
+use crate::scan;
+use crate::signal::{NUMBERS, Reader, Template, unix_ms};
+use crate::stats::{Arrival, Latency, Pace, SECOND, Sequence, Timeline};
+
+/// Signals sent before arrivals get their turn.
+const SENDS_IN_TURN: usize = 32;
+/// Nothing arrives any more: what is missing is lost.
+const QUIET_LIMIT: u64 = 2 * SECOND;
+/// A trial that runs this much over its time has failed.
+const OVERTIME: u64 = 20 * SECOND;
+
+/// Rooms full of members, all connected.
+pub struct Crowd {
+    members: usize,
+    conns: Vec<ConnId>,
+    /// The place in `conns` of each connection, by its index.
+    place_of: Vec<u32>,
+    templates: Vec<Template>,
+    /// The order in which the numbers of each sender reach each member of its room.
+    sequences: Vec<Sequence>,
+    /// By place: the newest number and the last fix time of a sender.
+    numbers: Vec<u32>,
+    fix_times: Vec<u64>,
+    signals: u64,
+}
+
+/// A signal on its way.
+#[derive(Clone, Copy)]
+struct Sent {
+    intended: u64,
+    place: u32,
+    number: u32,
+}
+
+/// What a trial found.
+pub struct Trial {
+    pub sent: u64,
+    pub received: u64,
+    pub lost: u64,
+    pub late: u64,
+    pub twice: u64,
+    pub misdirected: u64,
+    pub latency: Latency,
+    pub timeline: Timeline,
+    pub server_cpu: f64,
+    pub client_cpu: f64,
+    pub mean_bytes: f64,
+    pub worst_send_millis: f64,
+    pub errors: Vec<String>,
+    seconds: f64,
+}
+
+impl Trial {
+    pub fn deliveries_per_second(&self) -> f64 {
+        self.received as f64 / self.seconds.max(1e-3)
+    }
+}
+
+impl Crowd {
+    /// `conns` are the members, room by room.
+    pub fn new(rooms: &[String], members: usize, conns: Vec<ConnId>) -> Result<Self> {
+        let slots = conns.iter().map(|id| id.index() + 1).max().unwrap_or(0);
+        let mut place_of = vec![u32::MAX; slots];
+        for (place, id) in (0_u32..).zip(&conns) {
+            place_of[id.index()] = place;
+        }
+        if members < 2 {
+            return Err("a room needs two members".into());
+        }
+        Ok(Self {
+            members,
+            place_of,
+            templates: rooms.iter().map(|room| Template::frame(room)).collect(),
+            sequences: vec![Sequence::default(); conns.len() * members],
+            numbers: vec![0; conns.len()],
+            fix_times: vec![0; conns.len()],
+            conns,
+            signals: 0,
+        })
+    }
+
+    /// Sends at this rate for so long, waits for what is on its way, and counts.
+    pub fn trial(&mut self, net: &mut Reactor, engine: &Engine, rate: f64, seconds: f64) -> Result<Trial> {
+        let count = (rate * seconds).max(1.0) as u64;
+        let copies = self.members as u64 - 1;
+        let cpu = (
+            engine.usage().cpu_seconds,
+            usage_of(std::process::id()).cpu_seconds,
+        );
+        let began = net.now() + SECOND / 100;
+        let mut pace = Pace::new(began, rate, count);
+        let mut run = Run {
+            first: self.signals,
+            crowd: self,
+            sent: Vec::with_capacity(usize::try_from(count)?),
+            reader: Reader::new(),
+            latency: Latency::new()?,
+            timeline: Timeline::starting(began),
+            received: 0,
+            bytes: 0,
+            late: 0,
+            twice: 0,
+            misdirected: 0,
+            last_arrival: began,
+            errors: Vec::new(),
+        };
+        let progress = Progress::new("fan-out", count * copies);
+        let limit = began + (seconds * SECOND as f64) as u64 + OVERTIME;
+        let mut worst_send = 0;
+        loop {
+            let now = net.now();
+            for _ in 0..SENDS_IN_TURN {
+                let Some((_, intended)) = pace.pop(now) else { break };
+                worst_send = worst_send.max(now - intended);
+                run.send(net, intended);
+            }
+            if pace.is_over() && run.received >= count * copies {
+                break;
+            }
+            let quiet = now.saturating_sub(run.last_arrival.max(began)) > QUIET_LIMIT;
+            if (pace.is_over() && quiet) || now > limit {
+                break;
+            }
+            let until = pace.due().min(now + SECOND / 20);
+            net.turn(&mut run, until)?;
+            progress.set(run.received);
+        }
+        let sent = run.sent.len() as u64;
+        Ok(Trial {
+            sent,
+            received: run.received,
+            lost: (count * copies).saturating_sub(run.received),
+            late: run.late,
+            twice: run.twice,
+            misdirected: run.misdirected,
+            latency: run.latency,
+            timeline: run.timeline,
+            server_cpu: engine.usage().cpu_seconds - cpu.0,
+            client_cpu: usage_of(std::process::id()).cpu_seconds - cpu.1,
+            mean_bytes: run.bytes as f64 / run.received.max(1) as f64,
+            worst_send_millis: worst_send as f64 / 1e6,
+            seconds: (run.last_arrival.saturating_sub(began)) as f64 / SECOND as f64,
+            errors: run.errors,
+        })
+    }
+}
+
+struct Run<'a> {
+    crowd: &'a mut Crowd,
+    /// The number that the first signal of this trial carries.
+    first: u64,
+    sent: Vec<Sent>,
+    reader: Reader,
+    latency: Latency,
+    timeline: Timeline,
+    received: u64,
+    bytes: u64,
+    late: u64,
+    twice: u64,
+    misdirected: u64,
+    last_arrival: u64,
+    errors: Vec<String>,
+}
+
+impl Run<'_> {
+    /// The next signal: room after room, in each member after member.
+    fn send(&mut self, net: &mut Reactor, intended: u64) {
+        let crowd = &mut *self.crowd;
+        let rooms = crowd.templates.len() as u64;
+        let room = (crowd.signals % rooms) as usize;
+        let member = (crowd.signals / rooms % crowd.members as u64) as usize;
+        let place = room * crowd.members + member;
+        // The engine drops a fix that is no newer than the one before it.
+        let fix_time = unix_ms().max(crowd.fix_times[place] + 1);
+        crowd.fix_times[place] = fix_time;
+        crowd.numbers[place] += 1;
+        self.sent.push(Sent {
+            intended,
+            place: place as u32,
+            number: crowd.numbers[place],
+        });
+        let template = &mut crowd.templates[room];
+        template.write(crowd.signals % NUMBERS, fix_time);
+        crowd.signals += 1;
+        net.send(crowd.conns[place], &template.bytes);
+    }
+
+    fn other(&mut self, payload: &[u8]) {
+        if scan::kind(payload) == b"error" && self.errors.len() < 3 {
+            self.errors.push(String::from_utf8_lossy(payload).into_owned());
+        }
+    }
+}
+
+impl Handler for Run<'_> {
+    #[inline]
+    fn frame(&mut self, _: &mut Reactor, id: ConnId, payload: &[u8], now: u64) {
+        let Some(value) = self.reader.read(payload) else {
+            return self.other(payload);
+        };
+        // What a trial before this one left behind has been counted as lost there.
+        let Some(index) = value.checked_sub(self.first) else {
+            return;
+        };
+        let Some(sent) = usize::try_from(index).ok().and_then(|index| self.sent.get(index)) else {
+            self.misdirected += 1;
+            return;
+        };
+        let place = self.crowd.place_of[id.index()] as usize;
+        let sender = sent.place as usize;
+        let members = self.crowd.members;
+        if place / members != sender / members || place == sender {
+            self.misdirected += 1;
+            return;
+        }
+        let sequence = &mut self.crowd.sequences[place * members + sender % members];
+        match sequence.arrive(sent.number) {
+            Arrival::InOrder | Arrival::AfterGap => {}
+            Arrival::Late => self.late += 1,
+            Arrival::Twice => {
+                self.twice += 1;
+                return;
+            }
+        }
+        self.received += 1;
+        self.bytes += payload.len() as u64;
+        self.latency.record(sent.intended, now);
+        self.timeline.add(now, 1);
+        self.last_arrival = now;
+    }
+
+    fn closed(&mut self, _: &mut Reactor, id: ConnId, ending: Ending) {
+        if self.errors.len() < 3 {
+            self.errors
+                .push(format!("member {} was {ending}", self.crowd.place_of[id.index()]));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The parts of the load tester that decide what is a fault: if they err, every verdict does.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "measurements become numbers of another kind on every other line, and none of them decides"
+)]
+
+#[allow(dead_code)]
+mod http;
+#[allow(dead_code)]
+mod sampling;
+#[allow(dead_code)]
+mod scan;
+mod search;
+#[allow(dead_code)]
+mod signal;
+#[allow(dead_code)]
+mod stats;
+mod traces;
+#[allow(dead_code)]
+mod ws;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+use sampling::{Fix, compare, distance_m, is_kept, live};
+use stats::{Arrival, Latency, Pace, Sequence};
+
+fn fix(unix_ms: u64, latitude: f64) -> Fix {
+    Fix {
+        unix_ms,
+        latitude,
+        longitude: 20.0,
+    }
+}
+
+#[test]
+fn a_taxi_that_rests_for_more_than_half_an_hour_begins_another_journey() {
+    let csv = "vehicle,unix_time,latitude,longitude,occupied\n\
+        a,1000,37.1,-122.1,0\na,1060,37.2,-122.1,1\na,2860,37.3,-122.1,1\n\
+        a,4661,37.4,-122.1,0\nb,4662,37.5,-122.1,0\n";
+    let journeys = traces::journeys(csv).unwrap();
+    assert_eq!(journeys.iter().map(Vec::len).collect::<Vec<_>>(), [3, 1, 1]);
+    assert_eq!(
+        journeys[0][1],
+        Fix {
+            unix_ms: 1_060_000,
+            latitude: 37.2,
+            longitude: -122.1
+        }
+    );
+}
+
+#[test]
+fn the_journeys_of_one_person_are_kept_apart_though_they_follow_closely() {
+    let csv = "person,trajectory,unix_time,latitude,longitude\n19,1,100,39.9,116.3\n19,2,101,39.9,116.3\n";
+    assert_eq!(traces::journeys(csv).unwrap().len(), 2);
+}
+
+#[test]
+fn a_file_without_the_columns_is_refused_by_name() {
+    assert_eq!(
+        traces::journeys("vehicle,when\n").unwrap_err(),
+        "no column unix_time"
+    );
+    assert!(traces::journeys("vehicle,unix_time,latitude,longitude\na,1,north,2\n").is_err());
+}
+
+#[test]
+fn repeated_and_older_fixes_move_nobody() {
+    let fixes = [
+        fix(1, 10.0),
+        fix(1, 10.1),
+        fix(3, 10.2),
+        fix(2, 10.3),
+        fix(4, 10.4),
+    ];
+    assert_eq!(live(&fixes), [fixes[0], fixes[2], fixes[4]]);
+}
+
+#[test]
+fn history_keeps_the_first_fix_and_what_is_50_m_or_15_s_further() {
+    let last = fix(0, 10.0);
+    assert!(is_kept(None, &last));
+    assert!(
+        !is_kept(Some(&last), &fix(14_999, 10.0004)),
+        "44 m in less than 15 s"
+    );
+    assert!(is_kept(Some(&last), &fix(15_000, 10.0)));
+    assert!(is_kept(Some(&last), &fix(1, 10.0005)), "55 m");
+}
+
+#[test]
+fn one_degree_along_a_meridian_is_111_km() {
+    assert!((distance_m(&fix(0, 10.0), &fix(0, 11.0)) - 111_195.0).abs() < 10.0);
+}
+
+#[test]
+fn a_history_that_differs_from_the_rule_is_noticed_either_way() {
+    let fixes = [
+        fix(0, 10.0),
+        fix(1_000, 10.0001),
+        fix(16_000, 10.0002),
+        fix(17_000, 10.01),
+    ];
+    assert_eq!(compare(&fixes, &[fixes[0], fixes[2], fixes[3]]), Ok(()));
+    assert!(
+        compare(&fixes, &[fixes[0], fixes[3]])
+            .unwrap_err()
+            .contains("at 16000 is missing")
+    );
+    assert!(compare(&fixes, &fixes).unwrap_err().contains("at 1000 is kept"));
+    assert!(compare(&fixes, &[fixes[0], fixes[2], fixes[3], fix(99_000, 1.0)]).is_err());
+}
+
+#[test]
+fn frames_are_walked_at_every_length_and_never_read_before_they_are_whole() {
+    for size in [0, 1, 125, 126, 65_535, 65_536] {
+        let mut bytes = Vec::new();
+        let payload = vec![7; size];
+        let start = ws::push_frame(&mut bytes, ws::TEXT, &payload);
+        // What a client sends is masked with zeros; a server leaves the mask away.
+        bytes.drain(start - 4..start);
+        bytes[1] &= 0x7f;
+        let whole = ws::Step::Frame {
+            opcode: ws::TEXT,
+            payload: &payload,
+            len: bytes.len(),
+        };
+        assert_eq!(ws::next_frame(&bytes), whole);
+        for cut in [0, 1, 3, bytes.len() - 1]
+            .into_iter()
+            .filter(|cut| *cut < bytes.len())
+        {
+            assert_eq!(
+                ws::next_frame(&bytes[..cut]),
+                ws::Step::Incomplete,
+                "{cut} of {size}"
+            );
+        }
+    }
+    assert!(
+        matches!(ws::next_frame(&[0x01, 0x00]), ws::Step::Malformed(_)),
+        "a fragment"
+    );
+    assert!(
+        matches!(ws::next_frame(&[0x81, 0x80]), ws::Step::Malformed(_)),
+        "a mask"
+    );
+}
+
+#[test]
+fn an_upgrade_counts_only_with_the_right_accept_key() {
+    let good =
+        b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    assert_eq!(ws::upgrade_answer(good), Some(Ok(good.len())));
+    assert_eq!(ws::upgrade_answer(&good[..good.len() - 1]), None);
+    let refused = b"HTTP/1.1 401 Unauthorized\r\n\r\n";
+    assert_eq!(
+        ws::upgrade_answer(refused),
+        Some(Err("HTTP/1.1 401 Unauthorized".into()))
+    );
+}
+
+#[test]
+fn responses_are_read_by_length_and_in_chunks() {
+    let plain = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1";
+    let http::Step::Response { status, body, len } = http::next_response(plain) else {
+        panic!("not whole")
+    };
+    assert_eq!((status, &body[..], len), (201, &b"{}"[..], plain.len() - 8));
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n";
+    let http::Step::Response { body, len, .. } = http::next_response(chunked) else {
+        panic!("not whole")
+    };
+    assert_eq!((&body[..], len), (&b"abcd"[..], chunked.len()));
+    assert_eq!(
+        http::next_response(&chunked[..chunked.len() - 1]),
+        http::Step::Incomplete
+    );
+}
+
+#[test]
+fn a_number_written_into_a_position_is_read_back_through_floats() {
+    let mut reader = signal::Reader::new();
+    for value in [0, 1, 99_999, 100_000, 1_234_567_890, signal::NUMBERS - 1] {
+        let mut template = signal::Template::frame("room");
+        template.write(value, 1_700_000_000_123);
+        let start = memchr::memchr(b'{', &template.bytes).unwrap();
+        let sent: serde_json::Value = serde_json::from_slice(&template.bytes[start..]).unwrap();
+        assert_eq!(sent["timestamp"], 1_700_000_000_123_u64);
+        let received = serde_json::json!({"type": "location-update", "data": sent}).to_string();
+        assert_eq!(reader.read(received.as_bytes()), Some(value), "{received}");
+    }
+    assert_eq!(reader.read(b"{\"type\":\"pong\"}"), None);
+}
+
+#[test]
+fn a_key_is_found_again_where_it_moved() {
+    let mut key = scan::Key::new("\"id\":\"");
+    assert_eq!(scan::string(b"{\"id\":\"a\"}", &mut key), Some("a"));
+    assert_eq!(
+        scan::string(b"{\"type\":\"x\",\"id\":\"b\"}", &mut key),
+        Some("b")
+    );
+    assert_eq!(scan::string(b"{}", &mut key), None);
+    assert_eq!(
+        scan::kind(b"{\"seq\":1,\"type\":\"user-joined\"}"),
+        b"user-joined"
+    );
+}
+
+#[test]
+fn gaps_late_ones_and_repetitions_are_told_apart() {
+    let mut sequence = Sequence::default();
+    let arrivals: Vec<Arrival> = [1, 2, 4, 3, 3, 4, 40, 1].map(|n| sequence.arrive(n)).to_vec();
+    use Arrival::{AfterGap, InOrder, Late, Twice};
+    assert_eq!(
+        arrivals,
+        [InOrder, InOrder, AfterGap, Late, Twice, Twice, AfterGap, Twice]
+    );
+}
+
+#[test]
+fn an_open_loop_keeps_its_instants_whatever_happens() {
+    let mut pace = Pace::new(1_000, 1_000_000.0, 3);
+    assert_eq!(pace.pop(999), None);
+    let all: Vec<_> = std::iter::from_fn(|| pace.pop(10_000)).collect();
+    assert_eq!(all, [(0, 1_000), (1, 2_000), (2, 3_000)]);
+    assert!(pace.is_over());
+    assert_eq!(pace.due(), u64::MAX);
+}
+
+#[test]
+fn a_latency_counts_from_the_instant_intended() {
+    let mut latency = Latency::new().unwrap();
+    latency.record(1_000_000, 5_000_000);
+    assert!((latency.millis(99.0) - 4.0).abs() < 0.01);
+    assert!(latency.curve().len() > 1 || latency.count() == 1);
+}
+
+#[test]
+fn the_search_ends_just_below_what_is_too_much_and_proves_it() {
+    let search = search::Search {
+        start: 100.0,
+        trial_seconds: 1.0,
+        seconds: 9.0,
+    };
+    let mut proofs = 0;
+    let attempt = |rate: f64, seconds: f64| {
+        proofs += u32::from(seconds > 1.0);
+        Ok(((), rate <= 5_000.0))
+    };
+    let (rate, ()) = search.highest(attempt).unwrap();
+    assert!((4_700.0..=5_000.0).contains(&rate), "{rate}");
+    assert_eq!(proofs, 1);
+}

@@ -1,0 +1,102 @@
+//! What is said in an incident.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::Api;
+use super::params::SosId;
+use super::participants::outsider;
+use super::scene::Scene;
+use crate::actors::CommandError;
+use crate::actors::clock::random;
+use crate::domain::ids::{MessageId, RoomId};
+use crate::domain::room::{Command, EventBody, Rejection, Seq};
+use crate::http::auth::Caller;
+use crate::http::envelope;
+use crate::http::error::ApiError;
+use crate::http::extract::JsonBytes;
+use crate::store::StoredMessage;
+use crate::wire::rest::{MessageBody, MessageView, MessagesQuery};
+
+/// `POST /sos/{id}/messages`. A message that is sent again by its id gets the first answer.
+pub(super) async fn send(
+    api: web::Data<Api>,
+    caller: Caller,
+    SosId(id): SosId,
+    body: JsonBytes,
+) -> Result<HttpResponse, ApiError> {
+    let who = &caller.identity;
+    let MessageBody { content, id: message } = MessageBody::parse(&body.0, &api.reading(api.now()))?;
+    let message = message.unwrap_or_else(|| MessageId::from_random(random()));
+    api.incident(&id, who).await?;
+    let command = Command::SendMessage { id: message, content };
+    let outcome = match api.engine.act(&id, who, command, None).await {
+        Ok(outcome) => outcome,
+        Err(CommandError::Rejected(Rejection::SentBefore { seq })) => {
+            return sent_before(&api, &caller, &id, seq).await;
+        }
+        Err(CommandError::Rejected(Rejection::NotIn)) => return Err(outsider(&api, &caller, &id).await),
+        Err(error) => return Err(error.into()),
+    };
+    let view = api.engine.view(&id, who).await?;
+    let scene = Scene::of(&view)?;
+    let sent = outcome.events.iter().find_map(|event| match &event.body {
+        EventBody::MessageSent { id, content } => Some((event, id, content)),
+        _ => None,
+    });
+    let (event, message, content) = sent.ok_or_else(ApiError::internal)?;
+    let sender = event.actor.participant().and_then(|who| scene.sender(who));
+    Ok(envelope::created(MessageView::new(
+        &id, message, event.seq, event.at, sender, content,
+    )))
+}
+
+async fn sent_before(api: &Api, caller: &Caller, id: &RoomId, seq: Seq) -> Result<HttpResponse, ApiError> {
+    let (view, found) = api
+        .engine
+        .messages(id, &caller.identity, Some(seq.next()), 1, None)
+        .await?;
+    let scene = Scene::of(&view)?;
+    let message = found.first().filter(|message| message.seq == seq);
+    let message = message.ok_or_else(ApiError::internal)?;
+    Ok(envelope::created(shown(&scene, message)))
+}
+
+/// `GET /sos/{id}/messages?before&limit&q`, newest first
+pub(super) async fn list(
+    api: web::Data<Api>,
+    caller: Caller,
+    SosId(id): SosId,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let query = MessagesQuery::parse(request.query_string())?;
+    let (view, mut found) = api
+        .engine
+        .messages(
+            &id,
+            &caller.identity,
+            query.before,
+            query.limit + 1,
+            query.text.as_deref(),
+        )
+        .await?;
+    let scene = Scene::of(&view)?;
+    let more = found.len() > query.limit;
+    found.truncate(query.limit);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| last.seq.get().to_string());
+    let items: Vec<_> = found.iter().map(|message| shown(&scene, message)).collect();
+    Ok(envelope::page(&items, next))
+}
+
+fn shown<'a>(scene: &Scene<'a>, message: &'a StoredMessage) -> MessageView<'a> {
+    MessageView::new(
+        scene.room(),
+        &message.id,
+        message.seq,
+        message.at,
+        message.sender.and_then(|who| scene.sender(who)),
+        &message.content,
+    )
+}

@@ -1,0 +1,107 @@
+//! For whoever runs the process: whether it lives, whether it may be sent work, and its numbers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::Api;
+use crate::store::Store;
+
+/// An answer of the store is believed for this long: `ping` writes, and probes must not be a load.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// A store that does not answer by then is away.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether the node may be sent work.
+pub struct Readiness {
+    store: Arc<dyn Store>,
+    draining: AtomicBool,
+    /// When the store was asked last, and whether it was well. Held while asking, so that one asks for all.
+    asked: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Readiness {
+    /// Ready as long as `store` takes writes.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            draining: AtomicBool::new(false),
+            asked: Mutex::new(None),
+        }
+    }
+
+    /// From now on the node is not ready: it is on its way out.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is on its way out.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    async fn store_is_well(&self) -> bool {
+        let mut asked = self.asked.lock().await;
+        if let Some((at, well)) = *asked
+            && at.elapsed() < BELIEVED_FOR
+        {
+            return well;
+        }
+        let answer = tokio::time::timeout(PATIENCE, self.store.ping()).await;
+        let well = matches!(answer, Ok(Ok(())));
+        if !well {
+            tracing::warn!("the store does not take writes");
+        }
+        *asked = Some((Instant::now(), well));
+        well
+    }
+}
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failing: Vec<&'static str>,
+}
+
+/// `GET /health`
+pub(super) async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(Status {
+        status: "ok",
+        failing: vec![],
+    })
+}
+
+/// `GET /ready`
+pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
+    let readiness = &api.readiness;
+    let mut failing = Vec::new();
+    if readiness.is_draining() || api.engine.node().is_draining() {
+        failing.push("draining");
+    }
+    if !readiness.store_is_well().await {
+        failing.push("store");
+    }
+    if failing.is_empty() {
+        let status = "ready";
+        return HttpResponse::Ok().json(Status { status, failing });
+    }
+    HttpResponse::ServiceUnavailable()
+        .insert_header((RETRY_AFTER, BELIEVED_FOR.as_secs()))
+        .json(Status {
+            status: "unavailable",
+            failing,
+        })
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(api: web::Data<Api>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .body(api.metrics.render())
+}

@@ -1,0 +1,67 @@
+//! Moves an incident along its states.
+
+use actix_web::{HttpResponse, web};
+
+use super::Api;
+use super::params::{OptionalBody, SosId};
+use super::scene::Scene;
+use crate::domain::ids::RoomId;
+use crate::domain::incident::Status;
+use crate::domain::room::Command;
+use crate::http::auth::Caller;
+use crate::http::envelope;
+use crate::http::error::ApiError;
+use crate::http::extract::JsonBytes;
+use crate::wire::rest::{CancelBody, CloseBody, StatusBody};
+
+/// `PATCH /sos/{id}/status`
+pub(super) async fn change(
+    api: web::Data<Api>,
+    caller: Caller,
+    SosId(id): SosId,
+    body: JsonBytes,
+) -> Result<HttpResponse, ApiError> {
+    let body = StatusBody::parse(&body.0)?;
+    moved(&api, &caller, &id, body.status, body.note).await
+}
+
+/// `POST /sos/{id}/cancel`. The PIN is read and not judged: nothing is kept yet that it could be held
+/// against.
+pub(super) async fn cancel(
+    api: web::Data<Api>,
+    caller: Caller,
+    SosId(id): SosId,
+    body: OptionalBody,
+) -> Result<HttpResponse, ApiError> {
+    let body = CancelBody::parse(&body.0)?;
+    moved(&api, &caller, &id, Status::Cancelled, body.reason).await
+}
+
+/// `POST /sos/{id}/close`
+pub(super) async fn close(
+    api: web::Data<Api>,
+    caller: Caller,
+    SosId(id): SosId,
+    body: OptionalBody,
+) -> Result<HttpResponse, ApiError> {
+    let body = CloseBody::parse(&body.0)?;
+    moved(&api, &caller, &id, Status::Closed, body.resolution).await
+}
+
+async fn moved(
+    api: &Api,
+    caller: &Caller,
+    id: &RoomId,
+    to: Status,
+    note: Option<String>,
+) -> Result<HttpResponse, ApiError> {
+    api.incident(id, &caller.identity).await?;
+    let command = Command::SetStatus {
+        to,
+        expected: None,
+        note,
+    };
+    api.engine.act(id, &caller.identity, command, None).await?;
+    let view = api.engine.view(id, &caller.identity).await?;
+    Ok(envelope::ok(Scene::of(&view)?.sos()?))
+}
