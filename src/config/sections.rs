@@ -9,10 +9,10 @@ use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
 use super::value::{LogFormat, StoreUrl};
+use crate::domain::budget::MessageBudget;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
-use crate::domain::budget::MessageBudget;
 use crate::domain::time::Timestamp;
 
 macro_rules! sections {

@@ -13,17 +13,49 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("delivery", &["domain"]),
     ("transport", &["domain", "wire", "store", "delivery"]),
     ("actors", &["domain", "wire", "store", "delivery", "transport"]),
-    ("config", &["domain", "wire", "store", "delivery", "transport", "actors"]),
-    ("telemetry", &["domain", "wire", "store", "delivery", "transport", "actors", "config"]),
+    (
+        "config",
+        &["domain", "wire", "store", "delivery", "transport", "actors"],
+    ),
+    (
+        "telemetry",
+        &[
+            "domain",
+            "wire",
+            "store",
+            "delivery",
+            "transport",
+            "actors",
+            "config",
+        ],
+    ),
     (
         "http",
-        &["domain", "wire", "store", "delivery", "transport", "actors", "config", "telemetry"],
+        &[
+            "domain",
+            "wire",
+            "store",
+            "delivery",
+            "transport",
+            "actors",
+            "config",
+            "telemetry",
+        ],
     ),
 ];
 
 /// What the domain knows nothing of.
 const IMPURE: [&str; 11] = [
-    "serde", "tokio", "actix", "SystemTime", "Instant", "rand::", "getrandom", "tracing", "std::net", "std::fs",
+    "serde",
+    "tokio",
+    "actix",
+    "SystemTime",
+    "Instant",
+    "rand::",
+    "getrandom",
+    "tracing",
+    "std::net",
+    "std::fs",
     "std::env",
 ];
 
@@ -48,13 +80,20 @@ fn imports_run_from_the_outer_layers_to_the_inner_ones() {
             }
         }
     }
-    assert!(wrong.is_empty(), "imports against the layers:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "imports against the layers:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn the_domain_knows_no_format_no_clock_no_socket_and_no_chance() {
     let mut wrong = Vec::new();
-    for source in sources().into_iter().filter(|source| source.modules[0] == "domain") {
+    for source in sources()
+        .into_iter()
+        .filter(|source| source.modules[0] == "domain")
+    {
         for (number, line) in source.code.lines().enumerate() {
             for name in IMPURE.iter().filter(|name| mentions(line, name)) {
                 wrong.push(format!("{}:{}: {name}", source.path.display(), number + 1));
@@ -74,14 +113,26 @@ fn the_test_itself_sees_an_import_in_every_form() {
     let used = |source: &Source| used_modules(source).into_iter().collect::<Vec<_>>();
     assert_eq!(used(&source(&["domain"], "use crate::http::auth;")), ["http"]);
     assert_eq!(
-        used(&source(&["domain"], "use crate::{actors::{a, b}, wire::c, store};")),
+        used(&source(
+            &["domain"],
+            "use crate::{actors::{a, b}, wire::c, store};"
+        )),
         ["actors", "store", "wire"]
     );
-    assert_eq!(used(&source(&["domain", "room"], "use super::super::http::x;")), ["http"]);
+    assert_eq!(
+        used(&source(&["domain", "room"], "use super::super::http::x;")),
+        ["http"]
+    );
     assert!(used(&source(&["domain", "room"], "use super::ids::RoomId;")).is_empty());
-    assert_eq!(used(&source(&["domain"], "fn f() -> crate::store::Seq {}")), ["store"]);
+    assert_eq!(
+        used(&source(&["domain"], "fn f() -> crate::store::Seq {}")),
+        ["store"]
+    );
     assert_eq!(strip("a // crate::http\n/* crate::http */ b"), "a \n b");
-    assert_eq!(strip("x\n#[cfg(test)]\nmod tests { use crate::http; }\ny"), "x\n\ny");
+    assert_eq!(
+        strip("x\n#[cfg(test)]\nmod tests { use crate::http; }\ny"),
+        "x\n\ny"
+    );
 }
 
 /// Every file of `src` that is not a test's.
@@ -91,14 +142,20 @@ fn sources() -> Vec<Source> {
     walk(&root, &mut files);
     assert!(files.len() > 50, "the sources are not where they should be");
     let tests: BTreeSet<PathBuf> = files.iter().flat_map(|file| test_modules(file)).collect();
-    files.retain(|file| !tests.iter().any(|test| file.starts_with(test) || *file == test.with_extension("rs")));
+    files.retain(|file| {
+        !tests
+            .iter()
+            .any(|test| file.starts_with(test) || *file == test.with_extension("rs"))
+    });
     files
         .into_iter()
         .map(|path| {
             let code = strip(&fs::read_to_string(&path).unwrap());
             let inside = path.strip_prefix(&root).unwrap().with_extension("");
-            let mut modules: Vec<String> =
-                inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+            let mut modules: Vec<String> = inside
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned())
+                .collect();
             if modules.len() > 1 && modules.last().is_some_and(|last| last == "mod") {
                 modules.pop();
             }
@@ -152,7 +209,9 @@ fn strip(text: &str) -> String {
             rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
         } else if rest.starts_with("/*") {
             rest = &rest[rest.find("*/").map_or(rest.len(), |end| end + 2)..];
-        } else if rest.starts_with("#[cfg(test)]\nmod ") && rest.find('{') < rest.find(';').or(Some(usize::MAX)) {
+        } else if rest.starts_with("#[cfg(test)]\nmod ")
+            && rest.find('{') < rest.find(';').or(Some(usize::MAX))
+        {
             rest = &rest[end_of_block(rest)..];
         } else if rest.starts_with('"') {
             let end = end_of_text(rest);
@@ -213,7 +272,10 @@ fn used_modules(source: &Source) -> BTreeSet<String> {
 /// The first name of a path, or of each path in braces.
 fn first_names(path: &str) -> Vec<String> {
     let name = |text: &str| -> String {
-        text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        text.trim()
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
     };
     let Some(group) = path.strip_prefix('{') else {
         return vec![name(path)];

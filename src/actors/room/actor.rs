@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use super::core::RoomCore;
 use super::messages::{Look, Poke, Positions, Rest, Ticketed, Work};
-use super::steps::Step;
 use super::seats::RoomShared;
+use super::steps::Step;
 use crate::actors::error::CommandError;
 use crate::actors::gate::Gate;
 use crate::actors::node::Node;

@@ -165,7 +165,9 @@ impl RoomActor {
             return;
         }
         self.audience.send_signals(&signals);
-        self.node.observer.positions(Positions::Broadcast, signals.len() as u64);
+        self.node
+            .observer
+            .positions(Positions::Broadcast, signals.len() as u64);
         self.node.observer.fanned_out(begun.elapsed());
     }
 }

@@ -1,6 +1,5 @@
 //! What became durable is carried out, in order.
 
-
 use actix::Context;
 
 use super::actor::RoomActor;

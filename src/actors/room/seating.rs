@@ -75,7 +75,12 @@ impl RoomActor {
         // Whoever raised it is told by the answer to that.
         if self.core.state.owner != Some(who) {
             let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
-            let message = ServerMessage::AutoJoined { room: &self.id, owner_name, participant: who, seq: head };
+            let message = ServerMessage::AutoJoined {
+                room: &self.id,
+                owner_name,
+                participant: who,
+                seq: head,
+            };
             session.push(&Frame::text(&message.encode(now)));
         }
         self.sit(

@@ -21,30 +21,47 @@ async fn a_watcher_gets_the_present_list_and_then_the_news() {
     ana.raises(fire_with(json!({"silent": true}))).await;
     ana.raises(fire_with(json!({"visibility": "RESTRICTED"}))).await;
     let over = ana.raises(fire()).await;
-    ana.post(&format!("/api/v1/sos/{over}/cancel"), json!({})).await.data(200);
+    ana.post(&format!("/api/v1/sos/{over}/cancel"), json!({}))
+        .await
+        .data(200);
 
     let mut sam = engine.user("Sam").connect().await;
     sam.says(watch(5.0)).await;
     let area = sam.expect(json!({"type": "area"})).await;
-    let ids: Vec<_> = area["sos"].as_array().unwrap().iter().map(|sos| sos["sosId"].clone()).collect();
+    let ids: Vec<_> = area["sos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|sos| sos["sosId"].clone())
+        .collect();
     assert_eq!(ids, [json!(there)]);
     assert_eq!(area["sos"][0]["type"], "FIRE");
     assert_eq!(area["sos"][0]["status"], "ACTIVE");
-    assert_eq!(area["sos"][0]["location"], json!({"latitude": HERE.0, "longitude": HERE.1}));
+    assert_eq!(
+        area["sos"][0]["location"],
+        json!({"latitude": HERE.0, "longitude": HERE.1})
+    );
 
     // Only what lies inside and may be seen is told.
     ana.raises(fire_with(far)).await;
     ana.raises(fire_with(json!({"silent": true}))).await;
     let near = json!({"location": {"latitude": HERE.0 + 4.0 * KM, "longitude": HERE.1}});
     let new = ana.raises(fire_with(near)).await;
-    sam.expect(json!({"type": "sos-created", "sosId": new, "sos": {"status": "ACTIVE", "type": "FIRE"}})).await;
+    sam.expect(json!({"type": "sos-created", "sosId": new, "sos": {"status": "ACTIVE", "type": "FIRE"}}))
+        .await;
     sam.hears_nothing_more().await;
 
     let status = |status: &str| json!({"status": status});
-    ana.patch(&format!("/api/v1/sos/{new}/status"), status("RESPONDING")).await.data(200);
-    sam.expect(json!({"type": "sos-updated", "sosId": new, "sos": {"status": "RESPONDING"}})).await;
-    ana.patch(&format!("/api/v1/sos/{new}/status"), status("RESOLVED")).await.data(200);
-    sam.expect(json!({"type": "sos-closed", "sosId": new, "sos": {"status": "RESOLVED"}})).await;
+    ana.patch(&format!("/api/v1/sos/{new}/status"), status("RESPONDING"))
+        .await
+        .data(200);
+    sam.expect(json!({"type": "sos-updated", "sosId": new, "sos": {"status": "RESPONDING"}}))
+        .await;
+    ana.patch(&format!("/api/v1/sos/{new}/status"), status("RESOLVED"))
+        .await
+        .data(200);
+    sam.expect(json!({"type": "sos-closed", "sosId": new, "sos": {"status": "RESOLVED"}}))
+        .await;
     sam.hears_nothing_more().await;
 }
 
@@ -75,7 +92,8 @@ async fn watching_another_area_leaves_the_first() {
     let mut sam = engine.user("Sam").connect().await;
     sam.says(watch(1.0)).await;
     sam.expect(json!({"type": "area", "sos": []})).await;
-    sam.says(json!({"type": "watch-area", "latitude": 10.3, "longitude": 123.9, "radiusKm": 1})).await;
+    sam.says(json!({"type": "watch-area", "latitude": 10.3, "longitude": 123.9, "radiusKm": 1}))
+        .await;
     sam.expect(json!({"type": "area", "sos": []})).await;
     ana.raises(fire()).await;
     let there = json!({"location": {"latitude": 10.3, "longitude": 123.9}});
@@ -91,7 +109,8 @@ async fn staff_see_what_strangers_do_not() {
     let hidden = ana.raises(fire_with(json!({"silent": true}))).await;
     let mut dora = engine.user("Dora").role("DISPATCHER").connect().await;
     dora.says(watch(1.0)).await;
-    dora.expect(json!({"type": "area", "sos": [{"sosId": hidden}]})).await;
+    dora.expect(json!({"type": "area", "sos": [{"sosId": hidden}]}))
+        .await;
     let new = ana.raises(fire_with(json!({"visibility": "RESTRICTED"}))).await;
     dora.expect(json!({"type": "sos-created", "sosId": new})).await;
     dora.hears_nothing_more().await;
@@ -103,16 +122,29 @@ async fn an_area_that_is_none_is_refused() {
     let mut sam = engine.user("Sam").connect().await;
     let cases = [
         (json!({"latitude": HERE.0, "longitude": HERE.1}), "radiusKm"),
-        (json!({"latitude": HERE.0, "longitude": HERE.1, "radiusKm": 25.1}), "radiusKm"),
-        (json!({"latitude": HERE.0, "longitude": HERE.1, "radiusKm": 0}), "radiusKm"),
-        (json!({"latitude": HERE.0, "longitude": HERE.1, "radiusKm": "5"}), "radiusKm"),
+        (
+            json!({"latitude": HERE.0, "longitude": HERE.1, "radiusKm": 25.1}),
+            "radiusKm",
+        ),
+        (
+            json!({"latitude": HERE.0, "longitude": HERE.1, "radiusKm": 0}),
+            "radiusKm",
+        ),
+        (
+            json!({"latitude": HERE.0, "longitude": HERE.1, "radiusKm": "5"}),
+            "radiusKm",
+        ),
         (json!({"radiusKm": 5}), "latitude"),
-        (json!({"latitude": HERE.0, "longitude": 181, "radiusKm": 5}), "longitude"),
+        (
+            json!({"latitude": HERE.0, "longitude": 181, "radiusKm": 5}),
+            "longitude",
+        ),
     ];
     for (mut message, field) in cases {
         message["type"] = json!("watch-area");
         sam.says(message).await;
-        sam.expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field})).await;
+        sam.expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field}))
+            .await;
     }
     sam.says(watch(25.0)).await;
     sam.expect(json!({"type": "area", "sos": []})).await;

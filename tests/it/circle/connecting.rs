@@ -8,7 +8,12 @@ use crate::support::{ANA, BEN, CARA, Client, Engine, circle, now_s, sign, sign_w
 #[tokio::test]
 async fn a_user_hears_who_they_are() {
     let engine = Engine::start(&[]);
-    let mut ana = engine.user("Ana").phone(ANA).claim("email", "ana@example.org").open().await;
+    let mut ana = engine
+        .user("Ana")
+        .phone(ANA)
+        .claim("email", "ana@example.org")
+        .open()
+        .await;
     ana.expect(json!({
         "type": "connected", "clientId": "*", "sessionId": "*", "protocol": 1, "roomIds": [],
         "user": {
@@ -40,19 +45,39 @@ async fn a_ticket_opens_one_connection_and_no_second() {
     let ticket = ana.post("/api/v1/tickets", json!({})).await.data(201);
     let path = format!("/api/ws?ticket={}", ticket["ticket"].as_str().unwrap());
     let mut at_ana = engine.nobody().try_open(&path).await.expect("the ticket is good");
-    at_ana.expect(json!({"type": "connected", "user": {"id": "user-ana", "name": "Ana"}})).await;
-    let refused = engine.nobody().try_open(&path).await.err().expect("the ticket is spent");
+    at_ana
+        .expect(json!({"type": "connected", "user": {"id": "user-ana", "name": "Ana"}}))
+        .await;
+    let refused = engine
+        .nobody()
+        .try_open(&path)
+        .await
+        .err()
+        .expect("the ticket is spent");
     assert_eq!(refused.status, 401);
 }
 
 #[tokio::test]
 async fn an_expired_ticket_opens_nothing() {
     let engine = Engine::start(&[("auth.ticket_ttl_s", "1")]);
-    let ticket = engine.user("Ana").post("/api/v1/tickets", json!({})).await.data(201);
+    let ticket = engine
+        .user("Ana")
+        .post("/api/v1/tickets", json!({}))
+        .await
+        .data(201);
     let path = format!("/api/ws?ticket={}", ticket["ticket"].as_str().unwrap());
     // The one condition that nothing announces is time itself.
     tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
-    assert_eq!(engine.nobody().try_open(&path).await.err().expect("it has expired").status, 401);
+    assert_eq!(
+        engine
+            .nobody()
+            .try_open(&path)
+            .await
+            .err()
+            .expect("it has expired")
+            .status,
+        401
+    );
 }
 
 #[tokio::test]
@@ -62,8 +87,13 @@ async fn without_a_good_credential_the_upgrade_is_refused() {
     let strangers = [
         engine.nobody(),
         engine.bearer("not-a-token"),
-        engine.bearer(&sign_with(&claims, "another-secret-that-is-long-enough-0123456789")),
-        engine.bearer(&sign(&json!({"userId": "user-ana", "role": "CITIZEN", "exp": now_s() - 600}))),
+        engine.bearer(&sign_with(
+            &claims,
+            "another-secret-that-is-long-enough-0123456789",
+        )),
+        engine.bearer(&sign(
+            &json!({"userId": "user-ana", "role": "CITIZEN", "exp": now_s() - 600}),
+        )),
     ];
     for stranger in strangers {
         let refused = stranger.try_open("/api/ws").await.err().expect("refused");
@@ -78,7 +108,11 @@ async fn without_a_good_credential_the_upgrade_is_refused() {
         "/api/ws?ticket=nonsense",
     ] {
         let refused = engine.nobody().try_open(path).await.err().expect("refused");
-        assert_eq!((refused.status, &refused.body["code"]), (401, &json!("UNAUTHENTICATED")), "{path}");
+        assert_eq!(
+            (refused.status, &refused.body["code"]),
+            (401, &json!("UNAUTHENTICATED")),
+            "{path}"
+        );
     }
 }
 
@@ -89,17 +123,23 @@ async fn a_cookie_of_the_servers_own_origin_opens_a_connection() {
     let mut request = ana.url("ws", "/api/ws").into_client_request().unwrap();
     let cookie = format!("mayday_token={}", ana.token());
     request.headers_mut().insert("Cookie", cookie.parse().unwrap());
-    request.headers_mut().insert("Origin", ana.url("http", "").parse().unwrap());
+    request
+        .headers_mut()
+        .insert("Origin", ana.url("http", "").parse().unwrap());
     let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
     let mut at_ana = Client::on("Ana", socket);
-    at_ana.expect(json!({"type": "connected", "user": {"id": "user-ana"}})).await;
+    at_ana
+        .expect(json!({"type": "connected", "user": {"id": "user-ana"}}))
+        .await;
 }
 
 #[tokio::test]
 async fn who_reconnects_hears_which_rooms_they_are_in() {
     let mut circle = circle().await;
     let mut again = circle.ana.open().await;
-    again.expect(json!({"type": "connected", "roomIds": [circle.room]})).await;
+    again
+        .expect(json!({"type": "connected", "roomIds": [circle.room]}))
+        .await;
     again.hears_nothing_more().await;
     circle.at_ana.hears_nothing_more().await;
     circle.at_ben.hears_nothing_more().await;
@@ -124,7 +164,9 @@ async fn a_contact_who_connects_is_brought_into_every_room_that_lists_them() {
             json!({"type": "auto-joined", "roomId": "cara-circle", "roomOwner": "Cara", "message": "*"}),
         ])
         .await;
-    let summary = at_ben.expect(json!({"type": "auto-join-summary", "message": "*"})).await;
+    let summary = at_ben
+        .expect(json!({"type": "auto-join-summary", "message": "*"}))
+        .await;
     let mut joined = summary["roomsJoined"].as_array().unwrap().clone();
     joined.sort_by_key(|room| room["roomId"].to_string());
     assert_eq!(
@@ -153,8 +195,14 @@ async fn a_national_number_is_the_same_contact() {
     let mut at_ana = ana.connect().await;
     let created = at_ana.creates("ana-circle").await;
     assert_eq!(created["emergencyContacts"], json!([BEN]));
-    let mut at_ben = engine.user("Ben").claim("phone_number", "(0917) 123-4502").connect().await;
-    at_ben.expect(json!({"type": "auto-joined", "roomId": "ana-circle"})).await;
+    let mut at_ben = engine
+        .user("Ben")
+        .claim("phone_number", "(0917) 123-4502")
+        .connect()
+        .await;
+    at_ben
+        .expect(json!({"type": "auto-joined", "roomId": "ana-circle"}))
+        .await;
 }
 
 #[tokio::test]
@@ -169,7 +217,9 @@ async fn a_number_that_no_token_vouches_for_opens_no_room() {
         .try_open(&format!("/api/ws?deviceId={}&phone_no=%2B639171234502", uuid4()))
         .await
         .expect("a device");
-    device.expect(json!({"type": "connected", "user": {"phone_no": null}})).await;
+    device
+        .expect(json!({"type": "connected", "user": {"phone_no": null}}))
+        .await;
     device.hears_nothing_more().await;
     at_ana.hears_nothing_more().await;
 }
@@ -179,8 +229,12 @@ async fn two_devices_of_one_person_are_one_person() {
     let mut circle = circle().await;
     let room = circle.room.clone();
     let mut second = circle.ben.open().await;
-    second.expect(json!({"type": "connected", "roomIds": [room]})).await;
-    second.expect(json!({"type": "auto-joined", "roomId": room, "participantId": circle.ben_id})).await;
+    second
+        .expect(json!({"type": "connected", "roomIds": [room]}))
+        .await;
+    second
+        .expect(json!({"type": "auto-joined", "roomId": room, "participantId": circle.ben_id}))
+        .await;
     second.expect(json!({"type": "auto-join-summary"})).await;
     // Nobody new has come: nobody is told.
     circle.at_ana.hears_nothing_more().await;
@@ -205,6 +259,9 @@ async fn two_devices_of_one_person_are_one_person() {
 
     // The last one goes: the others are told.
     circle.at_ben.leaves().await;
-    circle.at_ana.expect(json!({"type": "user-left", "roomId": room, "userName": "Ben"})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": room, "userName": "Ben"}))
+        .await;
     circle.at_ana.hears_nothing_more().await;
 }

@@ -62,13 +62,17 @@ async fn a_new_contact_hears_of_it_at_once_and_may_come() {
 
     let begun = Instant::now();
     circle.ana.trusts(&[("Ben", BEN), ("Cara", CARA)]).await;
-    at_cara.expect(json!({"type": "added-as-emergency-contact", "roomId": room, "roomOwner": "Ana"})).await;
+    at_cara
+        .expect(json!({"type": "added-as-emergency-contact", "roomId": room, "roomOwner": "Ana"}))
+        .await;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     at_cara.hears_nothing_more().await;
     circle.at_ben.hears_nothing_more().await;
     at_cara.joins(&room).await;
     for client in [&mut circle.at_ana, &mut circle.at_ben] {
-        client.expect(json!({"type": "emergency-contact-joined", "contactName": "Cara"})).await;
+        client
+            .expect(json!({"type": "emergency-contact-joined", "contactName": "Cara"}))
+            .await;
         client.hears_nothing_more().await;
     }
 }
@@ -83,13 +87,25 @@ async fn a_former_contact_hears_of_it_and_is_out() {
         .at_ben
         .expect(json!({"type": "removed-as-emergency-contact", "roomId": room, "roomOwner": "Ana"}))
         .await;
-    circle.at_ben.expect(json!({"type": "room-left", "roomId": room})).await;
+    circle
+        .at_ben
+        .expect(json!({"type": "room-left", "roomId": room}))
+        .await;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    circle.at_ana.expect(json!({"type": "user-left", "roomId": room, "userName": "Ben"})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": room, "userName": "Ben"}))
+        .await;
     circle.at_ana.hears_nothing_more().await;
-    circle.at_ben.says(json!({"type": "join-room", "roomId": room})).await;
+    circle
+        .at_ben
+        .says(json!({"type": "join-room", "roomId": room}))
+        .await;
     let message = "Not authorized to join this room";
-    circle.at_ben.expect(json!({"type": "join-denied", "message": message})).await;
+    circle
+        .at_ben
+        .expect(json!({"type": "join-denied", "message": message}))
+        .await;
     circle.at_ana.writes(&room, "he does not hear this").await;
     circle.at_ben.hears_nothing_more().await;
 }
@@ -101,6 +117,8 @@ async fn a_changed_list_holds_after_a_crash() {
     circle.engine.kill9();
     circle.engine.restart();
     let mut at_cara = circle.engine.user("Cara").phone(CARA).connect().await;
-    at_cara.expect(json!({"type": "auto-joined", "roomId": circle.room})).await;
+    at_cara
+        .expect(json!({"type": "auto-joined", "roomId": circle.room}))
+        .await;
     at_cara.expect(json!({"type": "auto-join-summary"})).await;
 }

@@ -40,23 +40,41 @@ async fn a_wrong_field_is_named() {
         (json!({"type": "join-room", "roomId": ""}), "roomId"),
         (json!({"type": "join-room", "roomId": "x".repeat(65)}), "roomId"),
         (json!({"type": "join-room", "roomId": "a/b"}), "roomId"),
-        (json!({"type": "join-room", "roomId": circle.room, "since": -1}), "since"),
-        (json!({"type": "join-room", "roomId": circle.room, "since": "5"}), "since"),
+        (
+            json!({"type": "join-room", "roomId": circle.room, "since": -1}),
+            "since",
+        ),
+        (
+            json!({"type": "join-room", "roomId": circle.room, "since": "5"}),
+            "since",
+        ),
         (json!({"type": "leave-room"}), "roomId"),
         (json!({"type": "activate-room"}), "roomId"),
         (json!({"type": "deactivate-room"}), "roomId"),
         (json!({"type": "request-join"}), "roomId"),
-        (json!({"type": "approve-join", "roomId": circle.room}), "requesterId"),
+        (
+            json!({"type": "approve-join", "roomId": circle.room}),
+            "requesterId",
+        ),
         (json!({"type": "deny-join", "roomId": circle.room}), "requesterId"),
         (json!({"type": "get_users"}), "roomId"),
         (json!({"type": "get-history"}), "roomId"),
-        (json!({"type": "get-history", "roomId": circle.room, "limit": 201}), "limit"),
-        (json!({"type": "get-history", "roomId": circle.room, "limit": 0}), "limit"),
+        (
+            json!({"type": "get-history", "roomId": circle.room, "limit": 201}),
+            "limit",
+        ),
+        (
+            json!({"type": "get-history", "roomId": circle.room, "limit": 0}),
+            "limit",
+        ),
         (json!({"type": "create-room", "roomId": "white space"}), "roomId"),
         (json!({"type": "emergency-resolve", "roomId": []}), "roomId"),
     ] {
         circle.at_ana.says(message).await;
-        let error = circle.at_ana.expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field})).await;
+        let error = circle
+            .at_ana
+            .expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field}))
+            .await;
         assert!(error["message"].as_str().unwrap().contains(field), "{error}");
     }
     circle.at_ana.hears_nothing_more().await;
@@ -76,7 +94,9 @@ async fn a_ping_is_a_pong() {
 async fn a_binary_frame_is_an_error_and_the_connection_stays() {
     let engine = Engine::start(&[]);
     let mut device = engine.device().connect().await;
-    device.sends(Message::binary(b"{\"type\":\"ping\"}".to_vec())).await;
+    device
+        .sends(Message::binary(b"{\"type\":\"ping\"}".to_vec()))
+        .await;
     device.expect(json!({"type": "error", "message": "*"})).await;
     device.hears_nothing_more().await;
 }
@@ -85,7 +105,9 @@ async fn a_binary_frame_is_an_error_and_the_connection_stays() {
 async fn a_frame_over_the_limit_closes_with_1009() {
     let engine = Engine::start(&[]);
     let mut device = engine.device().connect().await;
-    device.says(json!({"type": "ping", "pad": "x".repeat(60_000)})).await;
+    device
+        .says(json!({"type": "ping", "pad": "x".repeat(60_000)}))
+        .await;
     device.expect(json!({"type": "pong"})).await;
     device.tries_to_send(Message::text("x".repeat(65_537))).await;
     device.expect_close(1009).await;
@@ -93,7 +115,10 @@ async fn a_frame_over_the_limit_closes_with_1009() {
 
 #[tokio::test]
 async fn more_messages_than_the_budget_close_with_4029() {
-    let engine = Engine::start(&[("limits.messages_per_second", "5"), ("limits.messages_burst", "10")]);
+    let engine = Engine::start(&[
+        ("limits.messages_per_second", "5"),
+        ("limits.messages_burst", "10"),
+    ]);
     let mut device = engine.device().connect().await;
     for _ in 0..40 {
         if !device.tries_to_send(Message::text("{\"type\":\"ping\"}")).await {
@@ -102,7 +127,11 @@ async fn more_messages_than_the_budget_close_with_4029() {
     }
     let (pongs, code, _) = device.reads_to_the_close().await;
     assert_eq!(code, 4029);
-    assert!(pongs.len() >= 10, "{} of a burst of 10 were answered", pongs.len());
+    assert!(
+        pongs.len() >= 10,
+        "{} of a burst of 10 were answered",
+        pongs.len()
+    );
     assert!(pongs.len() < 40, "all were answered");
     assert!(pongs.iter().all(|pong| pong["type"] == "pong"), "{pongs:?}");
     // Who comes back is welcome.
@@ -131,7 +160,9 @@ async fn one_connection_is_in_so_many_rooms_and_no_more() {
     }
     let sos = olga.raises(crate::support::fire()).await;
     at_ana.says(json!({"type": "join-room", "roomId": sos})).await;
-    at_ana.expect(json!({"type": "join-denied", "roomId": sos, "message": "*"})).await;
+    at_ana
+        .expect(json!({"type": "join-denied", "roomId": sos, "message": "*"}))
+        .await;
     at_ana.says(json!({"type": "leave-room", "roomId": "two"})).await;
     at_ana.expect(json!({"type": "room-left"})).await;
     at_ana.joins(&sos).await;
@@ -141,7 +172,12 @@ async fn one_connection_is_in_so_many_rooms_and_no_more() {
 async fn more_connections_than_an_address_may_have_get_429() {
     let engine = Engine::start(&[("limits.connections_per_address", "2")]);
     let (_one, two) = (engine.device().connect().await, engine.device().connect().await);
-    let refused = engine.device().try_open("/api/ws").await.err().expect("the third is refused");
+    let refused = engine
+        .device()
+        .try_open("/api/ws")
+        .await
+        .err()
+        .expect("the third is refused");
     assert_eq!(refused.status, 429);
     assert_eq!(refused.body["code"], "RATE_LIMITED");
     two.leaves().await;

@@ -62,7 +62,9 @@ async fn an_sos_reaches_the_circle_and_is_an_incident() {
     quiet([&mut circle.at_ana, &mut circle.at_ben]).await;
     // A stranger does not even learn that it exists.
     let sam = circle.engine.user("Sam");
-    sam.get(&format!("/api/v1/sos/{sos}")).await.refused(404, "NOT_FOUND");
+    sam.get(&format!("/api/v1/sos/{sos}"))
+        .await
+        .refused(404, "NOT_FOUND");
 }
 
 #[tokio::test]
@@ -101,7 +103,10 @@ async fn an_sos_tells_what_and_where() {
     let incident = circle.ana.get(&format!("/api/v1/sos/{sos}")).await.data(200);
     assert_eq!(incident["type"], "MEDICAL");
     assert_eq!(incident["severity"], "HIGH");
-    assert_eq!(incident["location"], json!({"latitude": HERE.0, "longitude": HERE.1, "accuracy": 12.5}));
+    assert_eq!(
+        incident["location"],
+        json!({"latitude": HERE.0, "longitude": HERE.1, "accuracy": 12.5})
+    );
 }
 
 #[tokio::test]
@@ -111,9 +116,15 @@ async fn an_sos_without_a_room_of_ones_own_is_refused() {
     circle.at_ben.says(json!({"type": "emergency-sos"})).await;
     circle.at_ben.expect_error_text("No owned rooms found").await;
     // Ana's room is not Ben's.
-    circle.at_ben.says(json!({"type": "emergency-sos", "roomId": room})).await;
+    circle
+        .at_ben
+        .says(json!({"type": "emergency-sos", "roomId": room}))
+        .await;
     circle.at_ben.expect_error_text("No owned rooms found").await;
-    circle.at_ana.says(json!({"type": "emergency-sos", "roomId": "no-such-room"})).await;
+    circle
+        .at_ana
+        .says(json!({"type": "emergency-sos", "roomId": "no-such-room"}))
+        .await;
     circle.at_ana.expect_error_text("No owned rooms found").await;
     quiet([&mut circle.at_ana, &mut circle.at_ben]).await;
 }
@@ -126,25 +137,43 @@ async fn wrong_fields_of_an_sos_are_named() {
         (json!({"latitude": 14.5}), "longitude"),
         (json!({"latitude": "14.5", "longitude": 120}), "latitude"),
         (json!({"severity": "terrible"}), "severity"),
-        (json!({"latitude": 14.5, "longitude": 120.9, "accuracy": -1}), "accuracy"),
+        (
+            json!({"latitude": 14.5, "longitude": 120.9, "accuracy": -1}),
+            "accuracy",
+        ),
     ];
     for (fields, field) in cases {
         let mut sos = json!({"type": "emergency-sos"});
-        sos.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        sos.as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
         circle.at_ana.says(sos).await;
-        circle.at_ana.expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field})).await;
+        circle
+            .at_ana
+            .expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field}))
+            .await;
     }
     quiet([&mut circle.at_ana, &mut circle.at_ben]).await;
     // A word for an emergency that we do not know costs nobody their SOS.
-    alarm(&mut circle, json!({"type": "emergency-sos", "emergencyType": "kidnapping"})).await;
+    alarm(
+        &mut circle,
+        json!({"type": "emergency-sos", "emergencyType": "kidnapping"}),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_sos_stands_in_all_rooms_that_its_owner_has() {
     let mut circle = circle().await;
     circle.at_ana.creates("second-circle").await;
-    circle.at_ana.expect(json!({"type": "emergency-contact-joined", "roomId": "second-circle"})).await;
-    circle.at_ben.expect(json!({"type": "auto-joined", "roomId": "second-circle"})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-contact-joined", "roomId": "second-circle"}))
+        .await;
+    circle
+        .at_ben
+        .expect(json!({"type": "auto-joined", "roomId": "second-circle"}))
+        .await;
     circle.at_ana.says(json!({"type": "emergency-sos"})).await;
     let [_, _, _, confirmed] = circle
         .at_ana
@@ -175,7 +204,10 @@ async fn an_sos_stands_in_all_rooms_that_its_owner_has() {
 async fn a_contact_who_is_online_elsewhere_is_alerted() {
     let mut circle = circle().await;
     let room = circle.room.clone();
-    circle.at_ben.says(json!({"type": "leave-room", "roomId": room})).await;
+    circle
+        .at_ben
+        .says(json!({"type": "leave-room", "roomId": room}))
+        .await;
     circle.at_ben.expect(json!({"type": "room-left"})).await;
     circle.at_ana.expect(json!({"type": "user-left"})).await;
     circle.at_ana.says(json!({"type": "emergency-sos"})).await;
@@ -187,7 +219,10 @@ async fn a_contact_who_is_online_elsewhere_is_alerted() {
             json!({"type": "emergency-confirmed"}),
         ])
         .await;
-    circle.at_ben.expect(json!({"type": "emergency-alert", "roomId": room, "emergencyUserName": "Ana"})).await;
+    circle
+        .at_ben
+        .expect(json!({"type": "emergency-alert", "roomId": room, "emergencyUserName": "Ana"}))
+        .await;
     quiet([&mut circle.at_ana, &mut circle.at_ben]).await;
 }
 
@@ -195,7 +230,10 @@ async fn a_contact_who_is_online_elsewhere_is_alerted() {
 async fn a_contact_who_comes_during_an_emergency_is_brought_into_the_incident() {
     let mut circle = circle().await;
     let room = circle.room.clone();
-    circle.ana.trusts(&[("Ben", crate::support::BEN), ("Cara", CARA)]).await;
+    circle
+        .ana
+        .trusts(&[("Ben", crate::support::BEN), ("Cara", CARA)])
+        .await;
     let sos = alarm(&mut circle, json!({"type": "emergency-sos"})).await;
     let mut at_cara = circle.engine.user("Cara").phone(CARA).connect().await;
     at_cara
@@ -220,12 +258,17 @@ async fn a_contact_who_comes_during_an_emergency_is_brought_into_the_incident() 
 async fn an_emergency_wakes_an_inactive_room() {
     let mut circle = circle().await;
     let room = circle.room.clone();
-    circle.at_ana.says(json!({"type": "deactivate-room", "roomId": room})).await;
+    circle
+        .at_ana
+        .says(json!({"type": "deactivate-room", "roomId": room}))
+        .await;
     circle.at_ana.expect(json!({"type": "room-deactivated"})).await;
     circle.at_ben.expect(json!({"type": "room-deactivated"})).await;
     alarm(&mut circle, json!({"type": "emergency-sos"})).await;
     let mut second = circle.ben.connect().await;
-    second.expect(json!({"type": "auto-joined", "roomId": room})).await;
+    second
+        .expect(json!({"type": "auto-joined", "roomId": room}))
+        .await;
 }
 
 #[tokio::test]
@@ -233,7 +276,10 @@ async fn raised_again_while_it_stands_it_is_the_same_sos() {
     let mut circle = circle().await;
     let sos = alarm(&mut circle, json!({"type": "emergency-sos"})).await;
     circle.at_ana.says(json!({"type": "emergency-sos"})).await;
-    circle.at_ana.expect(json!({"type": "emergency-confirmed", "sosId": sos})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-confirmed", "sosId": sos}))
+        .await;
     quiet([&mut circle.at_ana, &mut circle.at_ben]).await;
 }
 
@@ -279,7 +325,13 @@ async fn an_emergency_ends_when_its_incident_does() {
     let room = circle.room.clone();
     let sos = alarm(&mut circle, json!({"type": "emergency-sos"})).await;
     let staff = circle.engine.user("Dora").role("DISPATCHER");
-    staff.post(&format!("/api/v1/sos/{sos}/close"), json!({"resolution": "all well"})).await.data(200);
+    staff
+        .post(
+            &format!("/api/v1/sos/{sos}/close"),
+            json!({"resolution": "all well"}),
+        )
+        .await
+        .data(200);
     for client in [&mut circle.at_ana, &mut circle.at_ben] {
         client
             .expect_in_any_order([
@@ -305,7 +357,11 @@ async fn an_emergency_stands_after_a_crash() {
     let mut expected = vec![json!(room), json!(sos)];
     expected.sort_by_key(Value::to_string);
     assert_eq!(rooms, expected);
-    at_ana.says(json!({"type": "emergency-resolve", "roomId": room})).await;
-    at_ana.expect(json!({"type": "emergency-resolved", "rooms": [room]})).await;
+    at_ana
+        .says(json!({"type": "emergency-resolve", "roomId": room}))
+        .await;
+    at_ana
+        .expect(json!({"type": "emergency-resolved", "rooms": [room]}))
+        .await;
     at_ana.hears_nothing_more().await;
 }

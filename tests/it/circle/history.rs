@@ -8,7 +8,9 @@ use crate::support::{Client, Engine, UNLIMITED, circle, circle_on};
 async fn all(client: &mut Client, room: &str, limit: u64) -> Vec<Value> {
     let (mut since, mut events) = (0, Vec::new());
     loop {
-        client.says(json!({"type": "get-history", "roomId": room, "since": since, "limit": limit})).await;
+        client
+            .says(json!({"type": "get-history", "roomId": room, "since": since, "limit": limit}))
+            .await;
         let page = client.expect(json!({"type": "history", "roomId": room})).await;
         let found = page["events"].as_array().unwrap();
         assert!(found.len() as u64 <= limit, "{page}");
@@ -32,7 +34,10 @@ async fn history_comes_in_pages_each_event_once_and_in_order() {
     }
     for limit in [7, 200] {
         let events = all(&mut circle.at_ben, &room, limit).await;
-        let seqs: Vec<_> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+        let seqs: Vec<_> = events
+            .iter()
+            .map(|event| event["seq"].as_u64().unwrap())
+            .collect();
         assert!(seqs.is_sorted_by(|a, b| a < b), "{seqs:?}");
         let said: Vec<_> = events
             .iter()
@@ -40,7 +45,12 @@ async fn history_comes_in_pages_each_event_once_and_in_order() {
             .map(|event| event["content"].as_str().unwrap().to_owned())
             .collect();
         assert_eq!(said, (0..30).map(|n| format!("m-{n}")).collect::<Vec<_>>());
-        assert!(events.iter().any(|event| event["type"] == "emergency-contact-joined"), "{events:?}");
+        assert!(
+            events
+                .iter()
+                .any(|event| event["type"] == "emergency-contact-joined"),
+            "{events:?}"
+        );
     }
     circle.at_ben.hears_nothing_more().await;
     circle.at_ana.hears_nothing_more().await;
@@ -64,7 +74,10 @@ async fn the_end_of_history_is_empty_and_says_so() {
     let mut circle = circle().await;
     let room = circle.room.clone();
     let seq = circle.at_ana.writes(&room, "last").await["seq"].clone();
-    circle.at_ana.says(json!({"type": "get-history", "roomId": room, "since": seq})).await;
+    circle
+        .at_ana
+        .says(json!({"type": "get-history", "roomId": room, "since": seq}))
+        .await;
     circle
         .at_ana
         .expect(json!({"type": "history", "roomId": room, "events": [], "seq": seq, "more": false}))
@@ -75,7 +88,8 @@ async fn the_end_of_history_is_empty_and_says_so() {
 async fn history_is_for_those_who_are_in() {
     let mut circle = circle().await;
     let mut sam = circle.engine.user("Sam").connect().await;
-    sam.says(json!({"type": "get-history", "roomId": circle.room, "since": 0})).await;
+    sam.says(json!({"type": "get-history", "roomId": circle.room, "since": 0}))
+        .await;
     sam.expect_error("NOT_IN_ROOM").await;
     sam.hears_nothing_more().await;
     circle.at_ana.hears_nothing_more().await;

@@ -8,8 +8,14 @@ use crate::support::circle;
 async fn a_message_is_accepted_and_reaches_everybody_the_sender_included() {
     let mut circle = circle().await;
     let room = circle.room.clone();
-    circle.at_ana.says(json!({"type": "room-message", "roomId": room, "content": "hello", "id": "m-1"})).await;
-    let accepted = circle.at_ana.expect(json!({"type": "message-accepted", "roomId": room, "id": "m-1"})).await;
+    circle
+        .at_ana
+        .says(json!({"type": "room-message", "roomId": room, "content": "hello", "id": "m-1"}))
+        .await;
+    let accepted = circle
+        .at_ana
+        .expect(json!({"type": "message-accepted", "roomId": room, "id": "m-1"}))
+        .await;
     circle
         .at_ana
         .expect(json!({
@@ -35,7 +41,10 @@ async fn a_repeated_id_is_one_message() {
     let room = circle.room.clone();
     let message = json!({"type": "room-message", "roomId": room, "content": "only once", "id": "m-1"});
     circle.at_ana.says(message.clone()).await;
-    let first = circle.at_ana.expect(json!({"type": "message-accepted", "id": "m-1"})).await;
+    let first = circle
+        .at_ana
+        .expect(json!({"type": "message-accepted", "id": "m-1"}))
+        .await;
     circle.at_ana.reads(&room, "only once").await;
     circle.at_ben.reads(&room, "only once").await;
     circle.at_ana.says(message.clone()).await;
@@ -56,8 +65,12 @@ async fn a_repeated_id_is_one_message() {
     let mut at_ben = circle.ben.connect().await;
     at_ben.expect(json!({"type": "auto-joined"})).await;
     at_ben.expect(json!({"type": "auto-join-summary"})).await;
-    at_ben.says(json!({"type": "room-message", "roomId": room, "content": "mine", "id": "m-1"})).await;
-    let other = at_ben.expect(json!({"type": "message-accepted", "id": "m-1"})).await;
+    at_ben
+        .says(json!({"type": "room-message", "roomId": room, "content": "mine", "id": "m-1"}))
+        .await;
+    let other = at_ben
+        .expect(json!({"type": "message-accepted", "id": "m-1"}))
+        .await;
     assert_ne!(other["seq"], first["seq"]);
 }
 
@@ -66,7 +79,8 @@ async fn messages_of_many_arrive_in_one_order_for_all() {
     let mut circle = circle().await;
     let room = circle.room.clone();
     for n in 0..20 {
-        let say = |who: &str| json!({"type": "room-message", "roomId": room, "content": format!("{who} {n}")});
+        let say =
+            |who: &str| json!({"type": "room-message", "roomId": room, "content": format!("{who} {n}")});
         circle.at_ana.says(say("Ana")).await;
         circle.at_ben.says(say("Ben")).await;
     }
@@ -94,17 +108,38 @@ async fn words_that_are_no_message_are_refused() {
     let room = circle.room.clone();
     let cases = [
         (json!({"type": "room-message", "roomId": room}), "content"),
-        (json!({"type": "room-message", "roomId": room, "content": ""}), "content"),
-        (json!({"type": "room-message", "roomId": room, "content": "  "}), "content"),
-        (json!({"type": "room-message", "roomId": room, "content": 7}), "content"),
-        (json!({"type": "room-message", "roomId": room, "content": "x".repeat(2001)}), "content"),
+        (
+            json!({"type": "room-message", "roomId": room, "content": ""}),
+            "content",
+        ),
+        (
+            json!({"type": "room-message", "roomId": room, "content": "  "}),
+            "content",
+        ),
+        (
+            json!({"type": "room-message", "roomId": room, "content": 7}),
+            "content",
+        ),
+        (
+            json!({"type": "room-message", "roomId": room, "content": "x".repeat(2001)}),
+            "content",
+        ),
         (json!({"type": "room-message", "content": "x"}), "roomId"),
-        (json!({"type": "room-message", "roomId": "a room", "content": "x"}), "roomId"),
-        (json!({"type": "room-message", "roomId": room, "content": "x", "id": "an id"}), "id"),
+        (
+            json!({"type": "room-message", "roomId": "a room", "content": "x"}),
+            "roomId",
+        ),
+        (
+            json!({"type": "room-message", "roomId": room, "content": "x", "id": "an id"}),
+            "id",
+        ),
     ];
     for (message, field) in cases {
         circle.at_ana.says(message).await;
-        circle.at_ana.expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field})).await;
+        circle
+            .at_ana
+            .expect(json!({"type": "error", "code": "INVALID_FIELD", "field": field}))
+            .await;
     }
     let longest = "ü".repeat(2000);
     circle.at_ana.writes(&room, &longest).await;
@@ -116,9 +151,11 @@ async fn words_that_are_no_message_are_refused() {
 async fn only_members_speak_in_a_room_that_is_there() {
     let mut circle = circle().await;
     let mut sam = circle.engine.user("Sam").connect().await;
-    sam.says(json!({"type": "room-message", "roomId": circle.room, "content": "x"})).await;
+    sam.says(json!({"type": "room-message", "roomId": circle.room, "content": "x"}))
+        .await;
     sam.expect_error("NOT_IN_ROOM").await;
-    sam.says(json!({"type": "room-message", "roomId": "no-such-room", "content": "x"})).await;
+    sam.says(json!({"type": "room-message", "roomId": "no-such-room", "content": "x"}))
+        .await;
     sam.expect_error("ROOM_NOT_FOUND").await;
     circle.at_ana.hears_nothing_more().await;
 }
@@ -127,12 +164,21 @@ async fn only_members_speak_in_a_room_that_is_there() {
 async fn members_are_listed_for_members() {
     let mut circle = circle().await;
     let room = circle.room.clone();
-    circle.at_ana.says(json!({"type": "get_users", "roomId": room})).await;
-    let listed = circle.at_ana.expect(json!({"type": "room-users", "roomId": room})).await;
+    circle
+        .at_ana
+        .says(json!({"type": "get_users", "roomId": room}))
+        .await;
+    let listed = circle
+        .at_ana
+        .expect(json!({"type": "room-users", "roomId": room}))
+        .await;
     let mut users = listed["users"].as_array().unwrap().clone();
     users.sort_by_key(|user| user["name"].to_string());
     assert_eq!(users.len(), 2);
-    for (user, (name, id)) in users.iter().zip([("Ana", &circle.ana_id), ("Ben", &circle.ben_id)]) {
+    for (user, (name, id)) in users
+        .iter()
+        .zip([("Ana", &circle.ana_id), ("Ben", &circle.ben_id)])
+    {
         assert_eq!((&user["name"], &user["id"]), (&json!(name), id));
         assert_eq!(user["user"]["id"], *id);
     }

@@ -7,7 +7,9 @@ use crate::support::{Circle, Client, Engine, Heard, UNLIMITED, circle, circle_on
 /// Ben is back and has been seated by himself.
 async fn back(circle: &Circle) -> Client {
     let mut at_ben = circle.ben.connect().await;
-    at_ben.expect(json!({"type": "auto-joined", "roomId": circle.room})).await;
+    at_ben
+        .expect(json!({"type": "auto-joined", "roomId": circle.room}))
+        .await;
     at_ben.expect(json!({"type": "auto-join-summary"})).await;
     at_ben
 }
@@ -24,17 +26,25 @@ async fn who_comes_back_hears_exactly_what_they_missed() {
     circle.at_ben.reads(&room, "the last he heard").await;
     let at_ben = std::mem::replace(&mut circle.at_ben, circle.engine.device().connect().await);
     at_ben.leaves().await;
-    circle.at_ana.expect(json!({"type": "user-left", "userName": "Ben"})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "userName": "Ben"}))
+        .await;
     for n in 0..5 {
         circle.at_ana.writes(&room, &format!("missed {n}")).await;
     }
     let mut at_ben = back(&circle).await;
-    circle.at_ana.expect(json!({"type": "emergency-contact-joined", "contactName": "Ben"})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-contact-joined", "contactName": "Ben"}))
+        .await;
     circle.at_ana.writes(&room, "after he sat down").await;
     at_ben.reads(&room, "after he sat down").await;
 
     at_ben.says(resume(&room, &last)).await;
-    at_ben.expect(json!({"type": "join-approved", "roomId": room, "recovered": true})).await;
+    at_ben
+        .expect(json!({"type": "join-approved", "roomId": room, "recovered": true}))
+        .await;
     for n in 0..5 {
         at_ben.reads(&room, &format!("missed {n}")).await;
     }
@@ -61,7 +71,9 @@ async fn a_stranger_who_was_let_in_resumes_too() {
     at_ana.writes(&sos, "missed").await;
 
     let mut at_device = device.open().await;
-    at_device.expect(json!({"type": "connected", "roomIds": [sos]})).await;
+    at_device
+        .expect(json!({"type": "connected", "roomIds": [sos]}))
+        .await;
     at_device.says(resume(&sos, &approved["seq"])).await;
     let again = json!({
         "type": "join-approved", "roomId": sos, "recovered": true, "participantId": approved["participantId"],
@@ -69,7 +81,9 @@ async fn a_stranger_who_was_let_in_resumes_too() {
     at_device.expect(again).await;
     at_device.reads(&sos, "missed").await;
     at_device.hears_nothing_more().await;
-    at_ana.expect(json!({"type": "user-joined", "clientId": approved["participantId"]})).await;
+    at_ana
+        .expect(json!({"type": "user-joined", "clientId": approved["participantId"]}))
+        .await;
     at_ana.hears_nothing_more().await;
 }
 
@@ -86,17 +100,25 @@ async fn resuming_under_fire_neither_repeats_nor_skips() {
     circle.at_ana.expect(json!({"type": "user-left"})).await;
     // More than the room remembers: the rest comes from the store, while more is said.
     for n in 1..300 {
-        circle.at_ana.says(json!({"type": "room-message", "roomId": room, "content": format!("n {n}")})).await;
+        circle
+            .at_ana
+            .says(json!({"type": "room-message", "roomId": room, "content": format!("n {n}")}))
+            .await;
     }
     let mut at_ben = circle.ben.connect().await;
     at_ben.says(resume(&room, &first)).await;
     for n in 300..400 {
-        circle.at_ana.says(json!({"type": "room-message", "roomId": room, "content": format!("n {n}")})).await;
+        circle
+            .at_ana
+            .says(json!({"type": "room-message", "roomId": room, "content": format!("n {n}")}))
+            .await;
     }
     // What came after he sat down may overtake what he missed; each comes once, and each part in order.
     let (mut missed, mut live, mut from) = (Vec::new(), Vec::new(), None);
     while missed.len() + live.len() < 399 {
-        let Heard::Message(message) = at_ben.hears().await else { panic!("the connection ended") };
+        let Heard::Message(message) = at_ben.hears().await else {
+            panic!("the connection ended")
+        };
         match message["type"].as_str().unwrap() {
             "auto-joined" => from = message["seq"].as_u64(),
             "join-approved" => assert_eq!(message["recovered"], true),
@@ -104,7 +126,11 @@ async fn resuming_under_fire_neither_repeats_nor_skips() {
             "room-message" => {
                 let seq = message["seq"].as_u64().unwrap();
                 let said: u32 = message["content"].as_str().unwrap()[2..].parse().unwrap();
-                let part = if from.is_some_and(|from| seq > from) { &mut live } else { &mut missed };
+                let part = if from.is_some_and(|from| seq > from) {
+                    &mut live
+                } else {
+                    &mut missed
+                };
                 part.push(said);
             }
             other => panic!("unexpected {other}: {message}"),
@@ -125,16 +151,24 @@ async fn who_comes_back_after_a_crash_hears_what_they_missed() {
     circle.engine.kill9();
     circle.engine.restart();
     let mut at_ana = circle.ana.open().await;
-    at_ana.expect(json!({"type": "connected", "roomIds": [room]})).await;
+    at_ana
+        .expect(json!({"type": "connected", "roomIds": [room]}))
+        .await;
     at_ana.says(resume(&room, &last)).await;
-    at_ana.expect(json!({"type": "join-approved", "recovered": true})).await;
+    at_ana
+        .expect(json!({"type": "join-approved", "recovered": true}))
+        .await;
     at_ana.reads(&room, "written just before").await;
     at_ana.hears_nothing_more().await;
 
     let mut at_ben = back(&circle).await;
-    at_ana.expect(json!({"type": "emergency-contact-joined", "contactName": "Ben"})).await;
+    at_ana
+        .expect(json!({"type": "emergency-contact-joined", "contactName": "Ben"}))
+        .await;
     at_ben.says(resume(&room, &last)).await;
-    at_ben.expect(json!({"type": "join-approved", "recovered": true})).await;
+    at_ben
+        .expect(json!({"type": "join-approved", "recovered": true}))
+        .await;
     at_ben.reads(&room, "written just before").await;
     at_ana.writes(&room, "and on it goes").await;
     at_ben.reads(&room, "and on it goes").await;
@@ -147,7 +181,9 @@ async fn who_claims_to_know_more_than_there_is_reloads() {
     let mut circle = circle().await;
     let mut second = circle.ana.connect().await;
     second.says(resume(&circle.room, &json!(1_000_000))).await;
-    second.expect(json!({"type": "join-approved", "roomId": circle.room, "recovered": false})).await;
+    second
+        .expect(json!({"type": "join-approved", "roomId": circle.room, "recovered": false}))
+        .await;
     second.hears_nothing_more().await;
     circle.at_ana.hears_nothing_more().await;
 }
@@ -159,7 +195,9 @@ async fn who_missed_nothing_hears_nothing() {
     let last = circle.at_ana.writes(&room, "the last").await["seq"].clone();
     let mut second = circle.ana.connect().await;
     second.says(resume(&room, &last)).await;
-    second.expect(json!({"type": "join-approved", "seq": last, "recovered": true})).await;
+    second
+        .expect(json!({"type": "join-approved", "seq": last, "recovered": true}))
+        .await;
     second.hears_nothing_more().await;
     second.says(resume(&room, &json!(0))).await;
     second.expect_error_text("Already in room").await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Engine, ANA, fire, now_s, sign, sign_with, uuid4};
+use crate::support::{ANA, Engine, fire, now_s, sign, sign_with, uuid4};
 
 /// What a credential makes of its bearer, seen on a connection.
 async fn bearer(engine: &Engine, claims: Value) -> Value {
@@ -34,7 +34,10 @@ async fn a_nested_token_names_identity_and_actor() {
         "exp": now_s() + 60,
     });
     let user = bearer(&engine, claims).await;
-    assert_eq!((&user["id"], &user["role"]), (&json!("u-8"), &json!("DISPATCHER")));
+    assert_eq!(
+        (&user["id"], &user["role"]),
+        (&json!("u-8"), &json!("DISPATCHER"))
+    );
 }
 
 #[tokio::test]
@@ -50,7 +53,11 @@ async fn a_mission_token_is_an_anonymous_rescuers() {
     // Without its mission it is nobody's.
     let mut lost = claims;
     lost.as_object_mut().unwrap().remove("mission");
-    engine.bearer(&sign(&lost)).get("/api/v1/sos").await.refused(401, "UNAUTHENTICATED");
+    engine
+        .bearer(&sign(&lost))
+        .get("/api/v1/sos")
+        .await
+        .refused(401, "UNAUTHENTICATED");
 }
 
 #[tokio::test]
@@ -82,7 +89,10 @@ async fn bad_tokens_are_refused() {
         format!("{}.{}.{turned}", parts[0], parts[1]),
         format!("{}.{}.", parts[0], parts[1]),
         format!("{}.{}", parts[0], parts[1]),
-        sign_with(&claims(json!(now_s() + 60)), "a-key-that-is-not-the-engines-0123456789"),
+        sign_with(
+            &claims(json!(now_s() + 60)),
+            "a-key-that-is-not-the-engines-0123456789",
+        ),
         sign(&claims(json!(now_s() - 60))),
         sign(&json!({"userId": "u-1", "role": "ADMIN"})),
         sign(&claims(json!("tomorrow"))),
@@ -103,11 +113,23 @@ async fn issuer_and_audience_are_checked_when_they_are_set() {
     let token = |iss: &str, aud: &str| {
         sign(&json!({"userId": "u-1", "role": "CITIZEN", "iss": iss, "aud": aud, "exp": now_s() + 60}))
     };
-    engine.bearer(&token("id.example.org", "mayday")).get("/api/v1/sos").await.page();
+    engine
+        .bearer(&token("id.example.org", "mayday"))
+        .get("/api/v1/sos")
+        .await
+        .page();
     for (iss, aud) in [("elsewhere", "mayday"), ("id.example.org", "another")] {
-        engine.bearer(&token(iss, aud)).get("/api/v1/sos").await.refused(401, "UNAUTHENTICATED");
+        engine
+            .bearer(&token(iss, aud))
+            .get("/api/v1/sos")
+            .await
+            .refused(401, "UNAUTHENTICATED");
     }
-    engine.user("Ana").get("/api/v1/sos").await.refused(401, "UNAUTHENTICATED");
+    engine
+        .user("Ana")
+        .get("/api/v1/sos")
+        .await
+        .refused(401, "UNAUTHENTICATED");
 }
 
 #[tokio::test]
@@ -128,7 +150,10 @@ async fn every_route_wants_a_credential() {
         format!("/sos/{sos}/participants/p-0123456789abcdef/check"),
     ];
     for path in v1 {
-        nobody.get(&format!("/api/v1{path}")).await.refused(401, "UNAUTHENTICATED");
+        nobody
+            .get(&format!("/api/v1{path}"))
+            .await
+            .refused(401, "UNAUTHENTICATED");
     }
     let posts = [
         "/api/v1/tickets".to_owned(),
@@ -143,12 +168,23 @@ async fn every_route_wants_a_credential() {
         "/api/location/batch".to_owned(),
     ];
     for path in posts {
-        let refused = nobody.post(&path, json!({})).await.refused(401, "UNAUTHENTICATED");
+        let refused = nobody
+            .post(&path, json!({}))
+            .await
+            .refused(401, "UNAUTHENTICATED");
         assert_eq!(refused["success"], false, "{path}");
     }
     let status = format!("/api/v1/sos/{sos}/status");
-    nobody.patch(&status, json!({})).await.refused(401, "UNAUTHENTICATED");
-    for path in ["/api/locations", "/api/locations/contacts", "/api/rooms-info", "/api/contacts"] {
+    nobody
+        .patch(&status, json!({}))
+        .await
+        .refused(401, "UNAUTHENTICATED");
+    for path in [
+        "/api/locations",
+        "/api/locations/contacts",
+        "/api/rooms-info",
+        "/api/contacts",
+    ] {
         nobody.get(path).await.refused(401, "UNAUTHENTICATED");
     }
 }
@@ -157,7 +193,10 @@ async fn every_route_wants_a_credential() {
 async fn a_device_id_that_is_none_is_refused() {
     let engine = Engine::start(&[]);
     for id in ["", "42", "936da01f-9abd-1d9d-80c7-02af85c822a8", "not a uuid"] {
-        let request = engine.nobody().request(reqwest::Method::GET, "/api/v1/sos").header("X-Device-ID", id);
+        let request = engine
+            .nobody()
+            .request(reqwest::Method::GET, "/api/v1/sos")
+            .header("X-Device-ID", id);
         request.send().await.refused(401, "UNAUTHENTICATED");
     }
 }

@@ -11,10 +11,18 @@ async fn every_answer_carries_a_request_id_and_a_good_one_is_kept() {
     let ana = engine.user("Ana");
     let (one, two) = (ana.get("/api/v1/sos").await, ana.get("/api/v1/sos").await);
     assert_ne!(one.header("X-Request-Id"), two.header("X-Request-Id"));
-    let named = ana.request(Method::GET, "/api/v1/sos").header("X-Request-Id", "trace-42").send().await;
+    let named = ana
+        .request(Method::GET, "/api/v1/sos")
+        .header("X-Request-Id", "trace-42")
+        .send()
+        .await;
     assert_eq!(named.header("X-Request-Id"), Some("trace-42"));
     let odd = "x".repeat(500);
-    let odd_one = ana.request(Method::GET, "/api/v1/sos").header("X-Request-Id", &odd).send().await;
+    let odd_one = ana
+        .request(Method::GET, "/api/v1/sos")
+        .header("X-Request-Id", &odd)
+        .send()
+        .await;
     assert_ne!(odd_one.header("X-Request-Id"), Some(odd.as_str()));
 }
 
@@ -22,7 +30,14 @@ async fn every_answer_carries_a_request_id_and_a_good_one_is_kept() {
 async fn an_unknown_route_is_not_found_in_the_envelope() {
     let engine = Engine::start(&[]);
     let ana = engine.user("Ana");
-    for path in ["/", "/api", "/api/v1", "/api/v1/nothing", "/nothing", "/api/v1/sos/a/b/c"] {
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/nothing",
+        "/nothing",
+        "/api/v1/sos/a/b/c",
+    ] {
         ana.get(path).await.refused(404, "NOT_FOUND");
     }
 }
@@ -42,8 +57,18 @@ async fn another_method_is_not_allowed() {
 async fn a_body_that_is_no_json_is_refused() {
     let engine = Engine::start(&[]);
     let ana = engine.user("Ana");
-    for body in ["", "{", "[]", "5", "null", "{\"type\": }", "{\"type\":\"FIRE\"} x"] {
-        let request = ana.request(Method::POST, "/api/v1/sos").body("application/json", body);
+    for body in [
+        "",
+        "{",
+        "[]",
+        "5",
+        "null",
+        "{\"type\": }",
+        "{\"type\":\"FIRE\"} x",
+    ] {
+        let request = ana
+            .request(Method::POST, "/api/v1/sos")
+            .body("application/json", body);
         let refused = request.send().await;
         assert_eq!(refused.status, 400, "{body}: {refused:?}");
         assert_eq!(refused.json()["code"], "VALIDATION_FAILED", "{body}");
@@ -54,8 +79,14 @@ async fn a_body_that_is_no_json_is_refused() {
 async fn another_content_type_is_refused() {
     let engine = Engine::start(&[]);
     let ana = engine.user("Ana");
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
-        let request = ana.request(Method::POST, "/api/v1/sos").body(kind, fire().to_string());
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    ] {
+        let request = ana
+            .request(Method::POST, "/api/v1/sos")
+            .body(kind, fire().to_string());
         request.send().await.refused(415, "UNSUPPORTED_MEDIA_TYPE");
     }
     let request = ana.request(Method::POST, "/api/v1/sos");
@@ -67,9 +98,13 @@ async fn another_content_type_is_refused() {
 async fn a_body_over_the_limit_is_refused() {
     let engine = Engine::start(&[("http.body_max_bytes", "4096")]);
     let ana = engine.user("Ana");
-    let request = ana.request(Method::POST, "/api/v1/sos").body("application/json", "x".repeat(4_097));
+    let request = ana
+        .request(Method::POST, "/api/v1/sos")
+        .body("application/json", "x".repeat(4_097));
     request.send().await.refused(413, "PAYLOAD_TOO_LARGE");
-    let request = ana.request(Method::POST, "/api/location").body("application/json", "x".repeat(4_097));
+    let request = ana
+        .request(Method::POST, "/api/location")
+        .body("application/json", "x".repeat(4_097));
     let refused = request.send().await;
     assert_eq!(refused.status, 413, "{refused:?}");
 }

@@ -10,7 +10,13 @@ fn over(answer: Answer, limit: &str) {
     assert_eq!(answer.status, 429, "{answer:?}");
     assert_eq!(answer.header("RateLimit-Limit"), Some(limit));
     assert_eq!(answer.header("RateLimit-Remaining"), Some("0"));
-    let seconds = |name: &str| answer.header(name).unwrap_or_else(|| panic!("no {name}")).parse::<u64>().unwrap();
+    let seconds = |name: &str| {
+        answer
+            .header(name)
+            .unwrap_or_else(|| panic!("no {name}"))
+            .parse::<u64>()
+            .unwrap()
+    };
     assert!(seconds("Retry-After") >= 1);
     assert!(seconds("RateLimit-Reset") >= 1);
     answer.refused(429, "RATE_LIMITED");
@@ -23,7 +29,10 @@ async fn a_spent_budget_is_answered_with_429_and_when_to_come_back() {
     for left in (0..5).rev() {
         let answer = device.get("/api/v1/sos").await;
         assert_eq!(answer.header("RateLimit-Limit"), Some("5"));
-        assert_eq!(answer.header("RateLimit-Remaining"), Some(left.to_string().as_str()));
+        assert_eq!(
+            answer.header("RateLimit-Remaining"),
+            Some(left.to_string().as_str())
+        );
         assert!(answer.header("RateLimit-Reset").is_some());
         answer.ok(200);
     }
@@ -45,7 +54,10 @@ async fn who_has_spent_the_general_budget_still_raises_an_sos_and_sends_position
     over(device.get("/api/v1/sos").await, "2");
     let sos = device.raises(fire()).await;
     let fix = json!({"latitude": 14.5, "longitude": 120.9, "timestamp": now_ms()});
-    device.post(&format!("/api/v1/sos/{sos}/location"), fix.clone()).await.data(200);
+    device
+        .post(&format!("/api/v1/sos/{sos}/location"), fix.clone())
+        .await
+        .data(200);
     device.post("/api/location", fix).await.ok(200);
     // And is heard on a socket.
     device.connect().await.joins(&sos).await;

@@ -15,7 +15,10 @@ fn at(metres: f64) -> Value {
 async fn all(person: &Person, query: &str, limit: usize) -> Vec<Value> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
-        let (page, next) = person.get(&format!("/api/v1/sos?limit={limit}{query}{cursor}")).await.page();
+        let (page, next) = person
+            .get(&format!("/api/v1/sos?limit={limit}{query}{cursor}"))
+            .await
+            .page();
         assert!(page.len() <= limit);
         found.extend(page);
         match next {
@@ -38,19 +41,27 @@ async fn near_a_position_the_nearest_come_first_page_by_page() {
     let engine = Engine::start(&UNLIMITED);
     let ana = engine.user("Ana");
     let mut expected = Vec::new();
-    for metres in [900.0, 100.0, 4_900.0, 2_500.0, 0.0, 300.0, 5_100.0, 24_000.0, 26_000.0] {
+    for metres in [
+        900.0, 100.0, 4_900.0, 2_500.0, 0.0, 300.0, 5_100.0, 24_000.0, 26_000.0,
+    ] {
         let sos = ana.raises(at(metres)).await;
         expected.push((metres, sos));
     }
     expected.sort_by(|a, b| a.0.total_cmp(&b.0));
     for limit in [2, 3, 100] {
         let found = all(&ana, &near(""), limit).await;
-        let wanted: Vec<&str> =
-            expected.iter().filter(|(metres, _)| *metres <= 5_000.0).map(|(_, sos)| sos.as_str()).collect();
+        let wanted: Vec<&str> = expected
+            .iter()
+            .filter(|(metres, _)| *metres <= 5_000.0)
+            .map(|(_, sos)| sos.as_str())
+            .collect();
         assert_eq!(ids(&found), wanted, "limit {limit}");
         for (sos, (metres, _)) in found.iter().zip(&expected) {
             let distance = sos["distanceM"].as_f64().unwrap();
-            assert!((distance - metres).abs() < metres / 100.0 + 1.0, "{distance} for {metres}");
+            assert!(
+                (distance - metres).abs() < metres / 100.0 + 1.0,
+                "{distance} for {metres}"
+            );
         }
     }
     assert_eq!(all(&ana, &near("&radius=25000"), 100).await.len(), 8);
@@ -86,7 +97,12 @@ async fn a_list_is_narrowed_by_state_kind_and_city() {
     let crime = ana.raises(fire_with(json!({"type": "CRIME"}))).await;
     let cebu = ana.raises(fire_with(json!({"address": {"city": "CEB"}}))).await;
     let over = ana.raises(fire()).await;
-    ana.patch(&format!("/api/v1/sos/{over}/status"), json!({"status": "resolved"})).await.data(200);
+    ana.patch(
+        &format!("/api/v1/sos/{over}/status"),
+        json!({"status": "resolved"}),
+    )
+    .await
+    .data(200);
     for (query, wanted) in [
         ("&status=RESOLVED", vec![&over]),
         ("&status=active,resolved&type=fire", vec![&plain, &cebu, &over]),
@@ -117,7 +133,11 @@ async fn silent_and_restricted_ones_are_seen_by_staff_and_participants_only() {
         for stranger in [&sam, &engine.device(), &engine.user("Rosa").role("RESCUER")] {
             assert!(all(stranger, query, 100).await.is_empty());
         }
-        for insider in [&ana, &engine.user("Dora").role("DISPATCHER"), &engine.user("Adam").role("admin")] {
+        for insider in [
+            &ana,
+            &engine.user("Dora").role("DISPATCHER"),
+            &engine.user("Adam").role("admin"),
+        ] {
             let found = all(insider, query, 100).await;
             let mut found = ids(&found);
             found.sort_unstable();
@@ -126,10 +146,14 @@ async fn silent_and_restricted_ones_are_seen_by_staff_and_participants_only() {
     }
     for sos in &hidden {
         for path in ["", "/events", "/messages", "/locations", "/participants/active"] {
-            sam.get(&format!("/api/v1/sos/{sos}{path}")).await.refused(404, "NOT_FOUND");
+            sam.get(&format!("/api/v1/sos/{sos}{path}"))
+                .await
+                .refused(404, "NOT_FOUND");
         }
         let join = json!({"userType": "CITIZEN"});
-        let answer = sam.post(&format!("/api/v1/sos/{sos}/participants/join"), join).await;
+        let answer = sam
+            .post(&format!("/api/v1/sos/{sos}/participants/join"), join)
+            .await;
         assert!([403, 404].contains(&answer.status), "{answer:?}");
         ana.get(&format!("/api/v1/sos/{sos}")).await.data(200);
     }
@@ -152,7 +176,9 @@ async fn a_query_that_is_wrong_names_the_field() {
         ("type=EARTHQUAKE", &["type"]),
         ("cursor=xyz", &["cursor"]),
     ] {
-        ana.get(&format!("/api/v1/sos?{query}")).await.names_fields(fields);
+        ana.get(&format!("/api/v1/sos?{query}"))
+            .await
+            .names_fields(fields);
     }
 }
 
@@ -161,12 +187,16 @@ async fn what_does_not_exist_is_not_found() {
     let engine = Engine::start(&[]);
     let ana = engine.user("Ana");
     for path in ["", "/events", "/messages", "/locations", "/participants/active"] {
-        ana.get(&format!("/api/v1/sos/{}{path}", "0".repeat(32))).await.refused(404, "NOT_FOUND");
+        ana.get(&format!("/api/v1/sos/{}{path}", "0".repeat(32)))
+            .await
+            .refused(404, "NOT_FOUND");
     }
     // A circle is no incident.
     let mut at_ana = ana.connect().await;
     at_ana.creates("ana-circle").await;
     ana.get("/api/v1/sos/ana-circle").await.refused(404, "NOT_FOUND");
     let status = json!({"status": "RESOLVED"});
-    ana.patch("/api/v1/sos/ana-circle/status", status).await.refused(404, "NOT_FOUND");
+    ana.patch("/api/v1/sos/ana-circle/status", status)
+        .await
+        .refused(404, "NOT_FOUND");
 }

@@ -23,7 +23,10 @@ async fn messages_are_kept_newest_first_in_pages_and_searched() {
     let sos = ana.raises(fire()).await;
     let path = format!("/api/v1/sos/{sos}/messages");
     for n in 0..7 {
-        let sent = ana.post(&path, json!({"content": format!("Message {n}")})).await.data(201);
+        let sent = ana
+            .post(&path, json!({"content": format!("Message {n}")}))
+            .await
+            .data(201);
         assert_eq!(sent["content"], format!("Message {n}"));
         assert_eq!(sent["senderType"], "CITIZEN");
         assert_eq!(sent["senderDisplayName"], "Ana");
@@ -33,7 +36,10 @@ async fn messages_are_kept_newest_first_in_pages_and_searched() {
     }
     for limit in [2, 7, 100] {
         let found = pages(&ana, &format!("{path}?limit={limit}")).await;
-        let said: Vec<_> = found.iter().map(|message| message["content"].as_str().unwrap()).collect();
+        let said: Vec<_> = found
+            .iter()
+            .map(|message| message["content"].as_str().unwrap())
+            .collect();
         let wanted: Vec<_> = (0..7).rev().map(|n| format!("Message {n}")).collect();
         assert_eq!(said, wanted, "limit {limit}");
     }
@@ -65,10 +71,16 @@ async fn who_is_not_in_neither_speaks_nor_reads() {
     let (ana, sam) = (engine.user("Ana"), engine.user("Sam"));
     let sos = ana.raises(fire()).await;
     let path = format!("/api/v1/sos/{sos}/messages");
-    sam.post(&path, json!({"content": "x"})).await.refused(403, "FORBIDDEN");
+    sam.post(&path, json!({"content": "x"}))
+        .await
+        .refused(403, "FORBIDDEN");
     sam.get(&path).await.refused(403, "FORBIDDEN");
-    sam.get(&format!("/api/v1/sos/{sos}/events")).await.refused(403, "FORBIDDEN");
-    sam.get(&format!("/api/v1/sos/{sos}/locations")).await.refused(403, "FORBIDDEN");
+    sam.get(&format!("/api/v1/sos/{sos}/events"))
+        .await
+        .refused(403, "FORBIDDEN");
+    sam.get(&format!("/api/v1/sos/{sos}/locations"))
+        .await
+        .refused(403, "FORBIDDEN");
     for (body, field) in [
         (json!({}), "content"),
         (json!({"content": ""}), "content"),
@@ -77,8 +89,12 @@ async fn who_is_not_in_neither_speaks_nor_reads() {
     ] {
         ana.post(&path, body).await.names_fields(&[field]);
     }
-    ana.post(&format!("/api/v1/sos/{sos}/cancel"), json!({})).await.data(200);
-    ana.post(&path, json!({"content": "too late"})).await.refused(409, "SOS_CLOSED");
+    ana.post(&format!("/api/v1/sos/{sos}/cancel"), json!({}))
+        .await
+        .data(200);
+    ana.post(&path, json!({"content": "too late"}))
+        .await
+        .refused(409, "SOS_CLOSED");
 }
 
 #[tokio::test]
@@ -86,20 +102,39 @@ async fn the_log_tells_everything_in_order_and_names_nobody() {
     let mut engine = Engine::start(&[]);
     let ana = engine.user("Ana");
     let sos = ana.raises(fire()).await;
-    ana.post(&format!("/api/v1/sos/{sos}/messages"), json!({"content": "hello"})).await.data(201);
+    ana.post(
+        &format!("/api/v1/sos/{sos}/messages"),
+        json!({"content": "hello"}),
+    )
+    .await
+    .data(201);
     engine
         .user("Sam")
-        .post(&format!("/api/v1/sos/{sos}/participants/join"), json!({"userType": "CITIZEN"}))
+        .post(
+            &format!("/api/v1/sos/{sos}/participants/join"),
+            json!({"userType": "CITIZEN"}),
+        )
         .await
         .data(201);
-    ana.patch(&format!("/api/v1/sos/{sos}/status"), json!({"status": "RESOLVED"})).await.data(200);
+    ana.patch(
+        &format!("/api/v1/sos/{sos}/status"),
+        json!({"status": "RESOLVED"}),
+    )
+    .await
+    .data(200);
     let path = format!("/api/v1/sos/{sos}/events");
     let log = pages(&ana, &format!("{path}?limit=2")).await;
     let kinds: Vec<_> = log.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["created", "joined", "message", "joined", "status-changed"]);
+    assert_eq!(
+        kinds,
+        ["created", "joined", "message", "joined", "status-changed"]
+    );
     let seqs: Vec<_> = log.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     assert_eq!(seqs, [1, 2, 3, 4, 5]);
-    assert!(log.iter().all(|event| event["actor"].as_str().unwrap().starts_with("p-")));
+    assert!(
+        log.iter()
+            .all(|event| event["actor"].as_str().unwrap().starts_with("p-"))
+    );
     let text = serde_json::to_string(&log).unwrap();
     for secret in ["user-ana", "user-sam", "\"Ana\"", "\"Sam\""] {
         assert!(!text.contains(secret), "{secret} stands in the log: {text}");

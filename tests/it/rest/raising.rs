@@ -74,7 +74,10 @@ async fn each_wrong_field_is_named() {
         (place(json!(91), json!(0)), &["location.latitude"]),
         (place(json!(0), json!(-180.1)), &["location.longitude"]),
         (place(json!("14"), json!(0)), &["location.latitude"]),
-        (fire_with(json!({"location": {"latitude": 14.5}})), &["location.longitude"]),
+        (
+            fire_with(json!({"location": {"latitude": 14.5}})),
+            &["location.longitude"],
+        ),
         (fire_with(json!({"location": {}})), &["location.latitude"]),
         (fire_with(json!({"location": "here"})), &["location"]),
         (
@@ -85,7 +88,10 @@ async fn each_wrong_field_is_named() {
         (fire_with(json!({"address": {"city": 5}})), &["address.city"]),
         (fire_with(json!({"deviceInfo": {"os": []}})), &["deviceInfo.os"]),
         (fire_with(json!({"tripId": {}})), &["tripId"]),
-        (fire_with(json!({"type": "X", "severity": "Y"})), &["type", "severity"]),
+        (
+            fire_with(json!({"type": "X", "severity": "Y"})),
+            &["type", "severity"],
+        ),
     ];
     for (body, fields) in cases {
         ana.post("/api/v1/sos", body.clone()).await.names_fields(fields);
@@ -106,7 +112,9 @@ async fn a_retry_with_the_same_key_gets_the_first_answer() {
     assert_eq!(keyed(&ana, key).await.data(201), first);
     // Whatever has become of it meanwhile, and after a crash.
     let sos = first["sosId"].as_str().unwrap();
-    ana.post(&format!("/api/v1/sos/{sos}/cancel"), json!({})).await.data(200);
+    ana.post(&format!("/api/v1/sos/{sos}/cancel"), json!({}))
+        .await
+        .data(200);
     assert_eq!(keyed(&ana, key).await.data(201), first);
     engine.kill9();
     engine.restart();

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::support::{Engine, Person, fire};
 
 async fn moves(person: &Person, sos: &str, status: &str) -> crate::support::http::Answer {
-    person.patch(&format!("/api/v1/sos/{sos}/status"), json!({"status": status})).await
+    person
+        .patch(&format!("/api/v1/sos/{sos}/status"), json!({"status": status}))
+        .await
 }
 
 #[tokio::test]
@@ -22,14 +24,18 @@ async fn an_incident_moves_forwards_step_by_step_or_in_leaps() {
         assert_eq!(moves(&ana, &sos, said).await.data(200)["status"], shown);
     }
     let other = ana.raises(fire()).await;
-    let answer = ana.patch(
-        &format!("/api/v1/sos/{other}/status"),
-        json!({"status": "IN_PROGRESS", "note": "two streets away"}),
-    );
-    assert_eq!(answer.await.data(200)["status"], "RESPONDING");
+    let body = json!({"status": "IN_PROGRESS", "note": "two streets away"});
+    let answer = ana.patch(&format!("/api/v1/sos/{other}/status"), body).await;
+    assert_eq!(answer.data(200)["status"], "RESPONDING");
     let (events, _) = ana.get(&format!("/api/v1/sos/{other}/events")).await.page();
-    let change = events.iter().find(|event| event["type"] == "status-changed").unwrap();
-    assert_eq!(change["data"], json!({"from": "ACTIVE", "to": "RESPONDING", "note": "two streets away"}));
+    let change = events
+        .iter()
+        .find(|event| event["type"] == "status-changed")
+        .unwrap();
+    assert_eq!(
+        change["data"],
+        json!({"from": "ACTIVE", "to": "RESPONDING", "note": "two streets away"})
+    );
 }
 
 #[tokio::test]
@@ -40,10 +46,16 @@ async fn a_move_that_is_not_allowed_names_those_that_are() {
     moves(&ana, &sos, "ARRIVED").await.data(200);
     for back in ["ACTIVE", "ASSIGNED", "RESPONDING", "ARRIVED"] {
         let refused = moves(&ana, &sos, back).await.refused(409, "INVALID_TRANSITION");
-        assert_eq!(refused["allowed"], json!(["RESOLVED", "CANCELLED", "CLOSED"]), "{back}");
+        assert_eq!(
+            refused["allowed"],
+            json!(["RESOLVED", "CANCELLED", "CLOSED"]),
+            "{back}"
+        );
     }
     moves(&ana, &sos, "RESOLVED").await.data(200);
-    let refused = moves(&ana, &sos, "ACTIVE").await.refused(409, "INVALID_TRANSITION");
+    let refused = moves(&ana, &sos, "ACTIVE")
+        .await
+        .refused(409, "INVALID_TRANSITION");
     assert_eq!(refused["allowed"], json!(["CLOSED"]));
     let refused = ana.post(&format!("/api/v1/sos/{sos}/cancel"), json!({})).await;
     refused.refused(409, "INVALID_TRANSITION");
@@ -54,8 +66,15 @@ async fn a_state_that_is_none_is_refused() {
     let engine = Engine::start(&[]);
     let ana = engine.user("Ana");
     let sos = ana.raises(fire()).await;
-    for body in [json!({}), json!({"status": "DONE"}), json!({"status": 4}), json!({"status": null})] {
-        ana.patch(&format!("/api/v1/sos/{sos}/status"), body).await.names_fields(&["status"]);
+    for body in [
+        json!({}),
+        json!({"status": "DONE"}),
+        json!({"status": 4}),
+        json!({"status": null}),
+    ] {
+        ana.patch(&format!("/api/v1/sos/{sos}/status"), body)
+            .await
+            .names_fields(&["status"]);
     }
     let unknown = "0".repeat(32);
     moves(&ana, &unknown, "RESOLVED").await.refused(404, "NOT_FOUND");
@@ -68,12 +87,18 @@ async fn an_incident_is_cancelled_by_its_creator_or_staff() {
     let cancel = |sos: &str| format!("/api/v1/sos/{sos}/cancel");
     let sos = ana.raises(fire()).await;
     sam.post(&cancel(&sos), json!({})).await.refused(403, "FORBIDDEN");
-    let cancelled = ana.post(&cancel(&sos), json!({"reason": "false alarm"})).await.data(200);
+    let cancelled = ana
+        .post(&cancel(&sos), json!({"reason": "false alarm"}))
+        .await
+        .data(200);
     assert_eq!(cancelled["status"], "CANCELLED");
     assert!(cancelled["endedAt"].is_string());
     let sos = ana.raises(fire()).await;
     let dora = engine.user("Dora").role("DISPATCHER");
-    assert_eq!(dora.post(&cancel(&sos), json!({})).await.data(200)["status"], "CANCELLED");
+    assert_eq!(
+        dora.post(&cancel(&sos), json!({})).await.data(200)["status"],
+        "CANCELLED"
+    );
     let sos = ana.raises(fire()).await;
     // Without any body, too.
     let bare = ana.request(reqwest::Method::POST, &cancel(&sos)).send().await;
@@ -93,9 +118,15 @@ async fn an_incident_is_closed_by_staff_only_and_from_any_state() {
         let close = format!("/api/v1/sos/{sos}/close");
         ana.post(&close, json!({})).await.refused(403, "FORBIDDEN");
         moves(&ana, &sos, "CLOSED").await.refused(403, "FORBIDDEN");
-        let closed = dora.post(&close, json!({"resolution": "put out"})).await.data(200);
+        let closed = dora
+            .post(&close, json!({"resolution": "put out"}))
+            .await
+            .data(200);
         assert_eq!(closed["status"], "CLOSED", "from {first:?}");
-        let again = dora.post(&close, json!({})).await.refused(409, "INVALID_TRANSITION");
+        let again = dora
+            .post(&close, json!({}))
+            .await
+            .refused(409, "INVALID_TRANSITION");
         assert_eq!(again["allowed"], json!([]));
     }
 }
@@ -105,10 +136,14 @@ async fn strangers_do_not_move_an_incident_and_rescuers_in_it_do() {
     let engine = Engine::start(&[]);
     let (ana, rosa) = (engine.user("Ana"), engine.user("Rosa").role("RESCUER"));
     let sos = ana.raises(fire()).await;
-    moves(&engine.user("Sam"), &sos, "RESPONDING").await.refused(403, "FORBIDDEN");
+    moves(&engine.user("Sam"), &sos, "RESPONDING")
+        .await
+        .refused(403, "FORBIDDEN");
     moves(&rosa, &sos, "RESPONDING").await.refused(403, "FORBIDDEN");
     let join = json!({"userType": "RESCUER"});
-    rosa.post(&format!("/api/v1/sos/{sos}/participants/join"), join).await.data(201);
+    rosa.post(&format!("/api/v1/sos/{sos}/participants/join"), join)
+        .await
+        .data(201);
     moves(&rosa, &sos, "RESPONDING").await.data(200);
     moves(&rosa, &sos, "CANCELLED").await.refused(403, "FORBIDDEN");
     moves(&rosa, &sos, "RESOLVED").await.data(200);

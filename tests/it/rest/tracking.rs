@@ -16,10 +16,17 @@ async fn positions_are_kept_listed_and_shown_on_a_map() {
     let sos = ana.raises(fire()).await;
     let upload = format!("/api/v1/sos/{sos}/location");
     let join = json!({"userType": "RESCUER"});
-    let rosa_id = rosa.post(&format!("/api/v1/sos/{sos}/participants/join"), join).await.data(201)["id"].clone();
+    let rosa_id = rosa
+        .post(&format!("/api/v1/sos/{sos}/participants/join"), join)
+        .await
+        .data(201)["id"]
+        .clone();
     let start = now_ms() - 100_000;
     for n in 0..4_u32 {
-        let taken = ana.post(&upload, fix(f64::from(n) / 1000.0, start + u64::from(n) * 20_000)).await.data(200);
+        let taken = ana
+            .post(&upload, fix(f64::from(n) / 1000.0, start + u64::from(n) * 20_000))
+            .await
+            .data(200);
         assert_eq!(taken["rooms"], json!([sos]));
     }
     rosa.post(&upload, fix(0.05, start + 1)).await.data(200);
@@ -28,17 +35,30 @@ async fn positions_are_kept_listed_and_shown_on_a_map() {
     let (found, _) = ana.get(&list).await.page();
     assert_eq!(found.len(), 5);
     assert!(found.is_sorted_by_key(|fix| fix["timestamp"].as_str().unwrap().to_owned()));
-    let (one, _) = ana.get(&format!("{list}?subject={}", rosa_id.as_str().unwrap())).await.page();
+    let (one, _) = ana
+        .get(&format!("{list}?subject={}", rosa_id.as_str().unwrap()))
+        .await
+        .page();
     assert_eq!(one.len(), 1);
     assert_eq!(one[0]["displayName"], "Rosa");
-    let (some, _) = ana.get(&format!("{list}?from={}&to={}", start + 2, start + 45_000)).await.page();
+    let (some, _) = ana
+        .get(&format!("{list}?from={}&to={}", start + 2, start + 45_000))
+        .await
+        .page();
     assert_eq!(some.len(), 2);
     let (first, next) = ana.get(&format!("{list}?limit=3")).await.page();
-    let (rest, end) = ana.get(&format!("{list}?limit=3&cursor={}", next.unwrap())).await.page();
+    let (rest, end) = ana
+        .get(&format!("{list}?limit=3&cursor={}", next.unwrap()))
+        .await
+        .page();
     assert_eq!(end, None);
     assert_eq!([first, rest].concat(), found);
 
-    let map = ana.request(Method::GET, &list).header("Accept", "application/geo+json").send().await;
+    let map = ana
+        .request(Method::GET, &list)
+        .header("Accept", "application/geo+json")
+        .send()
+        .await;
     assert_eq!(map.header("Content-Type"), Some("application/geo+json"));
     let map = map.ok(200);
     assert_eq!(map["type"], "FeatureCollection");
@@ -58,12 +78,22 @@ async fn only_those_who_are_in_send_positions() {
     let (ana, sam) = (engine.user("Ana"), engine.user("Sam"));
     let sos = ana.raises(fire()).await;
     let upload = format!("/api/v1/sos/{sos}/location");
-    sam.post(&upload, fix(0.0, now_ms())).await.refused(403, "FORBIDDEN");
+    sam.post(&upload, fix(0.0, now_ms()))
+        .await
+        .refused(403, "FORBIDDEN");
     let unknown = format!("/api/v1/sos/{}/location", "0".repeat(32));
-    ana.post(&unknown, fix(0.0, now_ms())).await.refused(404, "NOT_FOUND");
-    ana.post(&upload, json!({"latitude": 99, "longitude": 0})).await.names_fields(&["latitude", "timestamp"]);
-    ana.post(&format!("/api/v1/sos/{sos}/cancel"), json!({})).await.data(200);
-    ana.post(&upload, fix(0.0, now_ms())).await.refused(409, "SOS_CLOSED");
+    ana.post(&unknown, fix(0.0, now_ms()))
+        .await
+        .refused(404, "NOT_FOUND");
+    ana.post(&upload, json!({"latitude": 99, "longitude": 0}))
+        .await
+        .names_fields(&["latitude", "timestamp"]);
+    ana.post(&format!("/api/v1/sos/{sos}/cancel"), json!({}))
+        .await
+        .data(200);
+    ana.post(&upload, fix(0.0, now_ms()))
+        .await
+        .refused(409, "SOS_CLOSED");
 }
 
 #[tokio::test]
@@ -73,7 +103,9 @@ async fn a_position_by_rest_is_seen_on_the_sockets() {
     let sos = ana.raises(fire()).await;
     let mut at_sam = sam.connect().await;
     let who = at_sam.joins(&sos).await;
-    ana.post(&format!("/api/v1/sos/{sos}/location"), fix(0.0, now_ms())).await.data(200);
+    ana.post(&format!("/api/v1/sos/{sos}/location"), fix(0.0, now_ms()))
+        .await
+        .data(200);
     let seen = at_sam
         .expect(json!({
             "type": "location-update", "roomId": sos,

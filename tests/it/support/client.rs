@@ -41,12 +41,18 @@ pub enum Heard {
 
 impl Client {
     pub(super) async fn open(name: &str, request: Request) -> Result<Self, Refused> {
-        match timeout(DEADLINE, connect_async(request)).await.expect("no answer to the upgrade") {
+        match timeout(DEADLINE, connect_async(request))
+            .await
+            .expect("no answer to the upgrade")
+        {
             Ok((socket, _)) => Ok(Self::on(name, socket)),
             Err(Error::Http(response)) => {
                 let body = response.body().as_deref().unwrap_or_default();
                 let body = serde_json::from_slice(body).unwrap_or(Value::Null);
-                Err(Refused { status: response.status().as_u16(), body })
+                Err(Refused {
+                    status: response.status().as_u16(),
+                    body,
+                })
             }
             Err(error) => panic!("{name} could not connect: {error}"),
         }
@@ -54,7 +60,12 @@ impl Client {
 
     /// On a socket that is open already.
     pub fn on(name: &str, socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
-        Self { name: name.into(), socket, heard: Vec::new(), greeting: Value::Null }
+        Self {
+            name: name.into(),
+            socket,
+            heard: Vec::new(),
+            greeting: Value::Null,
+        }
     }
 
     /// Says something.
@@ -80,7 +91,11 @@ impl Client {
         match self.next_text().await {
             Ok(text) => {
                 let message: Value = serde_json::from_str(&text).unwrap();
-                assert!(message["type"].is_string(), "{} heard {message} without a type", self.name);
+                assert!(
+                    message["type"].is_string(),
+                    "{} heard {message} without a type",
+                    self.name
+                );
                 check_timestamp(&message);
                 if self.heard.len() == 40 {
                     self.heard.remove(0);
@@ -96,7 +111,11 @@ impl Client {
     pub async fn next_text(&mut self) -> Result<String, Heard> {
         loop {
             let Ok(next) = timeout(DEADLINE, self.socket.next()).await else {
-                panic!("{} hears nothing more; heard so far:\n{}", self.name, self.heard.join("\n"));
+                panic!(
+                    "{} hears nothing more; heard so far:\n{}",
+                    self.name,
+                    self.heard.join("\n")
+                );
             };
             match next {
                 Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
@@ -125,7 +144,7 @@ impl Client {
     pub async fn expect_in_any_order<const N: usize>(&mut self, patterns: [Value; N]) -> [Value; N] {
         let mut found: [Value; N] = std::array::from_fn(|_| Value::Null);
         for _ in 0..N {
-            let wanted = json!(patterns);
+            let wanted = Value::from(patterns.to_vec());
             let message = self.message(&wanted).await;
             let fits = (0..N).find(|n| found[*n].is_null() && misfit(&patterns[*n], &message).is_none());
             match fits {
@@ -139,7 +158,11 @@ impl Client {
     async fn message(&mut self, pattern: &Value) -> Value {
         match self.hears().await {
             Heard::Message(message) => message,
-            end => panic!("{} expected {pattern} and heard {end:?} after:\n{}", self.name, self.heard.join("\n")),
+            end => panic!(
+                "{} expected {pattern} and heard {end:?} after:\n{}",
+                self.name,
+                self.heard.join("\n")
+            ),
         }
     }
 
@@ -160,12 +183,14 @@ impl Client {
 
     /// The next is an error with this code; answers its message.
     pub async fn expect_error(&mut self, code: &str) -> Value {
-        self.expect(json!({"type": "error", "code": code, "message": "*"})).await
+        self.expect(json!({"type": "error", "code": code, "message": "*"}))
+            .await
     }
 
     /// The next is an error with this text.
     pub async fn expect_error_text(&mut self, text: &str) {
-        self.expect(json!({"type": "error", "code": "*", "message": text})).await;
+        self.expect(json!({"type": "error", "code": "*", "message": text}))
+            .await;
     }
 
     /// The engine closes; answers the text.
@@ -204,34 +229,45 @@ impl Client {
     /// Creates a circle of this name.
     pub async fn creates(&mut self, room: &str) -> Value {
         self.says(json!({"type": "create-room", "roomId": room})).await;
-        self.expect(json!({"type": "room-created", "roomId": room, "owner": "p-*"})).await
+        self.expect(json!({"type": "room-created", "roomId": room, "owner": "p-*"}))
+            .await
     }
 
     /// Joins a room it may join.
     pub async fn joins(&mut self, room: &str) -> Value {
         self.says(json!({"type": "join-room", "roomId": room})).await;
-        self.expect(json!({"type": "join-approved", "roomId": room, "recovered": false})).await
+        self.expect(json!({"type": "join-approved", "roomId": room, "recovered": false}))
+            .await
     }
 
     /// Sends a message to a room it is in, and hears that it was accepted and then the message itself.
     pub async fn writes(&mut self, room: &str, content: &str) -> Value {
-        self.says(json!({"type": "room-message", "roomId": room, "content": content})).await;
-        let accepted = self.expect(json!({"type": "message-accepted", "roomId": room, "id": "*"})).await;
+        self.says(json!({"type": "room-message", "roomId": room, "content": content}))
+            .await;
+        let accepted = self
+            .expect(json!({"type": "message-accepted", "roomId": room, "id": "*"}))
+            .await;
         let own = json!({"type": "room-message", "roomId": room, "seq": accepted["seq"], "content": content});
         self.expect(own).await
     }
 
     /// Hears somebody's message.
     pub async fn reads(&mut self, room: &str, content: &str) -> Value {
-        self.expect(json!({"type": "room-message", "roomId": room, "content": content})).await
+        self.expect(json!({"type": "room-message", "roomId": room, "content": content}))
+            .await
     }
 }
 
 /// RFC 3339 UTC with milliseconds.
 fn check_timestamp(message: &Value) {
-    let text = message["timestamp"].as_str().unwrap_or_else(|| panic!("no timestamp in {message}"));
+    let text = message["timestamp"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no timestamp in {message}"));
     let shape = "0000-00-00T00:00:00.000Z";
     let fits = text.len() == shape.len()
-        && text.chars().zip(shape.chars()).all(|(c, s)| if s == '0' { c.is_ascii_digit() } else { c == s });
+        && text
+            .chars()
+            .zip(shape.chars())
+            .all(|(c, s)| if s == '0' { c.is_ascii_digit() } else { c == s });
     assert!(fits, "{text} is no RFC 3339 time with milliseconds");
 }

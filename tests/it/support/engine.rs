@@ -89,7 +89,9 @@ impl Engine {
             running: None,
             address: Arc::new(Mutex::new(SocketAddr::from(([127, 0, 0, 1], 0)))),
             data: data.to_path_buf(),
-            settings: settings.map(|(key, value)| (variable(key), (*value).to_owned())).collect(),
+            settings: settings
+                .map(|(key, value)| (variable(key), (*value).to_owned()))
+                .collect(),
             log: Arc::default(),
             _folder: None,
         }
@@ -126,7 +128,10 @@ impl Engine {
                 let _ = lines.try_send(line);
             }
         });
-        let (err, log) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&self.log));
+        let (err, log) = (
+            BufReader::new(child.stderr.take().unwrap()),
+            Arc::clone(&self.log),
+        );
         std::thread::spawn(move || {
             for line in err.lines().map_while(Result::ok) {
                 let _ = writeln!(log.lock().unwrap(), "{line}");
@@ -135,7 +140,10 @@ impl Engine {
         let running = self.running.insert(Running { child, stdout });
         let until = Instant::now() + START_DEADLINE;
         let address = loop {
-            match running.stdout.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match running
+                .stdout
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     if let Some(address) = line.strip_prefix("listening on http://") {
                         break address.parse().unwrap();
@@ -168,7 +176,10 @@ impl Engine {
         let mut running = self.running.take().expect("the engine is running");
         let until = Instant::now() + START_DEADLINE;
         loop {
-            match running.stdout.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match running
+                .stdout
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => return running.child.wait().unwrap(),
                 Err(RecvTimeoutError::Timeout) => {

@@ -17,8 +17,15 @@ impl Answer {
     pub(super) async fn of(response: reqwest::Response) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
-        let answer = Self { status, headers, text };
-        assert!(answer.header("X-Request-Id").is_some(), "no X-Request-Id: {answer:?}");
+        let answer = Self {
+            status,
+            headers,
+            text,
+        };
+        assert!(
+            answer.header("X-Request-Id").is_some(),
+            "no X-Request-Id: {answer:?}"
+        );
         Ok(answer)
     }
 
@@ -36,7 +43,11 @@ impl Answer {
     #[track_caller]
     pub fn ok(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
-        if self.text.is_empty() { Value::Null } else { self.json() }
+        if self.text.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
     }
 
     /// The data in the envelope of an answer with this status.
@@ -52,7 +63,10 @@ impl Answer {
     pub fn page(self) -> (Vec<Value>, Option<String>) {
         let body = self.ok(200);
         assert_eq!(body["success"], true, "{body}");
-        let data = body["data"].as_array().unwrap_or_else(|| panic!("no list: {body}")).clone();
+        let data = body["data"]
+            .as_array()
+            .unwrap_or_else(|| panic!("no list: {body}"))
+            .clone();
         (data, body["nextCursor"].as_str().map(str::to_owned))
     }
 
@@ -89,6 +103,9 @@ impl Answer {
     pub fn bare_error(self, status: u16) -> String {
         let body = self.ok(status);
         assert!(body.get("success").is_none(), "{body}");
-        body["error"].as_str().unwrap_or_else(|| panic!("no error: {body}")).to_owned()
+        body["error"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no error: {body}"))
+            .to_owned()
     }
 }

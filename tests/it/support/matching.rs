@@ -28,7 +28,11 @@ fn at(path: &str, pattern: &Value, value: &Value) -> Option<String> {
         }),
         (Value::Array(wanted), Value::Array(found)) => {
             if wanted.len() != found.len() {
-                return says(format!("expected {} entries, found {}", wanted.len(), found.len()));
+                return says(format!(
+                    "expected {} entries, found {}",
+                    wanted.len(),
+                    found.len()
+                ));
             }
             let mut pairs = wanted.iter().zip(found).enumerate();
             pairs.find_map(|(n, (wanted, found))| at(&format!("{path}[{n}]"), wanted, found))

@@ -9,7 +9,7 @@ pub mod stories;
 
 pub use client::{Client, Heard};
 pub use engine::{DEADLINE, Engine, UNLIMITED};
-pub use people::{Person, now_ms, now_s, random_hex, sign, sign_with, uuid4};
+pub use people::{Person, now_ms, now_s, sign, sign_with, uuid4};
 pub use stories::*;
 
 /// What must never be printed or logged.

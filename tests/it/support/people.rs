@@ -37,20 +37,36 @@ impl Person {
     pub(super) fn user(address: Address, name: &str) -> Self {
         let id = format!("user-{}", name.to_lowercase());
         let claims = json!({"userId": id, "role": "CITIZEN", "name": name, "exp": now_s() + 3600});
-        Self { address, name: name.into(), credential: Credential::Claims(claims) }
+        Self {
+            address,
+            name: name.into(),
+            credential: Credential::Claims(claims),
+        }
     }
 
     pub(super) fn device(address: Address) -> Self {
         let credential = Credential::Device(uuid4());
-        Self { address, name: "a device".into(), credential }
+        Self {
+            address,
+            name: "a device".into(),
+            credential,
+        }
     }
 
     pub(super) fn bearer(address: Address, token: &str) -> Self {
-        Self { address, name: "a bearer".into(), credential: Credential::Token(token.into()) }
+        Self {
+            address,
+            name: "a bearer".into(),
+            credential: Credential::Token(token.into()),
+        }
     }
 
     pub(super) fn nobody(address: Address) -> Self {
-        Self { address, name: "nobody".into(), credential: Credential::Nothing }
+        Self {
+            address,
+            name: "nobody".into(),
+            credential: Credential::Nothing,
+        }
     }
 
     /// With this claim in the token.
@@ -221,7 +237,12 @@ pub fn sign(claims: &Value) -> String {
 
 /// Signs claims by any key.
 pub fn sign_with(claims: &Value, secret: &str) -> String {
-    encode(&Header::default(), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    encode(
+        &Header::default(),
+        claims,
+        &EncodingKey::from_secret(secret.as_bytes()),
+    )
+    .unwrap()
 }
 
 /// Seconds since 1970.
@@ -244,5 +265,12 @@ pub fn random_hex(digits: usize) -> String {
 /// A random version 4 UUID.
 pub fn uuid4() -> String {
     let hex = random_hex(32);
-    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    format!(
+        "{}-{}-4{}-a{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..]
+    )
 }

@@ -40,7 +40,9 @@ pub async fn circle_on(engine: Engine) -> Circle {
     let mut at_ben = ben.connect().await;
     let mut at_ana = ana.connect().await;
     let created = at_ana.creates(&room).await;
-    let joined = at_ben.expect(json!({"type": "auto-joined", "roomId": room, "roomOwner": "Ana"})).await;
+    let joined = at_ben
+        .expect(json!({"type": "auto-joined", "roomId": room, "roomOwner": "Ana"}))
+        .await;
     let told = json!({"type": "emergency-contact-joined", "roomId": room, "contactName": "Ben"});
     let told = at_ana.expect(told).await;
     at_ana.hears_nothing_more().await;
