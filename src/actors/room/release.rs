@@ -177,7 +177,11 @@ impl RoomActor {
                 session.push(&Frame::text(&created.encode(now)));
                 return;
             }
-            Command::Leave => ServerMessage::RoomLeft { room },
+            Command::Leave => {
+                // Before the answer: whoever hears it may join another room at once.
+                session.exit(room);
+                ServerMessage::RoomLeft { room }
+            }
             Command::RequestJoin => ServerMessage::JoinRequested { room },
             Command::SendMessage { id, .. } => ServerMessage::MessageAccepted {
                 room,
