@@ -209,9 +209,7 @@ fn strip(text: &str) -> String {
             rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
         } else if rest.starts_with("/*") {
             rest = &rest[rest.find("*/").map_or(rest.len(), |end| end + 2)..];
-        } else if rest.starts_with("#[cfg(test)]\nmod ")
-            && rest.find('{') < rest.find(';').or(Some(usize::MAX))
-        {
+        } else if rest.starts_with("#[cfg(test)]\nmod ") && is_block(rest) {
             rest = &rest[end_of_block(rest)..];
         } else if rest.starts_with('"') {
             let end = end_of_text(rest);
@@ -224,6 +222,12 @@ fn strip(text: &str) -> String {
         }
     }
     code
+}
+
+/// Whether a module's code follows, not only its name.
+fn is_block(text: &str) -> bool {
+    let brace = text.find('{').unwrap_or(usize::MAX);
+    brace < text.find(';').unwrap_or(usize::MAX)
 }
 
 /// Where the block ends that starts at the first brace; rustfmt puts its end at a line's start.

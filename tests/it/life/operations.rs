@@ -7,12 +7,9 @@ use crate::support::{Engine, circle, fire};
 #[tokio::test]
 async fn a_healthy_node_says_so() {
     let engine = Engine::start(&[]);
-    for path in ["/health", "/ready"] {
-        assert_eq!(
-            engine.nobody().get(path).await.ok(200),
-            json!({"status": "ok"}),
-            "{path}"
-        );
+    for (path, status) in [("/health", "ok"), ("/ready", "ready")] {
+        let answer = engine.nobody().get(path).await.ok(200);
+        assert_eq!(answer, json!({"status": status}), "{path}");
     }
 }
 
