@@ -27,6 +27,7 @@ impl RoomActor {
                     done,
                     events,
                 } => {
+                    let together = link.is_some();
                     if let Some(room) = link {
                         self.linking.remove(&room);
                     }
@@ -36,7 +37,8 @@ impl RoomActor {
                     for admission in people {
                         let found = self.core.people.find(&admission.person.subject);
                         if let Some(who) = found.filter(|who| self.core.state.is_in(*who)) {
-                            let greet = !events.iter().any(|event| joins(event, who));
+                            // A circle that comes together is not told of each other, in whatever order they sit.
+                            let greet = !together && !events.iter().any(|event| joins(event, who));
                             for session in admission.sessions {
                                 self.seat_automatically(&session, who, greet, ctx);
                             }
