@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
-use crate::support::{Client, DEADLINE, Engine, Person, UNLIMITED, fire};
+use crate::support::{Client, DEADLINE, Engine, Heard, Person, UNLIMITED, fire};
 
 const GOOD: usize = 1_000;
 /// People, each with many connections: whole families look at more than one screen.
@@ -49,13 +49,33 @@ async fn a_stalled_reader_is_closed_and_resumes_and_the_others_miss_nothing() {
         .collect();
     let mut at_ana = ana.connect().await;
     at_ana.joins(&sos).await;
-    let mut seqs = Vec::new();
+    let (mut seqs, mut departures) = (Vec::new(), 0);
     for n in 0..MESSAGES {
-        seqs.push(at_ana.writes(&sos, &content(n)).await["seq"].clone());
+        at_ana
+            .says(json!({"type": "room-message", "roomId": sos, "content": content(n)}))
+            .await;
+        let mut accepted = json!(null);
+        loop {
+            let Heard::Message(message) = at_ana.hears().await else {
+                panic!("Ana was closed")
+            };
+            match message["type"].as_str().unwrap() {
+                "message-accepted" => accepted = message["seq"].clone(),
+                "user-left" => departures += i32::from(message["userName"] == "Sam"),
+                "room-message" => {
+                    assert_eq!(message["seq"], accepted);
+                    seqs.push(accepted);
+                    break;
+                }
+                other => panic!("unexpected {other}"),
+            }
+        }
     }
     for reader in readers {
         reader.await.unwrap();
     }
+
+    assert_eq!(departures, 1, "Sam was not closed while more was said");
 
     // Now the stalled one reads: what was on its way, and that it was too slow.
     let (heard, code, text) = stalled.reads_to_the_close().await;
@@ -81,7 +101,7 @@ async fn a_stalled_reader_is_closed_and_resumes_and_the_others_miss_nothing() {
     for (n, seq) in seqs.iter().enumerate() {
         let message = loop {
             // Ana's second connection and Sam's own coming and going are in between.
-            let crate::support::Heard::Message(message) = again.hears().await else {
+            let Heard::Message(message) = again.hears().await else {
                 panic!("closed again")
             };
             if message["type"] == "room-message" {
