@@ -84,6 +84,7 @@ fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
         writer_cache_kib: config.store.writer_cache_kib,
         reader_cache_kib: config.store.reader_cache_kib,
         checkpoint_kib: config.store.checkpoint_kib,
+        checkpoint_max_kib: config.store.checkpoint_max_kib,
         check_integrity: config.store.integrity_check,
         ..EmbeddedOptions::new(&config.data.path)
     };

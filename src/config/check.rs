@@ -45,6 +45,7 @@ impl Config {
             ("store.readers", wide(store.readers)),
             ("store.reader_queue_max_ops", wide(store.reader_queue_max_ops)),
             ("store.checkpoint_kib", u64::from(store.checkpoint_kib)),
+            ("store.checkpoint_max_kib", u64::from(store.checkpoint_max_kib)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("limits.anon_window_s", self.limits.anon_window_s),

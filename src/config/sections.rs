@@ -95,7 +95,7 @@ sections! {
         /// Operations that wait to be written.
         writer_queue_max_ops: usize = 65_536,
         /// Operations in one transaction.
-        group_max_ops: usize = 2_048,
+        group_max_ops: usize = 4_096,
         /// Rows in one transaction.
         group_max_rows: usize = 20_000,
         /// Threads that read.
@@ -106,8 +106,10 @@ sections! {
         writer_cache_kib: u32 = 65_536,
         /// Each reader's page cache.
         reader_cache_kib: u32 = 8_192,
-        /// The size of the write-ahead log from which it is moved into the database.
-        checkpoint_kib: u32 = 16_384,
+        /// The size of the write-ahead log from which it is moved into the database when nothing waits.
+        checkpoint_kib: u32 = 4_096,
+        /// The size from which it is moved in any case.
+        checkpoint_max_kib: u32 = 131_072,
         /// Check the database when starting.
         integrity_check: bool = true,
     }
