@@ -11,7 +11,7 @@ pub(super) fn actors(config: &Config) -> Settings {
     Settings {
         policy: config.rooms.policy(),
         locations: config.locations.policy(),
-        arbiters: config.rooms.arbiters(),
+        arbiters: config.rooms.arbiters,
         room_mailbox_max: config.rooms.mailbox_max_messages,
         room_batch_max: config.rooms.batch_max_commands,
         room_recent_max: config.rooms.recent_max_events,
@@ -21,6 +21,8 @@ pub(super) fn actors(config: &Config) -> Settings {
         batcher_mailbox_max: config.locations.mailbox_max_messages,
         subjects_max: config.locations.subjects_max,
         tick: config.locations.tick(),
+        history_delay: config.locations.history_delay(),
+        history_batch_max: config.locations.history_batch_max_fixes,
         watchers_max: config.areas.watchers_max,
         radius_max_km: config.areas.radius_max_km,
         contacts_max: config.contacts.contacts_max,

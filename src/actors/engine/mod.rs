@@ -7,6 +7,7 @@ mod start;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -16,6 +17,7 @@ pub use start::Parts;
 use super::batcher::{Batchers, Upload};
 use super::clock::random;
 use super::error::CommandError;
+use super::janitor::Janitor;
 use super::node::Node;
 use super::room::{Act, By, Outcome, Reply, RoomView};
 use super::session::SessionActor;
@@ -33,6 +35,8 @@ use crate::transport::Inbound;
 pub struct Engine {
     node: Arc<Node>,
     batchers: Batchers,
+    /// Until it is started.
+    janitor: Arc<Mutex<Option<Janitor>>>,
 }
 
 /// An incident that was created, or found by its idempotency key.
