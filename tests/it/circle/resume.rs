@@ -202,3 +202,32 @@ async fn who_missed_nothing_hears_nothing() {
     second.says(resume(&room, &json!(0))).await;
     second.expect_error_text("Already in room").await;
 }
+
+#[tokio::test]
+async fn a_long_absence_is_caught_up_however_much_more_it_is_than_the_outbox_holds() {
+    let engine = Engine::start(&UNLIMITED);
+    let ana = engine.user("Ana");
+    let sos = ana.raises(fire()).await;
+    let mut at_ana = ana.connect().await;
+    at_ana.joins(&sos).await;
+    let device = engine.device();
+    let mut at_device = device.connect().await;
+    let since = at_device.joins(&sos).await["seq"].clone();
+    at_ana.expect(json!({"type": "user-joined"})).await;
+    at_device.leaves().await;
+    at_ana.expect(json!({"type": "user-left"})).await;
+    // Twice what one connection may be owed, and more than the room remembers.
+    let content = |n: usize| format!("{n:06}{}", "x".repeat(1_994));
+    for n in 0..300 {
+        at_ana.writes(&sos, &content(n)).await;
+    }
+    let mut again = device.connect().await;
+    again.says(resume(&sos, &since)).await;
+    again
+        .expect(json!({"type": "join-approved", "recovered": true}))
+        .await;
+    for n in 0..300 {
+        again.reads(&sos, &content(n)).await;
+    }
+    again.hears_nothing_more().await;
+}
