@@ -216,18 +216,25 @@ async fn a_long_absence_is_caught_up_however_much_more_it_is_than_the_outbox_hol
     at_ana.expect(json!({"type": "user-joined"})).await;
     at_device.leaves().await;
     at_ana.expect(json!({"type": "user-left"})).await;
-    // Twice what one connection may be owed, and more than the room remembers.
-    let content = |n: usize| format!("{n:06}{}", "x".repeat(1_994));
-    for n in 0..300 {
-        at_ana.writes(&sos, &content(n)).await;
+    // Many times what one connection may be owed: first what the room remembers, then more than that.
+    let content = |n: usize| format!("{n:06}{}", "🆘".repeat(1_994));
+    let mut written = 0;
+    for upto in [200, 600] {
+        while written < upto {
+            at_ana.writes(&sos, &content(written)).await;
+            written += 1;
+        }
+        let mut again = device.connect().await;
+        again.says(resume(&sos, &since)).await;
+        again
+            .expect(json!({"type": "join-approved", "recovered": true}))
+            .await;
+        for n in 0..upto {
+            again.reads(&sos, &content(n)).await;
+        }
+        again.hears_nothing_more().await;
+        again.leaves().await;
+        at_ana.expect(json!({"type": "user-joined"})).await;
+        at_ana.expect(json!({"type": "user-left"})).await;
     }
-    let mut again = device.connect().await;
-    again.says(resume(&sos, &since)).await;
-    again
-        .expect(json!({"type": "join-approved", "recovered": true}))
-        .await;
-    for n in 0..300 {
-        again.reads(&sos, &content(n)).await;
-    }
-    again.hears_nothing_more().await;
 }
