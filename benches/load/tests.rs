@@ -181,18 +181,30 @@ fn responses_are_read_by_length_and_in_chunks() {
 }
 
 #[test]
-fn a_number_written_into_a_position_is_read_back_through_floats() {
+fn what_is_written_into_a_position_is_read_back_through_floats() {
     let mut reader = signal::Reader::new();
-    for value in [0, 1, 99_999, 100_000, 1_234_567_890, signal::NUMBERS - 1] {
+    for (number, place) in [(0, 0), (1, 999_999), (100_000, 10), (123_456, 0), (999_999, 1)] {
         let mut template = signal::Template::frame("room");
-        template.write(value, 1_700_000_000_123);
+        template.write(number, place, 1_700_000_000_123);
         let start = memchr::memchr(b'{', &template.bytes).unwrap();
         let sent: serde_json::Value = serde_json::from_slice(&template.bytes[start..]).unwrap();
         assert_eq!(sent["timestamp"], 1_700_000_000_123_u64);
         let received = serde_json::json!({"type": "location-update", "data": sent}).to_string();
-        assert_eq!(reader.read(received.as_bytes()), Some(value), "{received}");
+        assert_eq!(
+            reader.read(received.as_bytes()),
+            Some((number, place)),
+            "{received}"
+        );
     }
     assert_eq!(reader.read(b"{\"type\":\"pong\"}"), None);
+}
+
+#[test]
+fn the_last_digits_of_a_number_tell_which_it_was() {
+    assert_eq!(signal::whole(7, 7), Some(7));
+    assert_eq!(signal::whole(999_999, 1_000_003), Some(999_999));
+    assert_eq!(signal::whole(3, 1_000_003), Some(1_000_003));
+    assert_eq!(signal::whole(8, 7), None, "nobody sent that yet");
 }
 
 #[test]
