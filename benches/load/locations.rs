@@ -11,7 +11,7 @@ use crate::pool::{Job, Lost, Pool};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::report::Outcome;
-use crate::search::Search;
+use crate::search::{Search, Verdict};
 use crate::signal::{self, Template, unix_ms};
 use crate::stats::{Latency, Pace, SECOND, Timeline};
 use crate::{http, scan};
@@ -91,7 +91,8 @@ fn highest(
         );
         settle(net)?;
         let is_good = errors == 0 && trial.unanswered() == 0 && p99 <= args.max_p99_ms;
-        Ok((trial, is_good))
+        let verdict = Verdict::of(is_good, trial.worst_send_millis);
+        Ok((trial, verdict))
     })?;
     outcome.find("highest uploads/s", rate, "/s");
     Ok(trial)
