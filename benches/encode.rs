@@ -35,10 +35,10 @@ fn reads(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Elements(1));
     group.bench_function("location-update", |b| {
-        b.iter(|| parse(black_box(UPDATE), &reading))
+        b.iter(|| parse(black_box(UPDATE), &reading));
     });
     group.bench_function("location-update, ms", |b| {
-        b.iter(|| parse(black_box(UPDATE_IN_MS), &reading))
+        b.iter(|| parse(black_box(UPDATE_IN_MS), &reading));
     });
     group.bench_function("POST /api/location", |b| {
         b.iter(|| LocationBody::parse(black_box(UPDATE.as_bytes()), &reading));
@@ -86,7 +86,7 @@ fn writes(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("location-update", |b| b.iter(|| black_box(&moved).encode(NOW)));
     group.bench_function("location-update-confirmed", |b| {
-        b.iter(|| black_box(&confirmed).encode(NOW))
+        b.iter(|| black_box(&confirmed).encode(NOW));
     });
     group.bench_function("room-message", |b| b.iter(|| black_box(&said).encode(NOW)));
     group.finish();

@@ -6,9 +6,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use mayday::domain::geo::{Fix, Position};
 use mayday::domain::ids::{MessageId, ParticipantId, RoomId};
 use mayday::domain::location::{Board, LocationPolicy};
-use mayday::domain::room::{
-    Actor, Command, Event, Genesis, Policy, RoomState, Standing, UserType, decide,
-};
+use mayday::domain::room::{Actor, Command, Event, Genesis, Policy, RoomState, Standing, UserType, decide};
 use mayday::domain::time::Timestamp;
 
 fn id(text: &str) -> RoomId {
@@ -35,10 +33,15 @@ fn give(state: &mut RoomState, who: u64, standing: Standing, command: Command) -
 
 fn circle(members: u64) -> (RoomState, Vec<Event>) {
     let mut state = RoomState::new(id("bench"));
-    let create = Command::Create { genesis: Genesis::Circle, user_type: UserType::Citizen };
+    let create = Command::Create {
+        genesis: Genesis::Circle,
+        user_type: UserType::Citizen,
+    };
     let mut log = give(&mut state, 0, Standing::Stranger, create);
     for who in 1..members {
-        let join = Command::Join { user_type: UserType::Citizen };
+        let join = Command::Join {
+            user_type: UserType::Citizen,
+        };
         log.extend(give(&mut state, who, Standing::Contact, join));
     }
     (state, log)
@@ -52,7 +55,13 @@ fn rooms(c: &mut Criterion) {
             || {
                 n += 1;
                 let id = MessageId::new(format!("m{n}")).expect("a valid id");
-                (state.clone(), Command::SendMessage { id, content: "on my way".to_owned() })
+                (
+                    state.clone(),
+                    Command::SendMessage {
+                        id,
+                        content: "on my way".to_owned(),
+                    },
+                )
             },
             |(state, command)| black_box(give(state, 7, Standing::Contact, command.clone())),
             BatchSize::LargeInput,
@@ -62,14 +71,19 @@ fn rooms(c: &mut Criterion) {
         let actor = Actor::Participant(ParticipantId::from_bits(5_000));
         let policy = Policy::default();
         b.iter(|| {
-            let join = Command::Join { user_type: UserType::Citizen };
+            let join = Command::Join {
+                user_type: UserType::Citizen,
+            };
             black_box(decide(&state, &policy, actor, Standing::Contact, join))
         });
     });
     let (mut state, mut log) = circle(50);
     for n in 0..10_000u64 {
         let id = MessageId::new(format!("m{n}")).expect("a valid id");
-        let say = Command::SendMessage { id, content: "on my way".to_owned() };
+        let say = Command::SendMessage {
+            id,
+            content: "on my way".to_owned(),
+        };
         log.extend(give(&mut state, n % 50, Standing::Contact, say));
     }
     let mut group = c.benchmark_group("replay");

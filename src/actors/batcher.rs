@@ -156,10 +156,14 @@ impl LocationBatcher {
 
     fn take(&mut self, upload: Upload) {
         let now = self.node.now();
-        self.node.observer.positions(Positions::Received, upload.fixes.len() as u64);
+        self.node
+            .observer
+            .positions(Positions::Received, upload.fixes.len() as u64);
         let before = self.to_keep.len();
         if before >= self.node.settings.batcher_mailbox_max {
-            self.node.observer.positions(Positions::Dropped, upload.fixes.len() as u64);
+            self.node
+                .observer
+                .positions(Positions::Dropped, upload.fixes.len() as u64);
             if let Some(reply) = upload.reply {
                 let _ = reply.send(Err(CommandError::Busy));
             }
@@ -179,7 +183,6 @@ impl LocationBatcher {
                     self.sample(&upload.subject, &upload.targets, *fix);
                 }
                 Offer::Waits => {
-                    ();
                     self.sample(&upload.subject, &upload.targets, *fix);
                 }
                 // The same fix again: it is known.
@@ -280,7 +283,11 @@ impl LocationBatcher {
         let kept = async move { node.store.keep_fixes(fixes, &policy).await };
         ctx.spawn(kept.into_actor(self).map(move |kept, act, ctx| {
             act.keeping = false;
-            let outcome = if kept.is_ok() { Positions::Kept } else { Positions::Dropped };
+            let outcome = if kept.is_ok() {
+                Positions::Kept
+            } else {
+                Positions::Dropped
+            };
             act.node.observer.positions(outcome, count);
             for reply in waiting {
                 let _ = reply.send(kept.clone().map(|_| ()).map_err(CommandError::Store));

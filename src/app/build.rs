@@ -77,8 +77,16 @@ impl Running {
             Arc::new(Readiness::new(Arc::clone(&store))),
             &config,
         ));
-        let upgrades = Upgrades::new(engine.clone(), gate.clone(), settings::transport(&config), &config);
-        let request = web::Data::new(Frame { metrics, timeout: config.http.request_timeout() });
+        let upgrades = Upgrades::new(
+            engine.clone(),
+            gate.clone(),
+            settings::transport(&config),
+            &config,
+        );
+        let request = web::Data::new(Frame {
+            metrics,
+            timeout: config.http.request_timeout(),
+        });
         let (http, known_hubs) = (config.http.clone(), Arc::clone(&hubs));
         let server = Server::build()
             .workers(config.http.workers())
@@ -108,7 +116,14 @@ impl Running {
                     .tcp()
             })?
             .run();
-        Ok(Self { address, config, engine, store, hubs, server })
+        Ok(Self {
+            address,
+            config,
+            engine,
+            store,
+            hubs,
+            server,
+        })
     }
 
     /// Says on standard output where to look, with an example to paste.
@@ -163,8 +178,13 @@ async fn drain(hubs: &Mutex<Vec<HubHandle>>, config: &Config, server: &ServerHan
 
 fn listen(config: &Config) -> Result<TcpListener, AppError> {
     let address = format!("{}:{}", config.http.host, config.http.port);
-    let failed = |error| AppError::Listen { address: address.clone(), error };
-    let mut addresses = (config.http.host.as_str(), config.http.port).to_socket_addrs().map_err(failed)?;
+    let failed = |error| AppError::Listen {
+        address: address.clone(),
+        error,
+    };
+    let mut addresses = (config.http.host.as_str(), config.http.port)
+        .to_socket_addrs()
+        .map_err(failed)?;
     let first = addresses
         .next()
         .ok_or_else(|| failed(std::io::Error::new(std::io::ErrorKind::NotFound, "no such host")))?;

@@ -8,7 +8,10 @@ pub(super) fn raise_open_files() {
     if limit.current == limit.maximum {
         return;
     }
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => tracing::debug!(files = limit.maximum, "raised the number of open files"),
         Err(error) => tracing::warn!(%error, "could not raise the number of open files"),

@@ -78,7 +78,13 @@ fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
     let options = EmbeddedOptions {
         writer_queue_max_ops: config.store.writer_queue_max_ops,
         group_max_ops: config.store.group_max_ops,
+        group_max_rows: config.store.group_max_rows,
         readers: config.store.readers,
+        reader_queue_max: config.store.reader_queue_max_ops,
+        writer_cache_kib: config.store.writer_cache_kib,
+        reader_cache_kib: config.store.reader_cache_kib,
+        checkpoint_kib: config.store.checkpoint_kib,
+        checkpoint_max_kib: config.store.checkpoint_max_kib,
         check_integrity: config.store.integrity_check,
         ..EmbeddedOptions::new(&config.data.path)
     };

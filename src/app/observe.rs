@@ -64,11 +64,31 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
         delivery(scrape, &connections);
         let stats = store.stats();
         scrape.queue("store_writer", stats.queue_depth, stats.queue_max);
-        scrape.counter("mayday_store_refused_total", "Writes refused: the queue was full.", &[], stats.refused);
-        scrape.counter("mayday_store_commits_total", "Transactions committed.", &[], stats.commits);
-        scrape.counter("mayday_store_events_total", "Events made durable.", &[], stats.events);
+        scrape.counter(
+            "mayday_store_refused_total",
+            "Writes refused: the queue was full.",
+            &[],
+            stats.refused,
+        );
+        scrape.counter(
+            "mayday_store_commits_total",
+            "Transactions committed.",
+            &[],
+            stats.commits,
+        );
+        scrape.counter(
+            "mayday_store_events_total",
+            "Events made durable.",
+            &[],
+            stats.events,
+        );
         let observed = store.observe();
-        scrape.counter("mayday_store_failed_commits_total", "Transactions that failed.", &[], observed.failed_commits);
+        scrape.counter(
+            "mayday_store_failed_commits_total",
+            "Transactions that failed.",
+            &[],
+            observed.failed_commits,
+        );
         scrape.queue("store_readers", observed.reads_waiting, 0);
         scrape.queue("room_mailboxes", engine.node().registry.waiting() as u64, 0);
         scrape.queue("location_batcher", engine.uploads_waiting() as u64, 0);
@@ -81,20 +101,58 @@ fn delivery(scrape: &mut Scrape, connections: &prometheus::IntGauge) {
     let now = delivery::stats();
     connections.set(now.connections);
     scrape.counter("mayday_frames_queued_total", "Frames queued.", &[], now.delivered);
-    scrape.counter("mayday_frames_written_total", "Frames written.", &[], now.frames_written);
-    scrape.counter("mayday_bytes_written_total", "Bytes written.", &[], now.bytes_written);
-    scrape.counter("mayday_socket_writes_total", "System calls that wrote.", &[], now.writes);
-    scrape.counter("mayday_socket_blocked_total", "Times a socket took no more.", &[], now.blocked);
-    scrape.counter("mayday_writer_wakeups_total", "Wake-ups of a worker's writer.", &[], now.wakeups);
+    scrape.counter(
+        "mayday_frames_written_total",
+        "Frames written.",
+        &[],
+        now.frames_written,
+    );
+    scrape.counter(
+        "mayday_bytes_written_total",
+        "Bytes written.",
+        &[],
+        now.bytes_written,
+    );
+    scrape.counter(
+        "mayday_socket_writes_total",
+        "System calls that wrote.",
+        &[],
+        now.writes,
+    );
+    scrape.counter(
+        "mayday_socket_blocked_total",
+        "Times a socket took no more.",
+        &[],
+        now.blocked,
+    );
+    scrape.counter(
+        "mayday_writer_wakeups_total",
+        "Wake-ups of a worker's writer.",
+        &[],
+        now.wakeups,
+    );
     let help = "Signals not delivered, and frames for connections that had ended.";
-    for (reason, count) in
-        [("conflated", now.conflated), ("no_room", now.dropped), ("closed", now.to_closed), ("too_slow", now.too_slow)]
-    {
+    for (reason, count) in [
+        ("conflated", now.conflated),
+        ("no_room", now.dropped),
+        ("closed", now.to_closed),
+        ("too_slow", now.too_slow),
+    ] {
         scrape.counter("mayday_frames_dropped_total", help, &[("reason", reason)], count);
     }
     scrape.queue("outboxes_bytes", u64::try_from(now.queued_bytes).unwrap_or(0), 0);
-    scrape.counter("mayday_connections_accepted_total", "Connections opened.", &[], now.accepted);
+    scrape.counter(
+        "mayday_connections_accepted_total",
+        "Connections opened.",
+        &[],
+        now.accepted,
+    );
     for (reason, count) in now.ended {
-        scrape.counter("mayday_connections_ended_total", "Connections ended.", &[("reason", reason)], count);
+        scrape.counter(
+            "mayday_connections_ended_total",
+            "Connections ended.",
+            &[("reason", reason)],
+            count,
+        );
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn actors(config: &Config) -> Settings {
         retention: Retention {
             locations: config.retention.locations(),
             idempotency: config.retention.idempotency(),
+            slice_max_rows: config.retention.slice_max_rows,
         },
         sweep: config.retention.sweep(),
     }
@@ -46,6 +47,6 @@ pub(super) fn transport(config: &Config) -> Limits {
         ping_timeout: sessions.ping_timeout(),
         close_timeout: sessions.close_timeout(),
         tcp_user_timeout: sessions.tcp_user_timeout().unwrap_or(Duration::ZERO),
-        ..Limits::default()
+        signal_gap: sessions.signal_gap(),
     }
 }

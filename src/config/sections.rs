@@ -9,10 +9,10 @@ use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
 use super::value::{LogFormat, StoreUrl};
+use crate::domain::budget::MessageBudget;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
-use crate::domain::budget::MessageBudget;
 use crate::domain::time::Timestamp;
 
 macro_rules! sections {
@@ -95,9 +95,21 @@ sections! {
         /// Operations that wait to be written.
         writer_queue_max_ops: usize = 65_536,
         /// Operations in one transaction.
-        group_max_ops: usize = 2_048,
+        group_max_ops: usize = 4_096,
+        /// Rows in one transaction.
+        group_max_rows: usize = 20_000,
         /// Threads that read.
         readers: usize = 2,
+        /// Reads that wait.
+        reader_queue_max_ops: usize = 10_000,
+        /// The writer's page cache.
+        writer_cache_kib: u32 = 65_536,
+        /// Each reader's page cache.
+        reader_cache_kib: u32 = 8_192,
+        /// The size of the write-ahead log from which it is moved into the database when nothing waits.
+        checkpoint_kib: u32 = 4_096,
+        /// The size from which it is moved in any case.
+        checkpoint_max_kib: u32 = 131_072,
         /// Check the database when starting.
         integrity_check: bool = true,
     }
@@ -206,6 +218,8 @@ sections! {
         frame_max_bytes: usize = 65_536,
         /// The largest message taken, all fragments together.
         message_max_bytes: usize = 65_536,
+        /// Signals leave at most once in this time, more of them in one write; 0: each at once.
+        signal_gap_ms: u64 = 2,
         /// How often a quiet peer is pinged.
         ping_interval_s: u64 = 30,
         /// A peer silent for this long is dead.
@@ -223,8 +237,6 @@ sections! {
         radius_max_km: u32 = 25,
         /// Watchers on this node.
         watchers_max: usize = 100_000,
-        /// Changes that wait to be told to watchers.
-        mailbox_max_messages: usize = 65_536,
     }
     /// Emergency contacts.
     contacts: Contacts {
@@ -293,6 +305,8 @@ durations! {
         command_timeout = from_millis(command_timeout_ms),
     }
     Sessions {
+        /// Signals leave at most once in this time.
+        signal_gap = from_millis(signal_gap_ms),
         /// How often a quiet peer is pinged.
         ping_interval = from_secs(ping_interval_s),
         /// A peer silent for this long is dead.

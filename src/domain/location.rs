@@ -225,10 +225,13 @@ impl<S: Clone + Eq + Hash + Ord, T: Clone> Board<S, T> {
         self.subjects
             .retain(|_, e| e.tracker.due_at(policy).is_some() || e.touched > horizon);
         if self.subjects.len() >= self.subjects_max {
-            let mut keep = false;
+            let mut keep = true;
             self.subjects.retain(|_, e| {
-                keep = !keep;
-                keep || e.tracker.due_at(policy).is_some()
+                let waits = e.tracker.due_at(policy).is_some();
+                if !waits {
+                    keep = !keep;
+                }
+                waits || keep
             });
         }
     }

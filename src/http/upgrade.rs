@@ -32,7 +32,12 @@ pub struct Upgrades {
 impl Upgrades {
     /// Sessions go to `engine`; `gate` says who may have one.
     pub fn new(engine: Engine, gate: Data<Gate>, limits: Limits, config: &Config) -> Self {
-        Self { engine, gate, limits, connections_max: config.http.connections_max }
+        Self {
+            engine,
+            gate,
+            limits,
+            connections_max: config.http.connections_max,
+        }
     }
 
     /// The bounds of a connection.
@@ -55,7 +60,8 @@ impl Upgrades {
         match transport::accept(request.head(), framed, hub, &self.limits) {
             Ok((outbox, inbound)) => {
                 let identity = Arc::clone(&admission.caller.identity);
-                self.engine.connect(identity, outbox, inbound, Box::new(admission.guard));
+                self.engine
+                    .connect(identity, outbox, inbound, Box::new(admission.guard));
             }
             Err(bad) => bad.refuse().await,
         }
@@ -64,14 +70,19 @@ impl Upgrades {
 
     fn admit(&self, request: &Request) -> Result<super::gate::Admission, ApiError> {
         if request.path() != PATH {
-            return Err(ApiError::not_found("There is no WebSocket here; it is at /api/ws"));
+            return Err(ApiError::not_found(
+                "There is no WebSocket here; it is at /api/ws",
+            ));
         }
         if self.engine.node().is_draining() {
             return Err(ApiError::unavailable("The node is draining", RETRY));
         }
         let open = usize::try_from(delivery::stats().connections).unwrap_or(0);
         if open >= self.connections_max {
-            return Err(ApiError::unavailable("The node has all the connections it can take", RETRY));
+            return Err(ApiError::unavailable(
+                "The node has all the connections it can take",
+                RETRY,
+            ));
         }
         self.gate.admit(request.head())
     }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::meters::Observed;
 use super::types::{
     Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
     KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
@@ -68,7 +69,7 @@ pub trait Store: Send + Sync + 'static {
     async fn events(&self, room: &RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError>;
 
     /// Rooms that may change by themselves (open incidents, incidents with links to end, circles awake), in
-    /// pages by id.
+    /// an order of the store's own that does not change; `after` is the last one of the page before.
     async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError>;
 
     /// Rooms that `subject` is in now.
@@ -90,7 +91,7 @@ pub trait Store: Send + Sync + 'static {
     /// One incident's projection.
     async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError>;
 
-    /// Incidents by query.
+    /// Incidents by query. Those at the same time or distance come in an order that does not change.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError>;
 
     /// A room's messages before `before` (or the newest), newest first, at most `limit`; with `text`, only
@@ -136,6 +137,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The store in numbers.
     fn stats(&self) -> StoreStats;
+
+    /// What it counts of its work, for metrics; empty when it counts nothing.
+    fn observe(&self) -> Observed {
+        Observed::default()
+    }
 
     /// Waits for what is queued to be on disk and stops. Later calls fail with `Unavailable`.
     async fn close(&self);

@@ -236,6 +236,8 @@ pub struct Retention {
     pub locations: std::time::Duration,
     /// Idempotency keys.
     pub idempotency: std::time::Duration,
+    /// The most rows of each kind that one call removes; 0 counts as 1.
+    pub slice_max_rows: usize,
 }
 
 /// What the janitor removed.

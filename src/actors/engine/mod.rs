@@ -171,6 +171,15 @@ impl Engine {
         room: Option<&RoomId>,
     ) -> Result<Arc<[Membership]>, CommandError> {
         let all = self.node.memberships.get(&who.subject).await?;
+        // A credential that is bound to one incident speaks in no other room.
+        let all = match &who.mission {
+            Some(mission) => all
+                .iter()
+                .filter(|target| target.room == *mission)
+                .cloned()
+                .collect(),
+            None => all,
+        };
         let Some(room) = room else {
             return if all.is_empty() {
                 Err(CommandError::NoActiveRoom)
@@ -178,6 +187,9 @@ impl Engine {
                 Ok(all)
             };
         };
+        if !who.may_enter(room) {
+            return Err(CommandError::MayNotBroadcast);
+        }
         if let Some(one) = all.iter().find(|membership| membership.room == *room) {
             return Ok(Arc::from([one.clone()]));
         }

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use super::core::RoomCore;
 use super::messages::{Look, Poke, Positions, Rest, Ticketed, Work};
-use super::steps::Step;
 use super::seats::RoomShared;
+use super::steps::Step;
 use crate::actors::error::CommandError;
 use crate::actors::gate::Gate;
 use crate::actors::node::Node;
@@ -59,6 +59,8 @@ pub struct RoomActor {
     /// What is due next may have changed.
     pub(super) deadlines_moved: bool,
     early: HashMap<ParticipantId, Fix>,
+    /// The newest positions that wait for the writers to come up.
+    pub(super) gathered: HashMap<ParticipantId, Fix>,
     pub(super) used: Instant,
     pub(super) resting: bool,
 }
@@ -90,6 +92,7 @@ impl RoomActor {
             timer: None,
             deadlines_moved: true,
             early: HashMap::new(),
+            gathered: HashMap::new(),
             used: Instant::now(),
             resting: false,
         }
@@ -136,7 +139,7 @@ impl RoomActor {
         self.linking.clear();
         let early: Vec<_> = std::mem::take(&mut self.early).into_iter().collect();
         if !early.is_empty() {
-            self.show(early);
+            self.show(early, ctx);
         }
         self.pump(ctx);
         self.drive_links(ctx);
@@ -346,7 +349,7 @@ impl Handler<Positions> for RoomActor {
     fn handle(&mut self, Positions(fixes): Positions, ctx: &mut Ctx) {
         self.used = Instant::now();
         match self.phase {
-            Phase::Ready | Phase::Writing => self.show(fixes),
+            Phase::Ready | Phase::Writing => self.show(fixes, ctx),
             Phase::Loading | Phase::Unread => {
                 for (who, fix) in fixes {
                     let known = self.early.entry(who).or_insert(fix);

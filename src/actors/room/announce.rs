@@ -1,9 +1,10 @@
 //! What is said to everybody: durable events in order, positions as they come.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use actix::Context;
+use actix::{AsyncContext, Context};
 
 use super::actor::RoomActor;
 use crate::actors::observer::Positions;
@@ -14,6 +15,9 @@ use crate::domain::ids::ParticipantId;
 use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, encode_event};
+
+/// How long positions are gathered while the writers are behind.
+const GATHER: Duration = Duration::from_millis(5);
 
 impl RoomActor {
     /// Tells everybody what happened. `origin` is the connection whose doing it was: it knows itself by its
@@ -143,8 +147,38 @@ impl RoomActor {
         }
     }
 
-    /// Shows positions to everybody but those whose they are.
-    pub(super) fn show(&mut self, fixes: Vec<(ParticipantId, Fix)>) {
+    /// Shows positions to everybody but those whose they are. While the writers are behind with what they
+    /// have, the newest of each subject is gathered here once rather than in every outbox.
+    pub(super) fn show(&mut self, fixes: Vec<(ParticipantId, Fix)>, ctx: &mut Context<Self>) {
+        if self.gathered.is_empty() && !self.audience.is_behind() {
+            self.broadcast(fixes);
+            return;
+        }
+        let arms = self.gathered.is_empty();
+        let mut conflated = 0;
+        for (who, fix) in fixes {
+            match self.gathered.entry(who) {
+                Entry::Vacant(entry) => {
+                    entry.insert(fix);
+                }
+                Entry::Occupied(mut entry) => {
+                    conflated += 1;
+                    if entry.get().at < fix.at {
+                        entry.insert(fix);
+                    }
+                }
+            }
+        }
+        self.node.observer.positions(Positions::Conflated, conflated);
+        if arms {
+            ctx.run_later(GATHER, |act, _| {
+                let gathered = act.gathered.drain().collect();
+                act.broadcast(gathered);
+            });
+        }
+    }
+
+    fn broadcast(&mut self, fixes: Vec<(ParticipantId, Fix)>) {
         let (begun, now) = (Instant::now(), self.node.now());
         let mut signals = Vec::with_capacity(fixes.len());
         for (who, fix) in fixes {
@@ -165,7 +199,9 @@ impl RoomActor {
             return;
         }
         self.audience.send_signals(&signals);
-        self.node.observer.positions(Positions::Broadcast, signals.len() as u64);
+        self.node
+            .observer
+            .positions(Positions::Broadcast, signals.len() as u64);
         self.node.observer.fanned_out(begun.elapsed());
     }
 }

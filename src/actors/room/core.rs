@@ -85,6 +85,15 @@ pub(super) struct Decided {
     pub person: Option<Person>,
 }
 
+/// Somebody who wants something of a room.
+pub(super) struct Asker<'a> {
+    pub identity: &'a Identity,
+    /// A name to go by here instead of the credential's.
+    pub display_name: Option<&'a str>,
+    /// Who they are if they are new here.
+    pub fresh: ParticipantId,
+}
+
 /// The room without its shell.
 pub(super) struct RoomCore {
     pub state: RoomState,
@@ -186,17 +195,20 @@ impl RoomCore {
             )
     }
 
-    /// Decides a person's command and makes it so in memory. `fresh` is who they are if they are new here.
+    /// Decides a person's command and makes it so in memory.
     pub fn decide(
         &mut self,
         policy: &Policy,
-        identity: &Identity,
-        display_name: Option<&str>,
-        standing: Standing,
-        fresh: ParticipantId,
+        asker: &Asker<'_>,
         command: Command,
         now: Timestamp,
     ) -> Result<Decided, Rejection> {
+        let Asker {
+            identity,
+            display_name,
+            fresh,
+        } = *asker;
+        let standing = self.standing(identity);
         if !identity.may_enter(&self.state.id) {
             return Err(Rejection::Forbidden);
         }

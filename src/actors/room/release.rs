@@ -1,6 +1,5 @@
 //! What became durable is carried out, in order.
 
-
 use actix::Context;
 
 use super::actor::RoomActor;
@@ -28,6 +27,7 @@ impl RoomActor {
                     done,
                     events,
                 } => {
+                    let together = link.is_some();
                     if let Some(room) = link {
                         self.linking.remove(&room);
                     }
@@ -37,7 +37,8 @@ impl RoomActor {
                     for admission in people {
                         let found = self.core.people.find(&admission.person.subject);
                         if let Some(who) = found.filter(|who| self.core.state.is_in(*who)) {
-                            let greet = !events.iter().any(|event| joins(event, who));
+                            // A circle that comes together is not told of each other, in whatever order they sit.
+                            let greet = !together && !events.iter().any(|event| joins(event, who));
                             for session in admission.sessions {
                                 self.seat_automatically(&session, who, greet, ctx);
                             }
@@ -54,7 +55,7 @@ impl RoomActor {
                     }
                 }
                 Kind::Look(look) => self.answer(look),
-                Kind::Contacts(book) => self.contacts_changed(book),
+                Kind::Contacts(book) => self.contacts_changed(&book),
             }
             drop(permit);
         }
@@ -178,7 +179,11 @@ impl RoomActor {
                 session.push(&Frame::text(&created.encode(now)));
                 return;
             }
-            Command::Leave => ServerMessage::RoomLeft { room },
+            Command::Leave => {
+                // Before the answer: whoever hears it may join another room at once.
+                session.exit(room);
+                ServerMessage::RoomLeft { room }
+            }
             Command::RequestJoin => ServerMessage::JoinRequested { room },
             Command::SendMessage { id, .. } => ServerMessage::MessageAccepted {
                 room,

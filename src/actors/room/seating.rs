@@ -75,7 +75,12 @@ impl RoomActor {
         // Whoever raised it is told by the answer to that.
         if self.core.state.owner != Some(who) {
             let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
-            let message = ServerMessage::AutoJoined { room: &self.id, owner_name, participant: who, seq: head };
+            let message = ServerMessage::AutoJoined {
+                room: &self.id,
+                owner_name,
+                participant: who,
+                seq: head,
+            };
             session.push(&Frame::text(&message.encode(now)));
         }
         self.sit(
@@ -273,8 +278,8 @@ impl RoomActor {
     }
 
     /// The owner's list has changed: new contacts hear of it, former ones are put out.
-    pub(super) fn contacts_changed(&mut self, book: Arc<ContactBook>) {
-        let old = std::mem::replace(&mut self.core.contacts, Arc::clone(&book));
+    pub(super) fn contacts_changed(&mut self, book: &Arc<ContactBook>) {
+        let old = std::mem::replace(&mut self.core.contacts, Arc::clone(book));
         let now = self.node.now();
         let owner_name = self.core.owner().and_then(|owner| owner.name.clone());
         let owner_name = owner_name.as_deref();

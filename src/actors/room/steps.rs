@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::actor::RoomActor;
-use super::core::Decided;
+use super::core::{Asker, Decided};
 use super::messages::{Act, Admission, By, Look, Work};
 use crate::actors::clock::random;
 use crate::actors::gate::Permit;
@@ -123,14 +123,12 @@ impl RoomActor {
                     },
                     (other, _) => other,
                 };
-                let (standing, fresh) = (
-                    self.core.standing(identity),
-                    ParticipantId::from_bits(u64::from_be_bytes(random())),
-                );
-                let name = act.display_name.as_deref();
-                return self
-                    .core
-                    .decide(policy, identity, name, standing, fresh, command, now);
+                let asker = Asker {
+                    identity,
+                    display_name: act.display_name.as_deref(),
+                    fresh: ParticipantId::from_bits(u64::from_be_bytes(random())),
+                };
+                return self.core.decide(policy, &asker, command, now);
             }
             By::System => Actor::System,
             By::Owner => self.core.state.owner.map_or(Actor::System, Actor::Participant),

@@ -112,7 +112,6 @@ impl SessionActor {
             }
         }));
     }
-
 }
 
 impl Actor for SessionActor {

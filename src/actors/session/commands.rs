@@ -167,13 +167,17 @@ impl SessionActor {
 
     fn upload(&self, room: Option<&RoomId>, fix: Fix, rooms: &Arc<[Membership]>) {
         let now = self.node.now();
+        let identity = self.shared.identity();
         let targets: Arc<[Membership]> = match room {
-            Some(room) => rooms
+            None if identity.mission.is_none() => Arc::clone(rooms),
+            // A credential that is bound to one incident speaks in no other room.
+            _ => rooms
                 .iter()
-                .filter(|target| target.room == *room)
+                .filter(|target| {
+                    room.is_none_or(|room| target.room == *room) && identity.may_enter(&target.room)
+                })
                 .cloned()
                 .collect(),
-            None => Arc::clone(rooms),
         };
         if targets.is_empty() {
             let error = match room {

@@ -40,7 +40,7 @@ pub async fn a_batch_of_fixes_twice_changes_nothing<H: Harness>() {
     let batch: Vec<KeptFix> = (0..50)
         .map(|n| KeptFix {
             sampled: n % 2 == 0,
-            ..raw("sos", 1, (n * 7_919) % 50 * 4_000, f64::from(n as i32) * 1e-5)
+            ..raw("sos", 1, (n * 7_919) % 50 * 4_000, n as f64 * 1e-5)
         })
         .collect();
     let first = store.keep_fixes(batch.clone(), &policy).await.unwrap();

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::project::project;
-use super::rows::{RoomKey, find_room, insert_room, update_room};
+use super::rows::{RoomKey, find_room, put_room};
 use super::writes::Writes;
 use crate::domain::people::Person;
 use crate::domain::room::EventBody;
@@ -24,16 +24,12 @@ pub(super) fn append(
         return Ok(Err(known.unwrap_or(AppendError::Conflict { head })));
     }
     check_numbers(append)?;
-    let is_new = found.is_none();
     let (key, mut row) = found.unwrap_or_else(|| (writes.fresh_key(), RoomRow::default()));
     if let Some(name) = &append.idempotency
         && !put_key(writes, name, key, append, &row)?
     {
         let known = known_key(writes, Some(name))?;
         return Ok(Err(known.unwrap_or(AppendError::Conflict { head })));
-    }
-    if is_new {
-        insert_room(&mut writes.db, key, &append.room)?;
     }
     for event in &append.events {
         let message = matches!(event.body, EventBody::MessageSent { .. });
@@ -49,12 +45,12 @@ pub(super) fn append(
                 body
             ],
         )?;
-        project(&mut writes.db, key, &append.room, &mut row, event)?;
+        project(&mut writes.db, key, &mut row, event)?;
     }
     for person in &append.people {
         put_person(writes, key, person)?;
     }
-    update_room(&mut writes.db, key, &row)?;
+    put_room(&mut writes.db, key, &append.room, &row)?;
     writes.events += append.events.len() as u64;
     Ok(Ok(()))
 }

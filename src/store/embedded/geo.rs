@@ -4,13 +4,13 @@
 //! The circle starts small and doubles until the page is full, so that a page in a crowded city reads about
 //! what it returns, and an empty country costs a few dozen seeks.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
+use super::rows::RoomKey;
 use super::sql::Db;
 use crate::domain::geo::Position;
 use crate::store::codec;
 use crate::store::contract::StoreError;
-use crate::store::types::IncidentCursor;
 
 /// Bands to a degree of latitude: each about 2.2 km high.
 const BANDS_PER_DEGREE: f64 = 50.0;
@@ -24,7 +24,7 @@ const FIRST_RADIUS_M: f64 = 500.0;
 
 /// What the filters see of a candidate.
 pub(super) struct Candidate<'r> {
-    pub room: i64,
+    pub room: RoomKey,
     pub status: &'r str,
     pub kind: &'r str,
     pub public: bool,
@@ -34,8 +34,7 @@ pub(super) struct Candidate<'r> {
 /// An incident that was found.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Hit {
-    pub room: i64,
-    pub id: String,
+    pub room: RoomKey,
     pub distance_m: f64,
 }
 
@@ -55,27 +54,24 @@ pub(super) struct Search<'q> {
     pub radius_m: f64,
     /// Which parts of the map: the open incidents, those that are over, or both.
     pub open: &'q [bool],
-    pub after: Option<&'q IncidentCursor>,
+    /// Continue after this distance and, at it, this room.
+    pub after: Option<(f64, RoomKey)>,
     pub limit: usize,
 }
 
 impl Search<'_> {
-    /// The nearest incidents that pass `filter`, by distance and then by id.
+    /// The nearest incidents that pass `filter`, by distance and then by age.
     pub fn run(
         &self,
         db: &mut Db<'_>,
         filter: impl Fn(&Candidate<'_>) -> bool,
     ) -> Result<Vec<Hit>, StoreError> {
-        let from = self.after.map_or(0.0, |cursor| cursor.distance_m);
+        let from = self.after.map_or(0.0, |(distance_m, _)| distance_m);
         let mut radius = (from * 1.1).max(FIRST_RADIUS_M).min(self.radius_m);
         loop {
             let mut hits = self.within(db, radius, &filter)?;
             if hits.len() >= self.limit || radius >= self.radius_m {
-                hits.sort_by(|a, b| {
-                    a.distance_m
-                        .total_cmp(&b.distance_m)
-                        .then_with(|| a.id.cmp(&b.id))
-                });
+                hits.sort_by(|a, b| a.distance_m.total_cmp(&b.distance_m).then(a.room.cmp(&b.room)));
                 hits.truncate(self.limit);
                 return Ok(hits);
             }
@@ -95,28 +91,11 @@ impl Search<'_> {
             for open in self.open {
                 for band in band(south)..=band(north) {
                     db.scan(
-                        "SELECT room, status, kind, public, city, lat, lon, id FROM geo
+                        "SELECT room, status, kind, public, city, lat, lon FROM geo
                          WHERE open = ?1 AND band = ?2 AND lon BETWEEN ?3 AND ?4",
                         params![open, band, west, east],
                         |row| {
-                            let position = Position::new(row.get(5)?, row.get(6)?)
-                                .map_err(|_| codec::corrupt("a position"))?;
-                            let distance_m = self.centre.distance_m(position);
-                            let id = row.get_ref(7)?.as_str()?;
-                            let candidate = Candidate {
-                                room: row.get(0)?,
-                                status: row.get_ref(1)?.as_str()?,
-                                kind: row.get_ref(2)?.as_str()?,
-                                public: row.get(3)?,
-                                city: row.get_ref(4)?.as_str_or_null()?,
-                            };
-                            if distance_m <= radius && self.is_after(distance_m, id) && filter(&candidate) {
-                                hits.push(Hit {
-                                    room: candidate.room,
-                                    id: id.into(),
-                                    distance_m,
-                                });
-                            }
+                            hits.extend(self.judge(row, radius, filter)?);
                             Ok(true)
                         },
                     )?;
@@ -126,10 +105,34 @@ impl Search<'_> {
         Ok(hits)
     }
 
-    fn is_after(&self, distance_m: f64, id: &str) -> bool {
-        self.after.is_none_or(|cursor| {
-            distance_m > cursor.distance_m || (distance_m >= cursor.distance_m && id > cursor.room.as_str())
-        })
+    /// The row's incident, if it passes, is near enough, and was not told before. The distance costs most.
+    fn judge(
+        &self,
+        row: &Row<'_>,
+        radius: f64,
+        filter: &impl Fn(&Candidate<'_>) -> bool,
+    ) -> Result<Option<Hit>, StoreError> {
+        let candidate = Candidate {
+            room: row.get(0)?,
+            status: row.get_ref(1)?.as_str()?,
+            kind: row.get_ref(2)?.as_str()?,
+            public: row.get(3)?,
+            city: row.get_ref(4)?.as_str_or_null()?,
+        };
+        if !filter(&candidate) {
+            return Ok(None);
+        }
+        let position = Position::new(row.get(5)?, row.get(6)?).map_err(|_| codec::corrupt("a position"))?;
+        let hit = Hit {
+            room: candidate.room,
+            distance_m: self.centre.distance_m(position),
+        };
+        Ok((hit.distance_m <= radius && self.is_after(hit.distance_m, hit.room)).then_some(hit))
+    }
+
+    fn is_after(&self, distance_m: f64, room: RoomKey) -> bool {
+        self.after
+            .is_none_or(|(last, at)| distance_m > last || (distance_m >= last && room > at))
     }
 }
 

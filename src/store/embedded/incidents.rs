@@ -5,19 +5,19 @@ use std::collections::HashSet;
 use rusqlite::{Row, params};
 
 use super::geo::{Candidate, Hit, Search};
-use super::rows::{RoomKey, participant, room_id, timestamp};
+use super::rows::{RoomKey, find_key, participant, room_id, timestamp};
 use super::sql::Db;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::incident::Status;
+use crate::domain::incident::{Report, Status};
 use crate::domain::people::Subject;
-use crate::domain::room::Seq;
+use crate::domain::room::{EventBody, Genesis, Seq};
 use crate::store::codec;
 use crate::store::contract::StoreError;
 use crate::store::types::{IncidentQuery, IncidentRow, Listed, Sight};
 
 /// One incident.
 pub(super) fn incident(db: &mut Db<'_>, room: &RoomId) -> Result<Option<IncidentRow>, StoreError> {
-    match super::rows::find_key(db, room)? {
+    match find_key(db, room)? {
         Some(key) => by_key(db, key),
         None => Ok(None),
     }
@@ -31,18 +31,27 @@ pub(super) fn incidents(db: &mut Db<'_>, query: &IncidentQuery) -> Result<Vec<Li
     };
     let filter = |candidate: &Candidate<'_>| passes(query, &seen, candidate);
     let open = parts(&query.status);
+    let after = match &query.after {
+        Some(cursor) => Some((cursor, find_key(db, &cursor.room)?)),
+        None => None,
+    };
     let (hits, with_distance) = match query.near {
         Some((centre, radius_m)) => {
+            // After a room that is gone: everything at its distance was told.
+            let after = after.map(|(cursor, key)| (cursor.distance_m, key.unwrap_or(RoomKey::MAX)));
             let search = Search {
                 centre,
                 radius_m,
                 open: &open,
-                after: query.after.as_ref(),
+                after,
                 limit: query.limit,
             };
             (search.run(db, filter)?, true)
         }
-        None => (newest(db, query, &open, filter)?, false),
+        None => {
+            let after = after.map(|(cursor, key)| (cursor.created_at.ms(), key.unwrap_or(RoomKey::MIN)));
+            (newest(db, query, &open, after, filter)?, false)
+        }
     };
     hits.into_iter()
         .map(|hit| {
@@ -84,17 +93,16 @@ fn rooms_of(db: &mut Db<'_>, subject: &Subject) -> Result<HashSet<RoomKey>, Stor
     Ok(rooms.into_iter().collect())
 }
 
-/// By creation time, the latest first, and then by id.
+/// By creation time, the latest first.
 fn newest(
     db: &mut Db<'_>,
     query: &IncidentQuery,
     open: &[bool],
+    after: Option<(i64, RoomKey)>,
     filter: impl Fn(&Candidate<'_>) -> bool,
 ) -> Result<Vec<Hit>, StoreError> {
     let mut found: Vec<(i64, Hit)> = Vec::new();
-    let (at, id) = query.after.as_ref().map_or((i64::MAX, ""), |after| {
-        (after.created_at.ms(), after.room.as_str())
-    });
+    let (at, room) = after.unwrap_or((i64::MAX, RoomKey::MAX));
     for part in open {
         let mut page = Vec::new();
         let read = |row: &Row<'_>| {
@@ -111,7 +119,6 @@ fn newest(
             if filter(&candidate) {
                 let hit = Hit {
                     room: candidate.room,
-                    id: row.get(6)?,
                     distance_m: 0.0,
                 };
                 page.push((row.get(5)?, hit));
@@ -120,40 +127,44 @@ fn newest(
         };
         if let Some(city) = &query.city_id {
             db.scan(
-                "SELECT room, status, kind, public, city, created_at, id FROM incidents
-                 WHERE city = ?4 AND open = ?1 AND created_at <= ?2 AND (created_at < ?2 OR id > ?3)
-                 ORDER BY created_at DESC, id",
-                params![part, at, id, city],
+                "SELECT room, status, kind, public, city, created_at FROM incidents
+                 WHERE city = ?4 AND open = ?1 AND created_at <= ?2 AND (created_at < ?2 OR room < ?3)
+                 ORDER BY created_at DESC, room DESC",
+                params![part, at, room, city],
                 read,
             )?;
         } else {
             db.scan(
-                "SELECT room, status, kind, public, city, created_at, id FROM incidents
-                 WHERE open = ?1 AND created_at <= ?2 AND (created_at < ?2 OR id > ?3)
-                 ORDER BY created_at DESC, id",
-                params![part, at, id],
+                "SELECT room, status, kind, public, city, created_at FROM incidents
+                 WHERE open = ?1 AND created_at <= ?2 AND (created_at < ?2 OR room < ?3)
+                 ORDER BY created_at DESC, room DESC",
+                params![part, at, room],
                 read,
             )?;
         }
         found.append(&mut page);
     }
-    found.sort_by(|(at, a), (bt, b)| bt.cmp(at).then_with(|| a.id.cmp(&b.id)));
+    found.sort_by(|(at, a), (bt, b)| bt.cmp(at).then(b.room.cmp(&a.room)));
     found.truncate(query.limit);
     Ok(found.into_iter().map(|(_, hit)| hit).collect())
 }
 
 fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow>, StoreError> {
     db.first(
-        "SELECT i.id, i.creator, i.report, i.status, i.created_at, i.updated_at, i.ended_at, r.head, r.members
-         FROM incidents i JOIN rooms r ON r.key = i.room WHERE i.room = ?1",
+        "SELECT r.id, i.creator, e.body, i.status, i.created_at, i.updated_at, i.ended_at, r.head, r.members
+         FROM incidents i JOIN rooms r ON r.key = i.room JOIN events e ON e.room = i.room AND e.seq = i.origin
+         WHERE i.room = ?1",
         [key],
         |row| {
             let ended_at = row.get::<_, Option<i64>>(6)?;
-            let creator = row.get::<_, Option<i64>>(1)?.map(|_| participant(row, 1)).transpose()?;
+            let creator = row
+                .get::<_, Option<i64>>(1)?
+                .map(|_| participant(row, 1))
+                .transpose()?;
             Ok(IncidentRow {
                 room: room_id(row, 0)?,
                 creator: creator.unwrap_or(ParticipantId::from_bits(0)),
-                report: codec::decode_report(row.get_ref(2)?.as_str()?)?,
+                report: report(row.get_ref(2)?.as_str()?)?,
                 status: codec::parse_status(row.get_ref(3)?.as_str()?)?,
                 created_at: timestamp(row, 4)?,
                 updated_at: timestamp(row, 5)?,
@@ -163,4 +174,11 @@ fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow>, StoreErr
             })
         },
     )
+}
+
+fn report(body: &str) -> Result<Report, StoreError> {
+    match codec::decode_body(body)? {
+        EventBody::Created(Genesis::Incident(report)) => Ok(*report),
+        _ => Err(codec::corrupt("a report")),
+    }
 }

@@ -19,6 +19,9 @@ pub(super) trait Job: Send {
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>, meters: &Meters);
 }
 
+/// Where a write's answer comes.
+pub(super) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
+
 /// A write with what it gives back.
 pub(super) struct Task<T, F> {
     work: F,
@@ -35,11 +38,7 @@ where
     F: FnMut(&mut Writes<'_>) -> Result<T, StoreError> + Send + 'static,
 {
     /// The write, and where its answer will come.
-    pub fn queued(
-        weight: usize,
-        since: Option<Instant>,
-        work: F,
-    ) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
+    pub fn queued(weight: usize, since: Option<Instant>, work: F) -> (Box<dyn Job>, Answer<T>) {
         let (reply, answer) = oneshot::channel();
         (
             Box::new(Self {

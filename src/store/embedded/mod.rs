@@ -34,14 +34,14 @@ use tokio::sync::{Mutex, mpsc};
 pub use options::EmbeddedOptions;
 pub use schema::SchemaStatus;
 
-use self::job::{Held, Job, Task};
+use self::job::{Answer, Held, Job, Task};
 use self::queue::{Lane, Queue, Refused};
 use self::reader::Read;
 use self::sql::Db;
 use self::writer::Writer;
 use self::writes::Writes;
 use super::contract::StoreError;
-use super::meters::{Meters, Observed, bump, total};
+use super::meters::{Meters, bump};
 
 /// The embedded store. Dropping it lets what is queued be written and then stops its threads; `close` waits
 /// for that.
@@ -108,18 +108,6 @@ impl Embedded {
         schema::status(path)
     }
 
-    /// What it counts of its work.
-    pub fn observe(&self) -> Observed {
-        Observed {
-            append_us: self.meters.append_us.read(),
-            commit_us: self.meters.commit_us.read(),
-            group_size: self.meters.group_size.read(),
-            failed_commits: total(&self.meters.failed_commits),
-            reads_refused: total(&self.meters.reads_refused),
-            reads_waiting: self.reads.len() as u64,
-        }
-    }
-
     fn start_readers(
         &self,
         connections: Vec<Connection>,
@@ -137,22 +125,32 @@ impl Embedded {
         Ok(())
     }
 
-    async fn write<T: Send + 'static>(
+    /// Queues a write; its answer comes when it is on disk.
+    fn queue<T: Send + 'static>(
         &self,
         lane: Lane,
         weight: usize,
         since: Option<Instant>,
         work: impl FnMut(&mut Writes<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Result<Answer<T>, StoreError> {
         let (job, answer) = Task::queued(weight, since, work);
         match self.writes.push(lane, job) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(reader::stopped())),
+            Ok(()) => Ok(answer),
             Err(Refused::Closed) => Err(reader::stopped()),
             Err(Refused::Full) => {
                 bump(&self.meters.refused, 1);
                 Err(StoreError::Busy)
             }
         }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        weight: usize,
+        work: impl FnMut(&mut Writes<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        answered(self.queue(lane, weight, None, work)?).await
     }
 
     async fn read<T: Send + 'static>(
@@ -162,6 +160,10 @@ impl Embedded {
     ) -> Result<T, StoreError> {
         reader::read(&self.reads, &self.meters, lane, work).await
     }
+}
+
+async fn answered<T>(answer: Answer<T>) -> Result<T, StoreError> {
+    answer.await.unwrap_or_else(|_| Err(reader::lost()))
 }
 
 impl Drop for Embedded {

@@ -27,8 +27,10 @@ pub struct EmbeddedOptions {
     pub writer_cache_kib: u32,
     /// The page cache of each reader, in KiB.
     pub reader_cache_kib: u32,
-    /// The write-ahead log is moved into the database file from this size on, in KiB.
+    /// The write-ahead log is moved into the database file from this size on when nothing waits, in KiB.
     pub checkpoint_kib: u32,
+    /// And from this size on whatever waits, in KiB.
+    pub checkpoint_max_kib: u32,
     /// Look through the whole file for damage before using it.
     pub check_integrity: bool,
     /// Bring an older schema up to date; otherwise it is refused.
@@ -41,13 +43,14 @@ impl EmbeddedOptions {
         Self {
             path: path.as_ref().to_path_buf(),
             writer_queue_max_ops: 50_000,
-            group_max_ops: 1_000,
+            group_max_ops: 4_000,
             group_max_rows: 20_000,
             readers: 2,
             reader_queue_max: 10_000,
             writer_cache_kib: 64 * 1024,
             reader_cache_kib: 8 * 1024,
-            checkpoint_kib: 16 * 1024,
+            checkpoint_kib: 4 * 1024,
+            checkpoint_max_kib: 128 * 1024,
             check_integrity: true,
             migrate: true,
         }

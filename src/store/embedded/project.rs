@@ -6,11 +6,10 @@ use super::geo::band;
 use super::rows::RoomKey;
 use super::sql::Db;
 use crate::domain::geo::Position;
-use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::ids::ParticipantId;
 use crate::domain::incident::{Report, Status};
-use crate::domain::room::{Event, UserType};
+use crate::domain::room::{Event, Seq, UserType};
 use crate::domain::time::Timestamp;
-use crate::store::codec;
 use crate::store::contract::StoreError;
 use crate::store::projection::{Change, RoomRow};
 
@@ -18,7 +17,6 @@ use crate::store::projection::{Change, RoomRow};
 pub(super) fn project(
     db: &mut Db<'_>,
     key: RoomKey,
-    id: &RoomId,
     row: &mut RoomRow,
     event: &Event,
 ) -> Result<(), StoreError> {
@@ -28,7 +26,7 @@ pub(super) fn project(
                 owner,
                 report: Some(report),
                 at,
-            } => create_incident(db, key, id, owner, report, at)?,
+            } => create_incident(db, key, event.seq, owner, report, at)?,
             Change::Created { report: None, .. } => {}
             Change::Entered { who, user_type, at } => {
                 row.members += u32::from(enter(db, key, who, user_type, at)?);
@@ -96,20 +94,19 @@ fn go(db: &mut Db<'_>, key: RoomKey, who: ParticipantId, at: Timestamp) -> Resul
 fn create_incident(
     db: &mut Db<'_>,
     key: RoomKey,
-    id: &RoomId,
+    origin: Seq,
     owner: Option<ParticipantId>,
     report: &Report,
     at: Timestamp,
 ) -> Result<(), StoreError> {
     db.run(
-        "INSERT INTO incidents (room, id, creator, report, status, open, kind, public, city, created_at, updated_at,
+        "INSERT INTO incidents (room, origin, creator, status, open, kind, public, city, created_at, updated_at,
                                 band, lat, lon)
-         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12)",
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
         params![
             key,
-            id.as_str(),
+            origin.get().cast_signed(),
             owner.map(|who| who.bits().cast_signed()),
-            codec::encode_report(report)?,
             Status::Active.as_str(),
             report.kind.as_str(),
             report.is_public(),
@@ -124,8 +121,8 @@ fn create_incident(
         return Ok(());
     };
     db.run(
-        "INSERT INTO geo (open, band, lon, room, lat, status, kind, public, city, id)
-         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO geo (open, band, lon, room, lat, status, kind, public, city)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             band(position.latitude()),
             position.longitude(),
@@ -135,7 +132,6 @@ fn create_incident(
             report.kind.as_str(),
             report.is_public(),
             report.city_id,
-            id.as_str()
         ],
     )?;
     Ok(())
@@ -155,8 +151,8 @@ fn move_incident(
         params![key, to.as_str(), to.is_open(), at.ms(), ended],
     )?;
     db.run(
-        "INSERT INTO geo (open, band, lon, room, lat, status, kind, public, city, id)
-         SELECT open, band, lon, room, lat, status, kind, public, city, id FROM incidents
+        "INSERT INTO geo (open, band, lon, room, lat, status, kind, public, city)
+         SELECT open, band, lon, room, lat, status, kind, public, city FROM incidents
          WHERE room = ?1 AND band IS NOT NULL",
         [key],
     )?;

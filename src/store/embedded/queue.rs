@@ -81,7 +81,8 @@ impl<T> Queue<T> {
     }
 
     /// Waits for items and moves what is there into `into`, urgent ones first, until there are `max_items`
-    /// or they weigh `max_weight` together. At least one of the rest goes along, or it would starve.
+    /// or they weigh `max_weight` together. Of the rest at least one goes along, or it would starve, and at most
+    /// a quarter of the weight, or the next urgent one would wait for long.
     /// False: the queue is closed and empty.
     pub fn take(
         &self,
@@ -106,14 +107,13 @@ impl<T> Queue<T> {
             weight += weigh(&item);
             into.push(item);
         }
-        if let Some(item) = state.rest.pop_front() {
+        let limit = weight + max_weight / 4;
+        while let Some(item) = state.rest.pop_front() {
             weight += weigh(&item);
             into.push(item);
-        }
-        while into.len() < max_items && weight < max_weight {
-            let Some(item) = state.rest.pop_front() else { break };
-            weight += weigh(&item);
-            into.push(item);
+            if into.len() >= max_items || weight >= limit.min(max_weight) {
+                break;
+            }
         }
         true
     }
@@ -184,6 +184,17 @@ mod tests {
         let mut group = vec![];
         assert!(queue.take(&mut group, 10, 100, |n| *n));
         assert_eq!(group, [1, 1_000]);
+    }
+
+    #[test]
+    fn the_rest_has_a_quarter_of_the_weight() {
+        let queue = Queue::new(100);
+        for n in 0..10 {
+            queue.push(Lane::Rest, n).unwrap();
+        }
+        let mut group = vec![];
+        assert!(queue.take(&mut group, 50, 100, |_| 10));
+        assert_eq!(group, [0, 1, 2]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Reader threads, each with a connection of its own. What it reads is one moment of the store.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -17,7 +18,8 @@ pub(super) type Read = Box<dyn for<'a, 'c> FnOnce(&'a mut Db<'c>) + Send>;
 pub(super) fn serve(queue: &Queue<Read>, conn: &Connection, lock: Held) {
     let mut db = Db::new(conn);
     while let Some(read) = queue.next() {
-        read(&mut db);
+        // Whoever asked hears that the answer is lost; the thread goes on.
+        let _ = catch_unwind(AssertUnwindSafe(|| read(&mut db)));
     }
     drop(lock);
 }
@@ -36,13 +38,18 @@ pub(super) async fn read<T: Send + 'static>(
         }
     });
     match queue.push(lane, read) {
-        Ok(()) => answer.await.unwrap_or_else(|_| Err(stopped())),
+        Ok(()) => answer.await.unwrap_or_else(|_| Err(lost())),
         Err(Refused::Closed) => Err(stopped()),
         Err(Refused::Full) => {
             bump(&meters.reads_refused, 1);
             Err(StoreError::Busy)
         }
     }
+}
+
+/// The thread that had the question did not come back with an answer.
+pub(super) fn lost() -> StoreError {
+    StoreError::Unavailable("the answer was lost".into())
 }
 
 pub(super) fn stopped() -> StoreError {
@@ -53,11 +60,11 @@ fn at_one_moment<T>(
     db: &mut Db<'_>,
     work: impl FnOnce(&mut Db<'_>) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    db.run("BEGIN", [])?;
-    let found = work(db);
-    let ended = db.run("COMMIT", []);
-    if ended.is_err() && !db.conn().is_autocommit() {
+    if !db.conn().is_autocommit() {
         db.run("ROLLBACK", [])?;
     }
+    db.run("BEGIN", [])?;
+    let found = work(db);
+    db.run("COMMIT", [])?;
     found
 }

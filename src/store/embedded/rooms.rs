@@ -48,8 +48,11 @@ pub(super) fn events(
 
 /// Rooms that may change by themselves.
 pub(super) fn live(db: &mut Db<'_>, after: Option<&RoomId>, max: usize) -> Result<Vec<RoomId>, StoreError> {
-    let after = after.map_or("", RoomId::as_str);
-    let sql = "SELECT id FROM rooms WHERE live = 1 AND id > ?1 ORDER BY id LIMIT ?2";
+    let after = match after {
+        Some(room) => find_key(db, room)?.unwrap_or(i64::MAX),
+        None => i64::MIN,
+    };
+    let sql = "SELECT id FROM rooms WHERE live = 1 AND key > ?1 ORDER BY key LIMIT ?2";
     db.all(sql, params![after, limit(max)], |row| room_id(row, 0))
 }
 

@@ -69,20 +69,20 @@ pub(super) fn find_room(db: &mut Db<'_>, room: &RoomId) -> Result<Option<(RoomKe
     )
 }
 
-pub(super) fn insert_room(db: &mut Db<'_>, key: RoomKey, room: &RoomId) -> Result<(), StoreError> {
-    db.run(
-        "INSERT INTO rooms (key, id) VALUES (?1, ?2)",
-        params![key, room.as_str()],
-    )
-    .map(drop)
-}
-
-pub(super) fn update_room(db: &mut Db<'_>, key: RoomKey, row: &RoomRow) -> Result<(), StoreError> {
+/// Writes a room's row, its first or one in its place.
+pub(super) fn put_room(
+    db: &mut Db<'_>,
+    key: RoomKey,
+    room: &RoomId,
+    row: &RoomRow,
+) -> Result<(), StoreError> {
     let links: Vec<&str> = row.links.iter().map(RoomId::as_str).collect();
     db.run(
-        "UPDATE rooms SET kind = ?2, owner = ?3, active = ?4, asleep = ?5, live = ?6, open = ?7, members = ?8,
-                          head = ?9, created_at = ?10, last_at = ?11, links = ?12
-         WHERE key = ?1",
+        "INSERT INTO rooms (key, kind, owner, active, asleep, live, open, members, head, created_at, last_at, links, id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT (key) DO UPDATE
+         SET kind = ?2, owner = ?3, active = ?4, asleep = ?5, live = ?6, open = ?7, members = ?8, head = ?9,
+             created_at = ?10, last_at = ?11, links = ?12",
         params![
             key,
             row.kind.map(RoomKind::as_str),
@@ -95,7 +95,8 @@ pub(super) fn update_room(db: &mut Db<'_>, key: RoomKey, row: &RoomRow) -> Resul
             row.head.get().cast_signed(),
             row.created_at.ms(),
             row.last_at.ms(),
-            (!links.is_empty()).then(|| links.join(" "))
+            (!links.is_empty()).then(|| links.join(" ")),
+            room.as_str()
         ],
     )
     .map(drop)

@@ -3,11 +3,15 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::options::{EmbeddedOptions, FILE, LOCK};
 use crate::store::contract::StoreError;
+
+/// How long a connection waits for one of another process, a backup say.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each brings the schema from the version before it to its own: its place here, from 1.
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_rooms.sql")];
@@ -61,7 +65,7 @@ pub(super) fn open_writer(options: &EmbeddedOptions) -> Result<Connection, Store
     })?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(options.file(), flags)?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "secure_delete", "ON")?;
@@ -70,10 +74,11 @@ pub(super) fn open_writer(options: &EmbeddedOptions) -> Result<Connection, Store
     conn.pragma_update(None, "cache_size", -i64::from(options.writer_cache_kib))?;
     // A fault in a mapped page kills the process; one in a read is an error.
     conn.pragma_update(None, "mmap_size", 0)?;
+    // A log that begins anew is cut to this, so that its length tells how much is in it.
     conn.pragma_update(
         None,
         "journal_size_limit",
-        i64::from(options.checkpoint_kib) * 2 * 1024,
+        i64::from(options.checkpoint_kib) * 1024,
     )?;
     // The writer does it itself, after it has answered those who wait.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -84,7 +89,7 @@ pub(super) fn open_writer(options: &EmbeddedOptions) -> Result<Connection, Store
 pub(super) fn open_reader(options: &EmbeddedOptions) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(options.file(), flags)?;
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.pragma_update(None, "query_only", "ON")?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "cache_size", -i64::from(options.reader_cache_kib))?;

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::queue::Lane;
 use super::upkeep::Rebuilt;
-use super::{Embedded, append, fixes, history, incidents, records, rooms, upkeep};
+use super::writes::Writes;
+use super::{Embedded, answered, append, fixes, history, incidents, records, rooms, upkeep};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::location::LocationPolicy;
 use crate::domain::people::{ContactBook, Subject};
@@ -14,20 +15,24 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
-use crate::store::meters::total;
+use crate::store::meters::{Observed, total};
 use crate::store::types::{
     Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
     KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
 };
 
+/// Fixes that are written in one piece.
+const FIXES_MAX: usize = 1_000;
+
 #[async_trait]
 impl Store for Embedded {
     async fn append(&self, new: Append) -> Result<(), AppendError> {
         let weight = new.events.len() + new.people.len();
-        self.write(Lane::Urgent, weight, Some(Instant::now()), move |writes| {
+        let now = Some(Instant::now());
+        let answer = self.queue(Lane::Urgent, weight, now, move |writes| {
             append::append(writes, &new)
-        })
-        .await?
+        })?;
+        answered(answer).await?
     }
 
     async fn load(&self, room: &RoomId) -> Result<Option<StoredRoom>, StoreError> {
@@ -103,11 +108,18 @@ impl Store for Embedded {
 
     async fn keep_fixes(&self, mut new: Vec<KeptFix>, policy: &LocationPolicy) -> Result<usize, StoreError> {
         fixes::in_order(&mut new);
-        let policy = policy.clone();
-        self.write(Lane::Rest, new.len(), None, move |writes| {
-            fixes::keep(writes, &new, &policy)
-        })
-        .await
+        let mut answers = Vec::new();
+        // In pieces, so that an SOS need not wait for a great batch.
+        for piece in new.chunks(FIXES_MAX) {
+            let (piece, policy) = (piece.to_vec(), policy.clone());
+            let keep = move |writes: &mut Writes<'_>| fixes::keep(writes, &piece, &policy);
+            answers.push(self.queue(Lane::Rest, FIXES_MAX, None, keep)?);
+        }
+        let mut kept = 0;
+        for answer in answers {
+            kept += answered(answer).await?;
+        }
+        Ok(kept)
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryFix>, StoreError> {
@@ -125,7 +137,7 @@ impl Store for Embedded {
     async fn put_contacts(&self, owner: &Subject, book: ContactBook) -> Result<(), StoreError> {
         let owner = owner.clone();
         let weight = 1 + book.emergency.len() + book.dependent.len();
-        self.write(Lane::Rest, weight, None, move |writes| {
+        self.write(Lane::Rest, weight, move |writes| {
             records::put_contacts(writes, &owner, &book)
         })
         .await
@@ -136,7 +148,7 @@ impl Store for Embedded {
     }
 
     async fn put_device(&self, id: DeviceId, record: DeviceRecord) -> Result<(), StoreError> {
-        self.write(Lane::Rest, 1, None, move |writes| {
+        self.write(Lane::Rest, 1, move |writes| {
             records::put_device(writes, id, &record)
         })
         .await
@@ -144,15 +156,13 @@ impl Store for Embedded {
 
     async fn erase(&self, subject: &Subject) -> Result<Erased, StoreError> {
         let subject = subject.clone();
-        self.write(Lane::Rest, 100, None, move |writes| {
-            records::erase(writes, &subject)
-        })
-        .await
+        self.write(Lane::Rest, 100, move |writes| records::erase(writes, &subject))
+            .await
     }
 
     async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError> {
         let retention = retention.clone();
-        self.write(Lane::Rest, 5_000, None, move |writes| {
+        self.write(Lane::Rest, 5_000, move |writes| {
             upkeep::purge(writes, now, &retention)
         })
         .await
@@ -166,9 +176,7 @@ impl Store for Embedded {
                 rooms: more,
                 done,
             } = self
-                .write(Lane::Rest, 10_000, None, move |writes| {
-                    upkeep::rebuild(writes, after)
-                })
+                .write(Lane::Rest, 10_000, move |writes| upkeep::rebuild(writes, after))
                 .await?;
             rooms += more;
             after = last;
@@ -179,7 +187,7 @@ impl Store for Embedded {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.write(Lane::Rest, 1, None, upkeep::beat).await
+        self.write(Lane::Rest, 1, upkeep::beat).await
     }
 
     fn stats(&self) -> StoreStats {
@@ -190,6 +198,17 @@ impl Store for Embedded {
             commits: total(&self.meters.commits),
             events: total(&self.meters.events),
             fixes: total(&self.meters.fixes),
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        Observed {
+            append_us: self.meters.append_us.read(),
+            commit_us: self.meters.commit_us.read(),
+            group_size: self.meters.group_size.read(),
+            failed_commits: total(&self.meters.failed_commits),
+            reads_refused: total(&self.meters.reads_refused),
+            reads_waiting: self.reads.len() as u64,
         }
     }
 

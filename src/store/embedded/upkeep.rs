@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::project::{forget, project};
-use super::rows::{self, RoomKey, update_room};
+use super::rows::{self, RoomKey, put_room};
 use super::writes::Writes;
 use crate::domain::room::Seq;
 use crate::domain::time::Timestamp;
@@ -11,9 +11,6 @@ use crate::store::codec;
 use crate::store::contract::StoreError;
 use crate::store::projection::RoomRow;
 use crate::store::types::{Purged, Retention};
-
-/// Rows that one slice of a purge removes at most, of each kind.
-const PURGE_MAX_ROWS: usize = 5_000;
 
 /// Events after which a slice of a rebuild ends; a room is never cut.
 const REBUILD_MAX_EVENTS: u64 = 5_000;
@@ -28,21 +25,22 @@ pub(super) fn purge(
     retention: &Retention,
 ) -> Result<Purged, StoreError> {
     let mut purged = Purged::default();
+    let slice = i64::try_from(retention.slice_max_rows.max(1)).unwrap_or(i64::MAX);
     if !retention.locations.is_zero() {
         purged.locations = writes.db.run(
             "DELETE FROM fixes WHERE (room, participant, at) IN
                  (SELECT room, participant, at FROM fixes WHERE at < ?1 ORDER BY at LIMIT ?2)",
-            params![now.before(retention.locations).ms(), PURGE_MAX_ROWS as i64],
+            params![now.before(retention.locations).ms(), slice],
         )? as u64;
     }
     if !retention.idempotency.is_zero() {
         purged.idempotency = writes.db.run(
             "DELETE FROM idempotency WHERE (subject, key) IN
                  (SELECT subject, key FROM idempotency WHERE at < ?1 ORDER BY at LIMIT ?2)",
-            params![now.before(retention.idempotency).ms(), PURGE_MAX_ROWS as i64],
+            params![now.before(retention.idempotency).ms(), slice],
         )? as u64;
     }
-    purged.more = purged.locations.max(purged.idempotency) >= PURGE_MAX_ROWS as u64;
+    purged.more = purged.locations.max(purged.idempotency) >= slice.unsigned_abs();
     Ok(purged)
 }
 
@@ -93,14 +91,14 @@ fn rebuild_room(
     loop {
         let page = rows::events(&mut writes.db, key, id, after, REBUILD_PAGE)?;
         for event in &page {
-            project(&mut writes.db, key, id, &mut row, event)?;
+            project(&mut writes.db, key, &mut row, event)?;
         }
         after = row.head;
         if page.len() < REBUILD_PAGE {
             break;
         }
     }
-    update_room(&mut writes.db, key, &row)?;
+    put_room(&mut writes.db, key, id, &row)?;
     Ok(after.get())
 }
 

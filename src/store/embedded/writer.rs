@@ -4,8 +4,9 @@
 //! One that meets damage is answered and the group begins again without it. A disk that is full or fails
 //! ends the whole group: every caller hears it, nothing of it is visible, and the next group tries again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -17,6 +18,9 @@ use super::sql::Db;
 use super::writes::Writes;
 use crate::store::contract::StoreError;
 use crate::store::meters::{Meters, bump};
+
+/// How long the writer waits for readers who hold up a checkpoint.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 pub(super) type Group = Vec<Box<dyn Job>>;
 
@@ -56,6 +60,7 @@ impl Writer {
     /// Writes groups until the connection fails or nothing more can come.
     fn serve(&self, conn: &Connection, group: &mut Group) -> Result<(), StoreError> {
         let mut writes = Writes::new(Db::new(conn))?;
+        let mut erasing = false;
         loop {
             let begun = Instant::now();
             let (outcome, size) = self.write(&mut writes, group);
@@ -69,9 +74,10 @@ impl Writer {
                 }
                 Err(_) => bump(&self.meters.failed_commits, 1),
             }
-            let erased = outcome.is_ok() && writes.erased;
-            if erased {
-                checkpoint(conn, true);
+            // What was erased is not gone while an old page of it stands in the log.
+            erasing |= outcome.is_ok() && writes.erased;
+            if erasing {
+                erasing = !checkpoint(conn, Depth::Empty);
             }
             for job in group.drain(..) {
                 job.answer(outcome.clone(), &self.meters);
@@ -80,9 +86,11 @@ impl Writer {
                 return Ok(());
             }
             if self.is_checkpoint_due() {
-                checkpoint(conn, false);
+                checkpoint(conn, Depth::Passive);
             }
             if !self.next_group(group) {
+                // So that the file alone is the whole store.
+                checkpoint(conn, Depth::Empty);
                 return Ok(());
             }
         }
@@ -118,9 +126,15 @@ impl Writer {
     }
 
     fn is_checkpoint_due(&self) -> bool {
+        let idle = self.queue.len() == 0;
+        let limit = if idle {
+            self.options.checkpoint_kib
+        } else {
+            self.options.checkpoint_max_kib
+        };
         let mut log = self.options.file().into_os_string();
         log.push("-wal");
-        std::fs::metadata(log).is_ok_and(|log| log.len() >= u64::from(self.options.checkpoint_kib) * 1024)
+        std::fs::metadata(log).is_ok_and(|log| log.len() > u64::from(limit) * 1024)
     }
 }
 
@@ -130,19 +144,37 @@ type Failure = (Option<usize>, StoreError);
 fn attempt(writes: &mut Writes<'_>, group: &mut Group) -> Result<(), Failure> {
     writes.begin().map_err(|error| (None, error))?;
     for (at, job) in group.iter_mut().enumerate() {
-        job.run(writes).map_err(|error| (Some(at), error))?;
+        // A panic is a fault of this program, and must not take the only writer with it.
+        let outcome = catch_unwind(AssertUnwindSafe(|| job.run(writes)));
+        outcome
+            .unwrap_or_else(|_| Err(StoreError::Corrupt("a write panicked".into())))
+            .map_err(|error| (Some(at), error))?;
     }
     writes.commit().map_err(|error| (None, error))
 }
 
-/// Moves the write-ahead log into the file. What readers still need of it stays for the next time.
-fn checkpoint(conn: &Connection, truncate: bool) {
-    let sql = if truncate {
-        "PRAGMA wal_checkpoint(TRUNCATE)"
-    } else {
-        "PRAGMA wal_checkpoint(PASSIVE)"
+/// How far the write-ahead log is moved into the file.
+#[derive(Clone, Copy)]
+enum Depth {
+    /// As far as readers let it.
+    Passive,
+    /// Wholly, and the log is cut to nothing; readers are waited for a moment.
+    Empty,
+}
+
+/// Moves the write-ahead log into the file. False: there is something left to do.
+fn checkpoint(conn: &Connection, depth: Depth) -> bool {
+    let sql = match depth {
+        Depth::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Depth::Empty => "PRAGMA wal_checkpoint(TRUNCATE)",
     };
-    if let Err(error) = conn.query_row(sql, [], |_| Ok(())) {
+    let moved = conn
+        .busy_timeout(PATIENCE)
+        .and_then(|()| conn.query_row(sql, [], |row| row.get::<_, bool>(0)))
+        .map(|busy| !busy);
+    let restored = conn.busy_timeout(schema::BUSY_TIMEOUT);
+    restored.and(moved).unwrap_or_else(|error| {
         tracing::warn!(error = %StoreError::from(error), "the write-ahead log could not be moved");
-    }
+        false
+    })
 }

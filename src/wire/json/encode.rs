@@ -117,7 +117,7 @@ impl ServerMessage<'_> {
             Self::RoomUsers { room, users } => {
                 frame.room("roomId", room);
                 frame.list("users", users, |frame, user| {
-                    frame.nested(|frame| write_member(frame, user))
+                    frame.nested(|frame| write_member(frame, user));
                 });
             }
             Self::History {

@@ -15,7 +15,7 @@ CREATE TABLE rooms (
     last_at    INTEGER NOT NULL DEFAULT 0,
     links      TEXT
 ) STRICT;
-CREATE INDEX rooms_live ON rooms (id) WHERE live = 1;
+CREATE INDEX rooms_live ON rooms (key) WHERE live = 1;
 
 -- The log. `actor` is null when it was the engine itself; `message` marks what message lists read.
 CREATE TABLE events (
@@ -79,11 +79,11 @@ CREATE TABLE participants (
     PRIMARY KEY (room, participant)
 ) STRICT, WITHOUT ROWID;
 
+-- `origin` is the event that holds the report.
 CREATE TABLE incidents (
     room       INTEGER PRIMARY KEY,
-    id         TEXT    NOT NULL,
+    origin     INTEGER NOT NULL,
     creator    INTEGER,
-    report     TEXT    NOT NULL,
     status     TEXT    NOT NULL,
     open       INTEGER NOT NULL,
     kind       TEXT    NOT NULL,
@@ -96,8 +96,8 @@ CREATE TABLE incidents (
     lat        REAL,
     lon        REAL
 ) STRICT;
-CREATE INDEX incidents_time ON incidents (open, created_at DESC, id);
-CREATE INDEX incidents_city ON incidents (city, open, created_at DESC, id) WHERE city IS NOT NULL;
+CREATE INDEX incidents_time ON incidents (open, created_at, room);
+CREATE INDEX incidents_city ON incidents (city, open, created_at, room) WHERE city IS NOT NULL;
 
 -- Where incidents are, in bands of latitude: a search by radius reads a stretch of longitudes in each
 -- band that it touches, and never another table for what the filters need.
@@ -111,7 +111,6 @@ CREATE TABLE geo (
     kind   TEXT    NOT NULL,
     public INTEGER NOT NULL,
     city   TEXT,
-    id     TEXT    NOT NULL,
     PRIMARY KEY (open, band, lon, room)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,7 +1,19 @@
 //! What only the embedded store promises, and the contract held against it.
 
+mod durability;
+mod faults;
+mod folder;
+mod load;
+mod plans;
+mod rebuild;
+
 use tempfile::TempDir;
 
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use super::job::Answer;
+use super::queue::Lane;
+use super::writes::Writes;
 use super::{Embedded, EmbeddedOptions};
 use crate::store::contract::Store;
 use crate::store::contract_tests::{Harness, store_contract};
@@ -37,3 +49,17 @@ impl Harness for InFolder {
 }
 
 store_contract!(contract, InFolder);
+
+/// Keeps the writer busy until it is released, so that what is queued meanwhile becomes one group.
+fn stall(store: &Embedded) -> (SyncSender<()>, Answer<()>) {
+    let (release, held) = sync_channel::<()>(1);
+    let (started, starts) = sync_channel::<()>(1);
+    let wait = move |_: &mut Writes<'_>| {
+        let _ = started.send(());
+        let _ = held.recv();
+        Ok(())
+    };
+    let answer = store.queue(Lane::Urgent, 1, None, wait).unwrap();
+    starts.recv().unwrap();
+    (release, answer)
+}

@@ -1,0 +1,222 @@
+//! Coming in, going, asking to be let in.
+
+use serde_json::json;
+
+use crate::support::{circle, fire};
+
+#[tokio::test]
+async fn what_cannot_be_joined_is_denied_in_words() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    let mut stranger = circle.engine.user("Sam").connect().await;
+    stranger
+        .says(json!({"type": "join-room", "roomId": "no-such-room"}))
+        .await;
+    stranger
+        .expect(json!({"type": "join-denied", "roomId": "no-such-room", "message": "Room not found"}))
+        .await;
+    stranger.says(json!({"type": "join-room", "roomId": room})).await;
+    let message = "Not authorized to join this room";
+    stranger
+        .expect(json!({"type": "join-denied", "roomId": room, "message": message}))
+        .await;
+    stranger.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+}
+
+#[tokio::test]
+async fn who_leaves_is_out_until_they_join_again() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    circle
+        .at_ben
+        .says(json!({"type": "leave-room", "roomId": room}))
+        .await;
+    circle
+        .at_ben
+        .expect(json!({"type": "room-left", "roomId": room}))
+        .await;
+    circle.at_ben.hears_nothing_more().await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": room, "clientId": circle.ben_id, "userName": "Ben"}))
+        .await;
+    circle.at_ana.writes(&room, "gone?").await;
+    circle.at_ben.hears_nothing_more().await;
+    circle
+        .at_ben
+        .says(json!({"type": "room-message", "roomId": room, "content": "x"}))
+        .await;
+    circle.at_ben.expect_error("NOT_IN_ROOM").await;
+    circle
+        .at_ben
+        .says(json!({"type": "leave-room", "roomId": room}))
+        .await;
+    circle.at_ben.expect_error("NOT_IN_ROOM").await;
+
+    let approved = circle.at_ben.joins(&room).await;
+    assert!(approved["seq"].as_u64().unwrap() > 0);
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-contact-joined", "contactId": circle.ben_id}))
+        .await;
+    circle.at_ana.hears_nothing_more().await;
+    circle.at_ben.hears_nothing_more().await;
+}
+
+#[tokio::test]
+async fn joining_twice_is_an_error() {
+    let mut circle = circle().await;
+    for client in [&mut circle.at_ana, &mut circle.at_ben] {
+        client
+            .says(json!({"type": "join-room", "roomId": circle.room}))
+            .await;
+        client.expect_error_text("Already in room").await;
+        client.hears_nothing_more().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_who_asks_is_let_in_by_the_owner() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    let mut sam = circle.engine.user("Sam").phone("+639171234599").connect().await;
+    sam.says(json!({"type": "request-join", "roomId": room})).await;
+    sam.expect(json!({"type": "join-requested", "roomId": room}))
+        .await;
+    let request = circle
+        .at_ana
+        .expect(json!({
+            "type": "join-request", "roomId": room, "requesterId": "p-*", "requesterName": "Sam",
+            "requesterUser": {"name": "Sam", "phone_no": null},
+        }))
+        .await;
+    // Only the owner is asked, and only the owner answers.
+    circle.at_ben.hears_nothing_more().await;
+    circle
+        .at_ben
+        .says(json!({"type": "approve-join", "roomId": room, "requesterId": request["requesterId"]}))
+        .await;
+    circle.at_ben.expect_error("FORBIDDEN").await;
+
+    circle
+        .at_ana
+        .says(json!({"type": "approve-join", "roomId": room, "requesterId": request["requesterId"]}))
+        .await;
+    sam.expect(json!({"type": "join-approved", "roomId": room, "recovered": false}))
+        .await;
+    let joined = json!({
+        "type": "user-joined", "roomId": room, "seq": "*", "clientId": request["requesterId"],
+        "user": {"id": request["requesterId"], "name": "Sam"},
+    });
+    let mut joined = joined;
+    joined.as_object_mut().unwrap().remove("seq");
+    circle.at_ana.expect(joined.clone()).await;
+    circle.at_ben.expect(joined).await;
+    for client in [&mut circle.at_ana, &mut circle.at_ben, &mut sam] {
+        client.hears_nothing_more().await;
+    }
+    sam.writes(&room, "thank you").await;
+    circle.at_ana.reads(&room, "thank you").await;
+    circle.at_ben.reads(&room, "thank you").await;
+}
+
+#[tokio::test]
+async fn a_stranger_who_asks_may_be_refused() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    let mut sam = circle.engine.user("Sam").connect().await;
+    sam.says(json!({"type": "request-join", "roomId": room})).await;
+    sam.expect(json!({"type": "join-requested", "roomId": room}))
+        .await;
+    let request = circle
+        .at_ana
+        .expect(json!({"type": "join-request", "requesterName": "Sam"}))
+        .await;
+    let deny = json!({"type": "deny-join", "roomId": room, "requesterId": request["requesterId"]});
+    circle.at_ana.says(deny.clone()).await;
+    sam.expect(json!({"type": "join-denied", "roomId": room, "message": "*"}))
+        .await;
+    sam.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+    circle.at_ben.hears_nothing_more().await;
+    // There is nothing left to answer.
+    circle.at_ana.says(deny).await;
+    circle.at_ana.expect_error("NO_SUCH_REQUEST").await;
+}
+
+#[tokio::test]
+async fn a_request_reaches_the_owner_wherever_they_are_connected() {
+    let mut circle = circle().await;
+    let mut second = circle.ana.connect().await;
+    let mut sam = circle.engine.user("Sam").connect().await;
+    sam.says(json!({"type": "request-join", "roomId": circle.room}))
+        .await;
+    sam.expect(json!({"type": "join-requested"})).await;
+    for client in [&mut circle.at_ana, &mut second] {
+        client
+            .expect(json!({"type": "join-request", "roomId": circle.room, "requesterName": "Sam"}))
+            .await;
+        client.hears_nothing_more().await;
+    }
+}
+
+#[tokio::test]
+async fn requests_that_make_no_sense_are_refused() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    circle
+        .at_ben
+        .says(json!({"type": "request-join", "roomId": room}))
+        .await;
+    circle.at_ben.expect_error_text("Already in room").await;
+    circle
+        .at_ben
+        .says(json!({"type": "request-join", "roomId": "no-such-room"}))
+        .await;
+    circle
+        .at_ben
+        .expect(json!({"type": "join-denied", "message": "Room not found"}))
+        .await;
+    for say in ["approve-join", "deny-join"] {
+        let nobody = json!({"type": say, "roomId": room, "requesterId": "p-0123456789abcdef"});
+        circle.at_ana.says(nobody).await;
+        circle.at_ana.expect_error("NO_SUCH_REQUEST").await;
+        circle
+            .at_ana
+            .says(json!({"type": say, "roomId": room, "requesterId": "user-sam"}))
+            .await;
+        circle
+            .at_ana
+            .expect(json!({"type": "error", "code": "INVALID_FIELD", "field": "requesterId"}))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_public_incident_is_joined_by_strangers_and_a_restricted_one_is_not() {
+    let circle = circle().await;
+    let engine = &circle.engine;
+    let ana = engine.user("Ana");
+    let public = ana.raises(fire()).await;
+    let restricted = ana
+        .raises(crate::support::fire_with(json!({"visibility": "RESTRICTED"})))
+        .await;
+    let mut at_ana = ana.connect().await;
+    at_ana.joins(&public).await;
+    let mut sam = engine.user("Sam").connect().await;
+    let approved = sam.joins(&public).await;
+    at_ana
+        .expect(json!({
+            "type": "user-joined", "roomId": public, "clientId": approved["participantId"],
+            "user": {"id": approved["participantId"], "name": "Sam", "phone_no": null},
+        }))
+        .await;
+    sam.says(json!({"type": "join-room", "roomId": restricted})).await;
+    let message = "Not authorized to join this room";
+    sam.expect(json!({"type": "join-denied", "roomId": restricted, "message": message}))
+        .await;
+    at_ana.hears_nothing_more().await;
+    let mut staff = engine.user("Dora").role("dispatcher").connect().await;
+    staff.joins(&restricted).await;
+}

@@ -1,0 +1,297 @@
+//! The engine inside this process, on a store that can be held up or made to panic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use mayday::actors::engine::Parts;
+use mayday::actors::room::{Act, By, Reply, Work};
+use mayday::actors::session::SessionShared;
+use mayday::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
+use mayday::delivery::Outbox;
+use mayday::domain::ids::{DeviceId, MessageId, RoomId, UserId};
+use mayday::domain::location::LocationPolicy;
+use mayday::domain::people::{ContactBook, Identity, Role, Subject};
+use mayday::domain::phone::PhoneNumber;
+use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
+use mayday::domain::time::Timestamp;
+use mayday::store::{
+    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, HistoryFix, HistoryQuery,
+    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, Listed, ListingCircle, Membership, Purged,
+    Retention, Store, StoreError, StoreStats, StoredMessage, StoredRoom,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
+
+/// A store that does what the embedded one does, unless the test meddles.
+pub struct Meddling {
+    inner: Embedded,
+    /// Each append takes one; a test that takes them all holds the store up.
+    gate: Semaphore,
+    /// The append after so many more panics before it is written.
+    panic_before: AtomicUsize,
+    /// The append after so many more panics when it is on disk and nobody knows.
+    panic_after: AtomicUsize,
+}
+
+const PERMITS: usize = 1_000_000;
+const NEVER: usize = usize::MAX;
+
+impl Meddling {
+    /// No append gets through until `release`.
+    pub fn hold(&self) {
+        self.gate.forget_permits(PERMITS);
+    }
+
+    /// Lets appends through again.
+    pub fn release(&self) {
+        self.gate.add_permits(PERMITS);
+    }
+
+    /// The append after `n` more panics before it is written.
+    pub fn panic_before_write(&self, n: usize) {
+        self.panic_before.store(n, Ordering::SeqCst);
+    }
+
+    /// The append after `n` more panics when it is written.
+    pub fn panic_after_write(&self, n: usize) {
+        self.panic_after.store(n, Ordering::SeqCst);
+    }
+}
+
+fn is_due(countdown: &AtomicUsize) -> bool {
+    let step = |left: usize| match left {
+        NEVER => None,
+        0 => Some(NEVER),
+        left => Some(left - 1),
+    };
+    countdown.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step) == Ok(0)
+}
+
+#[async_trait]
+impl Store for Meddling {
+    async fn append(&self, append: Append) -> Result<(), AppendError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.gate.add_permits(1);
+        assert!(
+            !is_due(&self.panic_before),
+            "the test wants a panic before the write"
+        );
+        let written = self.inner.append(append).await;
+        assert!(
+            !is_due(&self.panic_after),
+            "the test wants a panic after the write"
+        );
+        written
+    }
+
+    async fn load(&self, room: &RoomId) -> Result<Option<StoredRoom>, StoreError> {
+        self.inner.load(room).await
+    }
+
+    async fn events(&self, room: &RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError> {
+        self.inner.events(room, after, limit).await
+    }
+
+    async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError> {
+        self.inner.live_rooms(after, limit).await
+    }
+
+    async fn memberships(&self, subject: &Subject) -> Result<Vec<Membership>, StoreError> {
+        self.inner.memberships(subject).await
+    }
+
+    async fn circles_of(&self, subject: &Subject) -> Result<Vec<RoomId>, StoreError> {
+        self.inner.circles_of(subject).await
+    }
+
+    async fn circles_listing(
+        &self,
+        phone: &PhoneNumber,
+        limit: usize,
+    ) -> Result<Vec<ListingCircle>, StoreError> {
+        self.inner.circles_listing(phone, limit).await
+    }
+
+    async fn repeated(&self, key: &IdempotencyKey) -> Result<Option<RoomId>, StoreError> {
+        self.inner.repeated(key).await
+    }
+
+    async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError> {
+        self.inner.incident(room).await
+    }
+
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
+        self.inner.incidents(query).await
+    }
+
+    async fn messages(
+        &self,
+        room: &RoomId,
+        before: Option<Seq>,
+        limit: usize,
+        text: Option<&str>,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        self.inner.messages(room, before, limit, text).await
+    }
+
+    async fn keep_fixes(&self, fixes: Vec<KeptFix>, policy: &LocationPolicy) -> Result<usize, StoreError> {
+        self.inner.keep_fixes(fixes, policy).await
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryFix>, StoreError> {
+        self.inner.history(query).await
+    }
+
+    async fn contacts(&self, owner: &Subject) -> Result<ContactBook, StoreError> {
+        self.inner.contacts(owner).await
+    }
+
+    async fn put_contacts(&self, owner: &Subject, book: ContactBook) -> Result<(), StoreError> {
+        self.inner.put_contacts(owner, book).await
+    }
+
+    async fn device(&self, id: DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+        self.inner.device(id).await
+    }
+
+    async fn put_device(&self, id: DeviceId, record: DeviceRecord) -> Result<(), StoreError> {
+        self.inner.put_device(id, record).await
+    }
+
+    async fn erase(&self, subject: &Subject) -> Result<Erased, StoreError> {
+        self.inner.erase(subject).await
+    }
+
+    async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError> {
+        self.inner.purge(now, retention).await
+    }
+
+    async fn rebuild(&self) -> Result<u64, StoreError> {
+        self.inner.rebuild().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.inner.stats()
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+/// An engine without HTTP.
+pub struct Node {
+    pub engine: Engine,
+    pub store: Arc<Meddling>,
+    _folder: TempDir,
+}
+
+impl Node {
+    /// Starts one. Needs a running actix system.
+    pub fn start(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Meddling {
+            inner: Embedded::open(EmbeddedOptions::new(folder.path().join("data"))).unwrap(),
+            gate: Semaphore::new(PERMITS),
+            panic_before: AtomicUsize::new(NEVER),
+            panic_after: AtomicUsize::new(NEVER),
+        });
+        let engine = Engine::start(Parts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            clock: Arc::new(SystemClock),
+            settings,
+            observer: Arc::new(NoObserver),
+            chores: vec![],
+        });
+        Self {
+            engine,
+            store,
+            _folder: folder,
+        }
+    }
+
+    /// Somebody's connection without a socket.
+    pub fn session(&self, name: &str) -> Seated {
+        let identity = Arc::new(Identity {
+            subject: Subject::User(UserId::new(name).unwrap()),
+            role: Role::Dispatcher,
+            name: Some(name.to_owned()),
+            phone: None,
+            email: None,
+            mission: None,
+        });
+        let outbox = Outbox::detached(64 << 20);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let shared = SessionShared::new(identity, outbox, clock, 1_000);
+        Seated { shared }
+    }
+}
+
+/// A connection without a socket.
+pub struct Seated {
+    shared: Arc<SessionShared>,
+}
+
+impl Seated {
+    fn by(&self) -> By {
+        By::Person(Arc::clone(self.shared.identity()), Some(Arc::clone(&self.shared)))
+    }
+
+    /// Gives a command; a refusal is heard like any other answer.
+    pub fn says(&self, node: &Node, room: &RoomId, command: Command) {
+        let reply = Reply::session(Arc::clone(&self.shared));
+        let work = Work::Act(Box::new(Act::new(self.by(), command, reply)));
+        let handle = node.engine.node().registry.get(room);
+        if let Err((Work::Act(act), error)) = handle.hand_over(work) {
+            act.reply.fail(error, SystemClock.now(), None);
+        }
+    }
+
+    /// Sends a message.
+    pub fn writes(&self, node: &Node, room: &RoomId, id: &str) {
+        let id = MessageId::new(id).unwrap();
+        let content = id.as_str().to_owned();
+        self.says(node, room, Command::SendMessage { id, content });
+    }
+
+    /// What it has been told since it was asked last.
+    pub fn hears(&self) -> Vec<Value> {
+        let frames = self.shared.outbox().drain();
+        frames
+            .iter()
+            .map(|frame| serde_json::from_slice(frame.payload()).unwrap())
+            .collect()
+    }
+
+    /// Reads on until a message fits.
+    pub async fn hears_until(&self, what: &str, mut fits: impl FnMut(&[Value]) -> bool) -> Vec<Value> {
+        let heard = std::cell::RefCell::new(Vec::new());
+        crate::support::eventually(what, || {
+            heard.borrow_mut().extend(self.hears());
+            let done = fits(&heard.borrow());
+            async move { done.then_some(()) }
+        })
+        .await;
+        heard.into_inner()
+    }
+}
+
+/// Creates an incident room with its creator in it.
+pub fn creates(node: &Node, owner: &Seated, room: &RoomId) {
+    let command = Command::Create {
+        genesis: Genesis::Circle,
+        user_type: UserType::Citizen,
+    };
+    owner.says(node, room, command);
+}
+
+/// How many of what was heard are of this type.
+pub fn count(heard: &[Value], kind: &str) -> usize {
+    heard.iter().filter(|message| message["type"] == kind).count()
+}

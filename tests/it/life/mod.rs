@@ -1,0 +1,6 @@
+//! The life of the process: probes, the end, the command line, secrets.
+
+mod commands;
+mod draining;
+mod operations;
+mod secrets;

@@ -1,0 +1,17 @@
+//! The engine from outside: every promise of the wire contract as a story, and what it does when things
+//! break. One binary, so that it links once.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets what it did not expect fails so"
+)]
+
+#[allow(dead_code, reason = "what one story does not use another does")]
+mod support;
+
+mod circle;
+mod faults;
+mod layers;
+mod life;
+mod rest;

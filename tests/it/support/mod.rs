@@ -1,0 +1,34 @@
+//! What all stories stand on: the engine as a process, people with credentials, clients that expect.
+
+pub mod client;
+pub mod engine;
+pub mod http;
+pub mod matching;
+pub mod people;
+pub mod stories;
+
+pub use client::{Client, Heard};
+pub use engine::{DEADLINE, Engine, UNLIMITED};
+pub use people::{Person, now_ms, now_s, sign, sign_with, uuid4};
+pub use stories::*;
+
+/// What must never be printed or logged.
+pub const SECRET_WORDS: [&str; 2] = [engine::SECRET, engine::INTERNAL_TOKEN];
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How often a condition is looked at that nothing announces.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Waits for a condition that nothing announces, and gives up after the deadline.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let until = tokio::time::Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < until, "never came true: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
