@@ -79,6 +79,7 @@ pub fn raise(net: &mut Reactor, devices: &[String], at: &[(f64, f64)]) -> Result
         }
         Ok(())
     })?;
+    pool.close(net);
     Ok(ids)
 }
 

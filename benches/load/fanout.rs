@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::fanout_run::{Crowd, Trial};
 use crate::reactor::Reactor;
 use crate::report::Outcome;
-use crate::search::Search;
+use crate::search::{Search, Verdict};
 
 /// The share of the possible at which the members' own positions would begin to wait for each other.
 const MOST_OF_ONE_A_SECOND: f64 = 0.9;
@@ -101,8 +101,8 @@ fn highest(
             trial.worst_send_millis,
         );
         settle(net)?;
-        let is_good = is_good(&trial, args);
-        Ok((trial, is_good))
+        let verdict = Verdict::of(is_good(&trial, args), trial.worst_send_millis);
+        Ok((trial, verdict))
     })?;
     outcome.find("highest signals/s", rate, "/s");
     Ok(trial)

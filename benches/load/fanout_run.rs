@@ -5,7 +5,7 @@ use crate::engine::{Engine, usage_of};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::scan;
-use crate::signal::{NUMBERS, Reader, Template, unix_ms};
+use crate::signal::{Reader, Template, unix_ms, whole};
 use crate::stats::{Arrival, Latency, Pace, SECOND, Sequence, Timeline};
 
 /// Signals sent before arrivals get their turn.
@@ -28,14 +28,6 @@ pub struct Crowd {
     numbers: Vec<u32>,
     fix_times: Vec<u64>,
     signals: u64,
-}
-
-/// A signal on its way.
-#[derive(Clone, Copy)]
-struct Sent {
-    intended: u64,
-    place: u32,
-    number: u32,
 }
 
 /// What a trial found.
@@ -96,9 +88,10 @@ impl Crowd {
         let began = net.now() + SECOND / 100;
         let mut pace = Pace::new(began, rate, count);
         let mut run = Run {
-            first: self.signals,
+            before: self.numbers.clone(),
+            intended: vec![Vec::new(); self.conns.len()],
+            sent: 0,
             crowd: self,
-            sent: Vec::with_capacity(usize::try_from(count)?),
             reader: Reader::new(),
             latency: Latency::new()?,
             timeline: Timeline::starting(began),
@@ -131,9 +124,8 @@ impl Crowd {
             net.turn(&mut run, until)?;
             progress.set(run.received);
         }
-        let sent = run.sent.len() as u64;
         Ok(Trial {
-            sent,
+            sent: run.sent,
             received: run.received,
             lost: (count * copies).saturating_sub(run.received),
             late: run.late,
@@ -153,9 +145,10 @@ impl Crowd {
 
 struct Run<'a> {
     crowd: &'a mut Crowd,
-    /// The number that the first signal of this trial carries.
-    first: u64,
-    sent: Vec<Sent>,
+    /// By place: the newest number of the trial before, and when those of this one were meant to be sent.
+    before: Vec<u32>,
+    intended: Vec<Vec<u64>>,
+    sent: u64,
     reader: Reader,
     latency: Latency,
     timeline: Timeline,
@@ -180,14 +173,11 @@ impl Run<'_> {
         let fix_time = unix_ms().max(crowd.fix_times[place] + 1);
         crowd.fix_times[place] = fix_time;
         crowd.numbers[place] += 1;
-        self.sent.push(Sent {
-            intended,
-            place: place as u32,
-            number: crowd.numbers[place],
-        });
-        let template = &mut crowd.templates[room];
-        template.write(crowd.signals % NUMBERS, fix_time);
         crowd.signals += 1;
+        self.intended[place].push(intended);
+        self.sent += 1;
+        let template = &mut crowd.templates[room];
+        template.write(u64::from(crowd.numbers[place]), place as u64, fix_time);
         net.send(crowd.conns[place], &template.bytes);
     }
 
@@ -201,26 +191,27 @@ impl Run<'_> {
 impl Handler for Run<'_> {
     #[inline]
     fn frame(&mut self, _: &mut Reactor, id: ConnId, payload: &[u8], now: u64) {
-        let Some(value) = self.reader.read(payload) else {
+        let Some((low, sender)) = self.reader.read(payload) else {
             return self.other(payload);
         };
-        // What a trial before this one left behind has been counted as lost there.
-        let Some(index) = value.checked_sub(self.first) else {
-            return;
-        };
-        let Some(sent) = usize::try_from(index).ok().and_then(|index| self.sent.get(index)) else {
+        let sender = sender as usize;
+        let newest = self.crowd.numbers.get(sender).copied().unwrap_or_default();
+        let Some(number) = whole(low, u64::from(newest)).map(|number| number as u32) else {
             self.misdirected += 1;
             return;
         };
+        // What a trial before this one left behind has been counted as lost there.
+        let Some(index) = number.checked_sub(self.before[sender] + 1) else {
+            return;
+        };
         let place = self.crowd.place_of[id.index()] as usize;
-        let sender = sent.place as usize;
         let members = self.crowd.members;
         if place / members != sender / members || place == sender {
             self.misdirected += 1;
             return;
         }
         let sequence = &mut self.crowd.sequences[place * members + sender % members];
-        match sequence.arrive(sent.number) {
+        match sequence.arrive(number) {
             Arrival::InOrder | Arrival::AfterGap => {}
             Arrival::Late => self.late += 1,
             Arrival::Twice => {
@@ -230,7 +221,7 @@ impl Handler for Run<'_> {
         }
         self.received += 1;
         self.bytes += payload.len() as u64;
-        self.latency.record(sent.intended, now);
+        self.latency.record(self.intended[sender][index as usize], now);
         self.timeline.add(now, 1);
         self.last_arrival = now;
     }

@@ -32,13 +32,21 @@ pub fn run(common: &Common, args: &Idle) -> Result<Outcome> {
     let each = usize::try_from(raise_descriptor_limit().saturating_sub(SPARE_DESCRIPTORS))?.max(1);
     let mut workers = Vec::new();
     let mut open = 0;
+    let mut half = None;
     let mut first = 0;
     while first < args.connections {
-        let count = each.min(args.connections - first);
+        // In two halves at least: what the first makes the engine allocate once is not the connections' own.
+        let count = each
+            .min(args.connections.div_ceil(2))
+            .min(args.connections - first);
         let mut worker = Worker::spawn(&engine, args, first, count)?;
         let (reached, trouble) = worker.wait_until_open()?;
         workers.push(worker);
         open += reached;
+        if half.is_none() {
+            std::thread::sleep(Duration::from_secs_f64(args.settle_seconds));
+            half = Some((open, engine.usage()));
+        }
         first += count;
         if let Some(trouble) = trouble {
             explain(&mut outcome, &engine, args.connections, open, &trouble);
@@ -57,6 +65,16 @@ pub fn run(common: &Common, args: &Idle) -> Result<Outcome> {
         outcome.find("resident, before", before.resident_bytes as f64 / 1e6, "MB");
         outcome.find("resident, with all", settled.resident_bytes as f64 / 1e6, "MB");
         outcome.find("resident for each connection", grown / open as f64, "bytes");
+        if let Some((some, then)) = half
+            && open > some
+        {
+            let grown = settled.resident_bytes as f64 - then.resident_bytes as f64;
+            outcome.find(
+                "resident for each of the second half",
+                grown / (open - some) as f64,
+                "bytes",
+            );
+        }
         outcome.find(
             "server CPU for each connect",
             (settled.cpu_seconds - before.cpu_seconds) * 1e6 / open as f64,

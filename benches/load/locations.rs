@@ -7,19 +7,19 @@ use crate::cli::{Common, Locations, Via};
 use crate::crew::{Devices, Member, board, raise, settle};
 use crate::engine::Engine;
 use crate::errors::Errors;
-use crate::pool::{Job, Pool};
+use crate::pool::{Job, Lost, Pool};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::report::Outcome;
-use crate::search::Search;
+use crate::search::{Search, Verdict};
 use crate::signal::{self, Template, unix_ms};
 use crate::stats::{Latency, Pace, SECOND, Timeline};
 use crate::{http, scan};
 
 const SENDS_IN_TURN: usize = 64;
 const QUIET_LIMIT: u64 = 3 * SECOND;
-/// How far a subject moves from fix to fix, in 1e-5 degrees: about 15 m, as in a car that reports each second.
-const STEP: u64 = 14;
+/// How far a subject moves from fix to fix, in 1e-6 degrees: about 15 m, as in a car that reports each second.
+const STEP: u64 = 140;
 
 pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
     let mut settings = Vec::new();
@@ -91,7 +91,8 @@ fn highest(
         );
         settle(net)?;
         let is_good = errors == 0 && trial.unanswered() == 0 && p99 <= args.max_p99_ms;
-        Ok((trial, is_good))
+        let verdict = Verdict::of(is_good, trial.worst_send_millis);
+        Ok((trial, verdict))
     })?;
     outcome.find("highest uploads/s", rate, "/s");
     Ok(trial)
@@ -249,7 +250,7 @@ impl Run<'_> {
         let fix_time = unix_ms().max(road.fix_times[subject] + 1);
         road.fix_times[subject] = fix_time;
         let template = &mut road.templates[subject];
-        template.write_parts(subject as u64 * 7 + round * STEP, subject as u64, fix_time);
+        template.write(round * STEP, subject as u64, fix_time);
         match &mut road.way {
             Way::Rest(pool) => {
                 let bytes = template.bytes.clone();
@@ -318,11 +319,13 @@ impl Handler for Run<'_> {
 
     fn closed(&mut self, net: &mut Reactor, id: ConnId, ending: Ending) {
         let now = net.now();
-        self.errors.add(format!("a connection was {ending}"));
-        if let Way::Rest(pool) = &mut self.road.way
-            && let Some((_, intended)) = pool.lost(net, id)
-        {
-            self.answer(intended, now, false);
+        if let Way::Rest(pool) = &mut self.road.way {
+            match pool.lost(net, id) {
+                Lost::Job(intended) => self.answer(intended, now, false),
+                Lost::Idle => return,
+                Lost::Stranger => {}
+            }
         }
+        self.errors.add(format!("a connection was {ending}"));
     }
 }

@@ -25,6 +25,16 @@ struct Lane {
     is_listed: bool,
 }
 
+/// What went with a connection.
+pub enum Lost {
+    /// A request on its way, and its instant.
+    Job(u64),
+    /// Nothing: a server may close what has been idle for long.
+    Idle,
+    /// It was none of the pool's.
+    Stranger,
+}
+
 /// Lanes, each a connection; a request takes any lane or, where order matters, one of its own.
 pub struct Pool {
     lanes: Vec<Lane>,
@@ -141,17 +151,26 @@ impl Pool {
         }
     }
 
-    /// Opens a lost connection anew and says which job was lost with it.
-    pub fn lost(&mut self, net: &mut Reactor, id: ConnId) -> Option<(usize, u64)> {
-        let lane = self.lane_of.remove(&id)?;
-        let done = self.lanes[lane].busy.take();
-        self.in_flight -= usize::from(done.is_some());
+    /// Opens a lost connection anew and says what was lost with it.
+    pub fn lost(&mut self, net: &mut Reactor, id: ConnId) -> Lost {
+        let Some(lane) = self.lane_of.remove(&id) else {
+            return Lost::Stranger;
+        };
+        let job = self.lanes[lane].busy.take();
+        self.in_flight -= usize::from(job.is_some());
         if let Ok(conn) = net.open_http() {
             self.lanes[lane].conn = conn;
             self.lane_of.insert(conn, lane);
             self.next(net, lane);
         }
-        done
+        job.map_or(Lost::Idle, |(_, intended)| Lost::Job(intended))
+    }
+
+    /// Closes all connections.
+    pub fn close(self, net: &mut Reactor) {
+        for lane in self.lanes {
+            net.drop_conn(lane.conn);
+        }
     }
 
     /// Submitted and not answered.
@@ -234,7 +253,7 @@ impl<F: FnMut(usize, u16, &[u8]) -> Result<()>> Handler for Batch<'_, F> {
     }
 
     fn closed(&mut self, net: &mut Reactor, id: ConnId, ending: Ending) {
-        if self.pool.lost(net, id).is_some() {
+        if let Lost::Job(..) = self.pool.lost(net, id) {
             self.failure
                 .get_or_insert(format!("a request's connection was {ending}").into());
         }

@@ -144,9 +144,9 @@ impl Storm {
             member_of: HashMap::new(),
             keys: Keys {
                 seq: Key::new("\"seq\":"),
-                content: Key::new("\"content\":\"message "),
+                content: Key::new("\"content\":\"message-"),
                 recovered: Key::new("\"recovered\":"),
-                id: Key::new("\"id\":\"message "),
+                id: Key::new("\"id\":\"message-"),
             },
             messages: Vec::new(),
             sent: 0,
@@ -231,7 +231,7 @@ impl Storm {
                 id,
                 &format!(
                     "{{\"type\":\"room-message\",\"roomId\":\"{room}\",\
-                     \"content\":\"message {number}\",\"id\":\"message {number}\"}}"
+                     \"content\":\"message-{number}\",\"id\":\"message-{number}\"}}"
                 ),
             );
         }

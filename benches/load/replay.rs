@@ -12,7 +12,7 @@ use crate::crew::{Devices, Member, board, raise, settle};
 use crate::engine::Engine;
 use crate::errors::Errors;
 use crate::http::{self, Client};
-use crate::pool::{Job, Pool};
+use crate::pool::{Job, Lost, Pool};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::report::Outcome;
@@ -309,8 +309,9 @@ impl Handler for Drive {
     }
 
     fn closed(&mut self, net: &mut Reactor, id: ConnId, ending: Ending) {
-        self.errors.add(format!("a connection was {ending}"));
-        self.pool.lost(net, id);
+        if !matches!(self.pool.lost(net, id), Lost::Idle) {
+            self.errors.add(format!("a connection was {ending}"));
+        }
     }
 }
 

@@ -1,16 +1,16 @@
-//! A position that carries a number: written into the digits of a latitude and a longitude, read back from
-//! whatever the engine makes of them.
+//! A position that says which it is: its sender's place is written into the digits of the longitude, its number
+//! into those of the latitude, and both are read back from whatever the engine makes of them.
 //!
-//! Both have seven significant digits, of which the last is never zero, so any honest float brings them back.
+//! Both have nine significant digits, of which the last is never zero, so any honest float brings them back. A
+//! sender moves 11 cm from one number to the next: it walks or drives, it does not jump, so that the engine keeps
+//! no more of its history than of a real one.
 
 use crate::scan::{Key, number};
 use crate::ws;
 
-const DIGITS: usize = 5;
-const PART: u64 = 100_000;
-
-/// Numbers that fit: ten digits.
-pub const NUMBERS: u64 = PART * PART;
+const DIGITS: usize = 6;
+/// Numbers of one sender that are told apart; so many places there may be, too.
+const PART: u64 = 1_000_000;
 
 /// Bytes that hold a position, a frame or a request, whose digits are written over for each use.
 pub struct Template {
@@ -45,20 +45,15 @@ impl Template {
         }
     }
 
-    /// Writes a number and a fix time (Unix ms) into the bytes.
-    pub fn write(&mut self, value: u64, unix_ms: u64) {
-        self.write_parts(value / PART, value % PART, unix_ms);
-    }
-
-    /// The same, the two halves given: fractions of a degree in 1e-5.
-    pub fn write_parts(&mut self, latitude: u64, longitude: u64, unix_ms: u64) {
+    /// Writes the number, the place and the fix time (Unix ms) into the bytes.
+    pub fn write(&mut self, number: u64, place: u64, unix_ms: u64) {
         put(
             &mut self.bytes[self.latitude..self.latitude + DIGITS],
-            latitude % PART,
+            number % PART,
         );
         put(
             &mut self.bytes[self.longitude..self.longitude + DIGITS],
-            longitude % PART,
+            place % PART,
         );
         put(&mut self.bytes[self.timestamp..self.timestamp + 13], unix_ms);
     }
@@ -66,7 +61,7 @@ impl Template {
 
 /// The fields of a position, as JSON, to be written over.
 pub fn fields() -> String {
-    "\"latitude\":10.000005,\"longitude\":20.000005,\"accuracy\":5,\"timestamp\":1000000000000".into()
+    "\"latitude\":10.0000005,\"longitude\":20.0000005,\"accuracy\":5,\"timestamp\":1000000000000".into()
 }
 
 fn put(digits: &mut [u8], mut value: u64) {
@@ -90,13 +85,19 @@ impl Reader {
         }
     }
 
-    /// The number that a message carries, if it is one of ours.
+    /// The number (its last digits, see `whole`) and the place that a message carries, if it is one of ours.
     #[inline]
-    pub fn read(&mut self, message: &[u8]) -> Option<u64> {
-        let high = self.latitude.after(message)?.get(..DIGITS)?;
-        let low = self.longitude.after(message)?.get(..DIGITS)?;
-        Some(number(high)? * PART + number(low)?)
+    pub fn read(&mut self, message: &[u8]) -> Option<(u64, u64)> {
+        let low = self.latitude.after(message)?.get(..DIGITS)?;
+        let place = self.longitude.after(message)?.get(..DIGITS)?;
+        Some((number(low)?, number(place)?))
     }
+}
+
+/// The newest number with these last digits, none being newer than `newest`.
+#[inline]
+pub fn whole(low: u64, newest: u64) -> Option<u64> {
+    newest.checked_sub((newest % PART + PART - low) % PART)
 }
 
 /// Unix milliseconds now.

@@ -9,7 +9,7 @@ use crate::crew::{Devices, IdKeys, Member, board, settle, sos_id, sos_request};
 use crate::engine::Engine;
 use crate::errors::Errors;
 use crate::http;
-use crate::pool::{Job, Pool, run_all};
+use crate::pool::{Job, Lost, Pool, run_all};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::report::Outcome;
@@ -194,6 +194,7 @@ fn verify(net: &mut Reactor, devices: Devices, args: &SosStorm, storm: &Storm) -
         gone += u64::from(status != 200 || memchr::memmem::find(body, id.as_bytes()).is_none());
         Ok(())
     })?;
+    pool.close(net);
     Ok(gone)
 }
 
@@ -283,9 +284,11 @@ impl Handler for Storm {
     }
 
     fn closed(&mut self, net: &mut Reactor, id: ConnId, ending: Ending) {
-        self.errors.add(format!("a connection was {ending}"));
-        if self.pool.lost(net, id).is_some() {
-            self.answered += 1;
+        match self.pool.lost(net, id) {
+            Lost::Job(..) => self.answered += 1,
+            Lost::Idle => return,
+            Lost::Stranger => {}
         }
+        self.errors.add(format!("a connection was {ending}"));
     }
 }
