@@ -22,6 +22,8 @@ pub struct Settings {
     pub room_batch_max: usize,
     /// The most recent events whose frames a room keeps for those who resume.
     pub room_recent_max: usize,
+    /// How much may wait for somebody who catches up before the next page is sent, in bytes.
+    pub catch_up_bytes: usize,
     /// A room that nobody uses for this long leaves memory.
     pub passivate_after: Duration,
     /// How long a caller waits for a room's answer.
@@ -67,6 +69,7 @@ impl Default for Settings {
             room_mailbox_max: 4096,
             room_batch_max: 256,
             room_recent_max: 256,
+            catch_up_bytes: 64 * 1024,
             passivate_after: Duration::from_secs(300),
             command_timeout: Duration::from_secs(10),
             batcher_shards: 1,

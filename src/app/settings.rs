@@ -15,6 +15,8 @@ pub(super) fn actors(config: &Config) -> Settings {
         room_mailbox_max: config.rooms.mailbox_max_messages,
         room_batch_max: config.rooms.batch_max_commands,
         room_recent_max: config.rooms.recent_max_events,
+        // The rest of the outbox is for what happens meanwhile.
+        catch_up_bytes: (config.sessions.outbox_max_bytes / 4).max(1),
         passivate_after: config.rooms.passivate_after(),
         command_timeout: config.rooms.command_timeout(),
         batcher_shards: config.locations.shards(),

@@ -27,6 +27,7 @@ use crate::domain::ids::RoomId;
 use crate::domain::incident::Report;
 use crate::domain::people::Identity;
 use crate::domain::room::{Command, Genesis, RoomKind, UserType};
+use crate::domain::time::Timestamp;
 use crate::store::{IdempotencyKey, Membership};
 use crate::transport::Inbound;
 
@@ -59,15 +60,24 @@ impl Engine {
         self.batchers.waiting()
     }
 
-    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped.
+    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. When the
+    /// credential ends, so does the session.
     pub fn connect(
         &self,
         identity: Arc<Identity>,
+        expires_at: Option<Timestamp>,
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
     ) {
-        SessionActor::start(&self.node, &self.batchers, identity, outbox, inbound, guard);
+        SessionActor::start(
+            &self.node,
+            &self.batchers,
+            identity,
+            expires_at,
+            (outbox, inbound),
+            guard,
+        );
     }
 
     /// Creates an incident; returns once it is durable.
