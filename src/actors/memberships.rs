@@ -56,6 +56,17 @@ impl Memberships {
         Ok(rooms)
     }
 
+    /// The rooms that `subject` is in, without remembering them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn once(&self, subject: &Subject) -> Result<Arc<[Membership]>, StoreError> {
+        match self.peek(subject) {
+            Some(known) => Ok(known),
+            None => Ok(self.store.memberships(subject).await?.into()),
+        }
+    }
+
     /// Something about `subject` has changed.
     pub fn forget(&self, subject: &Subject) {
         self.generation(subject).fetch_add(1, Ordering::AcqRel);

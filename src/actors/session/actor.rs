@@ -73,7 +73,8 @@ impl SessionActor {
         let begun = Instant::now();
         let greeting = async move {
             let identity = Arc::clone(shared.identity());
-            let memberships = node.memberships.get(&identity.subject).await?;
+            // Not remembered: most connections never send a position.
+            let memberships = node.memberships.once(&identity.subject).await?;
             let rooms: Vec<RoomId> = memberships
                 .iter()
                 .map(|membership| membership.room.clone())
