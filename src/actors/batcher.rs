@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{
@@ -70,12 +70,12 @@ struct Shard {
 }
 
 /// A typed way to all shards.
-#[derive(Clone)]
-pub struct Batchers(Arc<[Shard]>);
+#[derive(Clone, Default)]
+pub struct Batchers(Arc<OnceLock<Vec<Shard>>>);
 
 impl Batchers {
     /// Starts the shards, spread over `arbiters`.
-    pub fn start(node: &Arc<Node>, arbiters: &[ArbiterHandle]) -> Self {
+    pub fn start(&self, node: &Arc<Node>, arbiters: &[ArbiterHandle]) {
         let settings = &node.settings;
         let shards = settings.batcher_shards.max(1);
         let shard = |n: usize| {
@@ -90,21 +90,22 @@ impl Batchers {
                 gate: Gate::new(limit),
             }
         };
-        Self((0..shards).map(shard).collect())
+        let _ = self.0.set((0..shards).map(shard).collect());
     }
 
     /// Hands an upload to its subject's shard.
     ///
     /// # Errors
-    /// `Busy` when too many wait there.
+    /// `Busy` when too many wait there, or nothing has been started yet.
     pub fn offer(&self, upload: Upload) -> Result<(), CommandError> {
+        let shards = self.0.get().ok_or(CommandError::Busy)?;
         let mut hasher = DefaultHasher::new();
         upload.subject.hash(&mut hasher);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "only used modulo the number of shards"
         )]
-        let shard = &self.0[hasher.finish() as usize % self.0.len()];
+        let shard = &shards[hasher.finish() as usize % shards.len()];
         let permit = shard.gate.enter().map_err(|_| CommandError::Busy)?;
         shard
             .addr
@@ -114,7 +115,12 @@ impl Batchers {
 
     /// How many uploads wait.
     pub fn waiting(&self) -> usize {
-        self.0.iter().map(|shard| shard.gate.inside()).sum()
+        self.0
+            .get()
+            .into_iter()
+            .flatten()
+            .map(|shard| shard.gate.inside())
+            .sum()
     }
 }
 
@@ -135,6 +141,8 @@ struct LocationBatcher {
     keeping: bool,
     flush_due: bool,
     timer: bool,
+    history_timer: bool,
+    history_due: bool,
 }
 
 impl LocationBatcher {
@@ -151,6 +159,8 @@ impl LocationBatcher {
             keeping: false,
             flush_due: false,
             timer: false,
+            history_timer: false,
+            history_due: false,
         }
     }
 
@@ -268,11 +278,24 @@ impl LocationBatcher {
         self.arm(ctx);
     }
 
-    /// Hands history what it keeps, one batch at a time.
+    /// Hands history what it keeps, one batch at a time. What nobody waits for gathers for a moment: each
+    /// batch costs a write to the disk.
     fn write(&mut self, ctx: &mut Context<Self>) {
         if self.keeping || self.to_keep.is_empty() {
             return;
         }
+        let settings = &self.node.settings;
+        if self.waiting.is_empty() && self.to_keep.len() < settings.history_batch_max && !self.history_due {
+            if !std::mem::replace(&mut self.history_timer, true) {
+                ctx.run_later(settings.history_delay, |act, ctx| {
+                    act.history_timer = false;
+                    act.history_due = true;
+                    act.write(ctx);
+                });
+            }
+            return;
+        }
+        self.history_due = false;
         self.keeping = true;
         let (fixes, waiting) = (
             std::mem::take(&mut self.to_keep),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use actix::{Actor, ArbiterHandle};
+use actix::{Actor, Arbiter, ArbiterHandle};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,18 +17,18 @@ use crate::domain::ids::RoomId;
 /// been announced to them) outlives the actor, so that nobody loses an event.
 pub struct Registry {
     rooms: DashMap<RoomId, Arc<RoomHandle>>,
-    arbiters: Vec<ArbiterHandle>,
+    arbiters: OnceLock<Vec<ArbiterHandle>>,
     node: OnceLock<Weak<Node>>,
     numbers: AtomicU64,
     deaths: mpsc::Sender<RoomId>,
 }
 
 impl Registry {
-    /// Spreads rooms over `arbiters`; the rooms that die are named in `deaths`.
-    pub fn new(arbiters: Vec<ArbiterHandle>, deaths: mpsc::Sender<RoomId>) -> Self {
+    /// The rooms that die are named in `deaths`.
+    pub fn new(deaths: mpsc::Sender<RoomId>) -> Self {
         Self {
             rooms: DashMap::new(),
-            arbiters,
+            arbiters: OnceLock::new(),
             node: OnceLock::new(),
             numbers: AtomicU64::new(1),
             deaths,
@@ -37,6 +37,11 @@ impl Registry {
 
     pub(super) fn bind(&self, node: &Arc<Node>) {
         let _ = self.node.set(Arc::downgrade(node));
+    }
+
+    /// From now on rooms are spread over `arbiters`.
+    pub(super) fn spread_over(&self, arbiters: Vec<ArbiterHandle>) {
+        let _ = self.arbiters.set(arbiters);
     }
 
     /// The room's handle; its actor is started if need be. Whether such a room exists is for the actor to
@@ -116,7 +121,7 @@ impl Registry {
         let limit = node.settings.room_mailbox_max;
         let (id, seats) = (room.clone(), Arc::clone(&shared));
         let gate = super::gate::Gate::new(limit);
-        let addr = RoomActor::start_in_arbiter(self.arbiter(room), {
+        let addr = RoomActor::start_in_arbiter(&self.arbiter(room), {
             let gate = Arc::clone(&gate);
             move |ctx| {
                 // Room for what passes without a permit: positions, pokes.
@@ -127,14 +132,18 @@ impl Registry {
         Arc::new(RoomHandle::new(room.clone(), shared, gate, addr))
     }
 
-    fn arbiter(&self, room: &RoomId) -> &ArbiterHandle {
+    /// The room's thread; before there are any to spread over, the caller's own.
+    fn arbiter(&self, room: &RoomId) -> ArbiterHandle {
+        let Some(arbiters) = self.arbiters.get().filter(|arbiters| !arbiters.is_empty()) else {
+            return Arbiter::current();
+        };
         let mut hasher = DefaultHasher::new();
         room.hash(&mut hasher);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "only used modulo the number of arbiters"
         )]
-        let slot = hasher.finish() as usize % self.arbiters.len();
-        &self.arbiters[slot]
+        let slot = hasher.finish() as usize % arbiters.len();
+        arbiters[slot].clone()
     }
 }

@@ -14,7 +14,7 @@ pub struct Settings {
     pub policy: Policy,
     /// Rules for positions.
     pub locations: LocationPolicy,
-    /// Threads that rooms are spread over.
+    /// Threads of their own that rooms are spread over; 0: those that [`super::Engine::run_on`] names.
     pub arbiters: usize,
     /// The most messages that wait for one room.
     pub room_mailbox_max: usize,
@@ -22,6 +22,8 @@ pub struct Settings {
     pub room_batch_max: usize,
     /// The most recent events whose frames a room keeps for those who resume.
     pub room_recent_max: usize,
+    /// How much may wait for somebody who catches up before the next page is sent, in bytes.
+    pub catch_up_bytes: usize,
     /// A room that nobody uses for this long leaves memory.
     pub passivate_after: Duration,
     /// How long a caller waits for a room's answer.
@@ -34,6 +36,10 @@ pub struct Settings {
     pub subjects_max: usize,
     /// How often waiting positions are looked at.
     pub tick: Duration,
+    /// How long a kept fix that nobody waits for may wait to be written.
+    pub history_delay: Duration,
+    /// Kept fixes that are written at once, however young.
+    pub history_batch_max: usize,
     /// The most areas watched at once.
     pub watchers_max: usize,
     /// The widest area, in km.
@@ -63,12 +69,15 @@ impl Default for Settings {
             room_mailbox_max: 4096,
             room_batch_max: 256,
             room_recent_max: 256,
+            catch_up_bytes: 64 * 1024,
             passivate_after: Duration::from_secs(300),
             command_timeout: Duration::from_secs(10),
             batcher_shards: 1,
             batcher_mailbox_max: 65_536,
             subjects_max: 1_000_000,
             tick: Duration::from_millis(20),
+            history_delay: Duration::from_millis(1000),
+            history_batch_max: 1000,
             watchers_max: 100_000,
             radius_max_km: 25,
             contacts_max: 100,

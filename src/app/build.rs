@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix::{Arbiter, ArbiterHandle};
 use actix_http::{HttpService, KeepAlive, Request};
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_service, map_config};
@@ -13,6 +14,7 @@ use actix_web::{App, web};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use super::{AppError, observe, open_store, secrets, settings};
 use crate::actors::engine::Parts;
@@ -27,8 +29,13 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::transport::Upgraded;
 
-/// How often it looks whether the last connection has gone.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How often it looks whether what it waits for has happened.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The workers are there by then.
+const START_WITHIN: Duration = Duration::from_secs(10);
+
+/// Each worker's writer and thread.
+type Workers = Arc<Mutex<Vec<(HubHandle, ArbiterHandle)>>>;
 
 /// An engine that runs.
 pub struct Running {
@@ -36,8 +43,9 @@ pub struct Running {
     config: Config,
     engine: Engine,
     store: Arc<dyn Store>,
-    hubs: Arc<Mutex<Vec<HubHandle>>>,
-    server: Server,
+    workers: Workers,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
 }
 
 impl Running {
@@ -70,7 +78,7 @@ impl Running {
 
         let listener = listen(&config)?;
         let address = listener.local_addr()?;
-        let hubs = Arc::new(Mutex::new(Vec::new()));
+        let workers = Workers::default();
         let api = web::Data::new(Api::new(
             engine.clone(),
             Arc::clone(&metrics),
@@ -87,7 +95,7 @@ impl Running {
             metrics,
             timeout: config.http.request_timeout(),
         });
-        let (http, known_hubs) = (config.http.clone(), Arc::clone(&hubs));
+        let (http, known_hubs) = (config.http.clone(), Arc::clone(&workers));
         let server = Server::build()
             .workers(config.http.workers())
             .backlog(config.http.backlog)
@@ -96,7 +104,7 @@ impl Running {
             .shutdown_timeout(config.drain.grace().as_secs().max(1))
             .listen("mayday", listener, move || {
                 let hub = Hub::start(upgrades.limits().hub());
-                known_hubs.lock().push(hub.handle());
+                known_hubs.lock().push((hub.handle(), Arbiter::current()));
                 let (gate, api, request) = (gate.clone(), api.clone(), request.clone());
                 let app = App::new()
                     .app_data(gate)
@@ -116,14 +124,37 @@ impl Running {
                     .tcp()
             })?
             .run();
-        Ok(Self {
+        let running = Self {
             address,
+            handle: server.handle(),
+            server: actix_rt::spawn(server),
             config,
             engine,
             store,
-            hubs,
-            server,
-        })
+            workers,
+        };
+        running.settle().await?;
+        Ok(running)
+    }
+
+    /// Waits for the workers, whose threads the actors share unless they have their own.
+    async fn settle(&self) -> Result<(), AppError> {
+        let wanted = self.config.http.workers();
+        let until = Instant::now() + START_WITHIN;
+        while self.workers.lock().len() < wanted {
+            if self.server.is_finished() || Instant::now() > until {
+                return Err(std::io::Error::other("the workers did not start").into());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.engine.run_on(
+            self.workers
+                .lock()
+                .iter()
+                .map(|(_, arbiter)| arbiter.clone())
+                .collect(),
+        );
+        Ok(())
     }
 
     /// Says on standard output where to look, with an example to paste.
@@ -146,17 +177,15 @@ impl Running {
     /// # Errors
     /// When the server fails.
     pub async fn until_told(self) -> Result<(), AppError> {
-        let handle = self.server.handle();
-        let server = actix_rt::spawn(self.server);
+        let (handle, mut server) = (self.handle, self.server);
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let mut server = server;
         tokio::select! {
             _ = term.recv() => tracing::info!("told to stop"),
             _ = int.recv() => tracing::info!("interrupted"),
             ended = &mut server => return ended.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(AppError::from),
         }
         self.engine.drain();
-        drain(&self.hubs, &self.config, &handle).await;
+        drain(&self.workers, &self.config, &handle).await;
         let _ = server.await;
         self.store.close().await;
         tracing::info!("stopped");
@@ -165,13 +194,13 @@ impl Running {
 }
 
 /// Sends connections away, spread over time, and waits for the last one, at most as long as the grace.
-async fn drain(hubs: &Mutex<Vec<HubHandle>>, config: &Config, server: &ServerHandle) {
-    for hub in hubs.lock().iter() {
+async fn drain(workers: &Workers, config: &Config, server: &ServerHandle) {
+    for (hub, _) in workers.lock().iter() {
         hub.drain(config.drain.spread());
     }
     let until = Instant::now() + config.drain.grace();
     while delivery::stats().connections > 0 && Instant::now() < until {
-        tokio::time::sleep(DRAIN_LOOK).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
     server.stop(true).await;
 }

@@ -51,6 +51,10 @@ impl Config {
             ("limits.anon_window_s", self.limits.anon_window_s),
             ("limits.user_window_s", self.limits.user_window_s),
             ("locations.batch_max_fixes", wide(locations.batch_max_fixes)),
+            (
+                "locations.history_batch_max_fixes",
+                wide(locations.history_batch_max_fixes),
+            ),
             ("locations.subjects_max", wide(locations.subjects_max)),
             ("locations.tick_ms", locations.tick_ms),
             (

@@ -174,6 +174,10 @@ sections! {
         history_min_distance_m: u32 = 50,
         /// History keeps a fix this much later than the last kept one.
         history_min_interval_s: u64 = 15,
+        /// How long a kept fix that came over a socket may wait to be written.
+        history_delay_ms: u64 = 1_000,
+        /// Kept fixes that are written at once, however young.
+        history_batch_max_fixes: usize = 1_000,
         /// Fixes in one batch upload.
         batch_max_fixes: usize = 500,
         /// Batchers; 0: one for each core.
@@ -205,7 +209,7 @@ sections! {
         recent_max_events: usize = 256,
         /// A room that nobody used for this long leaves memory.
         passivate_after_s: u64 = 300,
-        /// Threads that run rooms; 0: one for each core.
+        /// Threads of their own that run rooms; 0: the threads that serve sockets.
         arbiters: usize = 0,
         /// A command must be answered by then.
         command_timeout_ms: u64 = 10_000,
@@ -297,6 +301,8 @@ durations! {
     Locations {
         /// How often waiting fixes are looked at.
         tick = from_millis(tick_ms),
+        /// How long a kept fix that came over a socket may wait to be written.
+        history_delay = from_millis(history_delay_ms),
     }
     Rooms {
         /// A room that nobody used for this long leaves memory.
@@ -377,11 +383,6 @@ impl Locations {
 }
 
 impl Rooms {
-    /// Threads that run rooms.
-    pub fn arbiters(&self) -> usize {
-        or_cores(self.arbiters)
-    }
-
     /// The rules of time and number that rooms go by.
     pub fn policy(&self) -> Policy {
         Policy {

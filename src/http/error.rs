@@ -20,6 +20,8 @@ pub enum Code {
     NotFound,
     /// The path knows other methods.
     MethodNotAllowed,
+    /// The path is a WebSocket's, and the request does not ask for one.
+    UpgradeRequired,
     /// The request is not what it should be; `fields` says where.
     ValidationFailed,
     /// The incident's state machine has no such move; `allowed` says which there are.
@@ -52,6 +54,7 @@ impl Code {
             Self::Forbidden => ("FORBIDDEN", StatusCode::FORBIDDEN),
             Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
+            Self::UpgradeRequired => ("UPGRADE_REQUIRED", StatusCode::UPGRADE_REQUIRED),
             Self::ValidationFailed => ("VALIDATION_FAILED", StatusCode::BAD_REQUEST),
             Self::InvalidTransition => ("INVALID_TRANSITION", StatusCode::CONFLICT),
             Self::AlreadyJoined => ("ALREADY_JOINED", StatusCode::CONFLICT),

@@ -60,8 +60,9 @@ impl Upgrades {
         match transport::accept(request.head(), framed, hub, &self.limits) {
             Ok((outbox, inbound)) => {
                 let identity = Arc::clone(&admission.caller.identity);
+                let expires_at = admission.caller.expires_at;
                 self.engine
-                    .connect(identity, outbox, inbound, Box::new(admission.guard));
+                    .connect(identity, expires_at, outbox, inbound, Box::new(admission.guard));
             }
             Err(bad) => bad.refuse().await,
         }

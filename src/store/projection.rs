@@ -108,8 +108,13 @@ impl RoomRow {
                 }]
             }
             EventBody::Left { who, .. } => smallvec![Change::Went { who: *who, at }],
-            EventBody::Activated | EventBody::EmergencyRaised { .. } => {
+            EventBody::Activated => {
                 self.active = true;
+                smallvec![]
+            }
+            EventBody::EmergencyRaised { .. } => {
+                self.active = true;
+                self.asleep = false;
                 smallvec![]
             }
             EventBody::Deactivated => {

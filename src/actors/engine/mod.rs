@@ -7,6 +7,7 @@ mod start;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -16,6 +17,7 @@ pub use start::Parts;
 use super::batcher::{Batchers, Upload};
 use super::clock::random;
 use super::error::CommandError;
+use super::janitor::Janitor;
 use super::node::Node;
 use super::room::{Act, By, Outcome, Reply, RoomView};
 use super::session::SessionActor;
@@ -25,6 +27,7 @@ use crate::domain::ids::RoomId;
 use crate::domain::incident::Report;
 use crate::domain::people::Identity;
 use crate::domain::room::{Command, Genesis, RoomKind, UserType};
+use crate::domain::time::Timestamp;
 use crate::store::{IdempotencyKey, Membership};
 use crate::transport::Inbound;
 
@@ -33,6 +36,8 @@ use crate::transport::Inbound;
 pub struct Engine {
     node: Arc<Node>,
     batchers: Batchers,
+    /// Until it is started.
+    janitor: Arc<Mutex<Option<Janitor>>>,
 }
 
 /// An incident that was created, or found by its idempotency key.
@@ -55,15 +60,24 @@ impl Engine {
         self.batchers.waiting()
     }
 
-    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped.
+    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. When the
+    /// credential ends, so does the session.
     pub fn connect(
         &self,
         identity: Arc<Identity>,
+        expires_at: Option<Timestamp>,
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
     ) {
-        SessionActor::start(&self.node, &self.batchers, identity, outbox, inbound, guard);
+        SessionActor::start(
+            &self.node,
+            &self.batchers,
+            identity,
+            expires_at,
+            (outbox, inbound),
+            guard,
+        );
     }
 
     /// Creates an incident; returns once it is durable.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, Arbiter, ArbiterHandle};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::Engine;
@@ -37,7 +38,8 @@ pub struct Parts {
 }
 
 impl Engine {
-    /// Starts a node. Needs a running actix system.
+    /// Puts a node together. Needs a running actix system. With threads of their own in the settings its
+    /// actors run at once; without, when [`Engine::run_on`] says where.
     pub fn start(parts: Parts) -> Self {
         let Parts {
             store,
@@ -46,13 +48,11 @@ impl Engine {
             observer,
             chores,
         } = parts;
-        let arbiters: Vec<ArbiterHandle> = (0..settings.arbiters.max(1))
-            .map(|_| Arbiter::new().handle())
-            .collect();
+        let own = settings.arbiters;
         let (deaths, heard) = mpsc::channel(DEATHS_MAX);
         let node = Arc::new(Node {
             memberships: Memberships::new(Arc::clone(&store), settings.subjects_max),
-            registry: Registry::new(arbiters.clone(), deaths),
+            registry: Registry::new(deaths),
             directory: Directory::default(),
             areas: Areas::default(),
             draining: AtomicBool::new(false),
@@ -62,11 +62,28 @@ impl Engine {
             observer,
         });
         node.registry.bind(&node);
-        node.areas.start(&node, &arbiters[0]);
-        let batchers = Batchers::start(&node, &arbiters);
-        let janitor = Arc::clone(&node);
-        Janitor::start_in_arbiter(&arbiters[0], move |_| Janitor::new(janitor, heard, chores));
-        Self { node, batchers }
+        let janitor = Janitor::new(Arc::clone(&node), heard, chores);
+        let engine = Self {
+            node,
+            batchers: Batchers::default(),
+            janitor: Arc::new(Mutex::new(Some(janitor))),
+        };
+        if own > 0 {
+            engine.run_on((0..own).map(|_| Arbiter::new().handle()).collect());
+        }
+        engine
+    }
+
+    /// Spreads rooms, batchers and areas over these threads. The first call counts. On the threads that serve
+    /// the sockets a message need not change threads on its way.
+    pub fn run_on(&self, arbiters: Vec<ArbiterHandle>) {
+        let (Some(first), Some(janitor)) = (arbiters.first().cloned(), self.janitor.lock().take()) else {
+            return;
+        };
+        self.node.areas.start(&self.node, &first);
+        self.batchers.start(&self.node, &arbiters);
+        self.node.registry.spread_over(arbiters);
+        Janitor::start_in_arbiter(&first, move |_| janitor);
     }
 
     /// From now on the node is on its way out: rooms that end are not rebuilt.

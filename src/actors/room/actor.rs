@@ -63,6 +63,8 @@ pub struct RoomActor {
     pub(super) gathered: HashMap<ParticipantId, Fix>,
     pub(super) used: Instant,
     pub(super) resting: bool,
+    /// Those who sat here before the actor did have been found.
+    seated: bool,
 }
 
 type Ctx = Context<RoomActor>;
@@ -95,6 +97,7 @@ impl RoomActor {
             gathered: HashMap::new(),
             used: Instant::now(),
             resting: false,
+            seated: false,
         }
     }
 
@@ -133,7 +136,7 @@ impl RoomActor {
             events
         });
         self.core.contacts = Arc::new(contacts);
-        self.reseat(log.unwrap_or_default(), now);
+        self.reseat(log.unwrap_or_default(), now, ctx);
         self.phase = Phase::Ready;
         self.deadlines_moved = true;
         self.linking.clear();
@@ -147,33 +150,28 @@ impl RoomActor {
     }
 
     /// Finds those who sat here before the actor did, and tells them what they have not been told.
-    fn reseat(&mut self, log: Vec<Event>, now: Timestamp) {
-        let seats = self.shared.seats();
-        if seats.is_empty() {
+    fn reseat(&mut self, log: Vec<Event>, now: Timestamp, ctx: &mut Ctx) {
+        let first = !std::mem::replace(&mut self.seated, true);
+        let seats = if first { self.shared.seats() } else { vec![] };
+        if first && seats.is_empty() {
             self.shared.set_announced(self.core.state.seq);
             return;
         }
-        for seat in seats {
-            if self.tokens.contains_key(&seat.session.id()) {
-                continue;
-            }
+        let (behind, present): (Vec<_>, Vec<_>) = seats.into_iter().partition(|seat| seat.behind.is_some());
+        for seat in present.iter().chain(&behind) {
             self.core.presence.arrive(seat.participant, now);
-            // Those who were catching up have lost their reader: what they miss is sent from where they are.
-            let behind = self
-                .shared
-                .update(seat.session.id(), |seat| seat.behind.take())
-                .flatten();
-            if let Some(behind) = behind {
-                self.send_log(&seat.session, &log, behind, self.shared.announced());
-            }
-            let token = self
-                .audience
-                .insert(Arc::clone(seat.session.outbox()), seat.participant.bits());
-            self.tokens.insert(seat.session.id(), token);
+        }
+        for seat in present {
+            self.listen(&seat.session, seat.participant);
         }
         let announced = self.shared.announced();
         for event in log.into_iter().filter(|event| event.seq > announced) {
             self.announce(&event, None);
+        }
+        // Those who were catching up have lost their reader: they go on from where they are.
+        for seat in behind {
+            let (since, upto) = (seat.behind.unwrap_or_default(), self.shared.announced());
+            self.catch_up(&seat.session, seat.participant, since, upto, true, ctx);
         }
     }
 
@@ -381,9 +379,3 @@ impl Handler<Rest> for RoomActor {
         self.rest(ctx);
     }
 }
-
-/// How far a reader who catches up may fill their outbox before the next page is read, in bytes.
-pub(super) const CATCH_UP_BELOW: usize = 64 * 1024;
-
-/// How many events are read at once for somebody who catches up.
-pub(super) const CATCH_UP_PAGE: usize = 200;

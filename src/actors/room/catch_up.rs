@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
-use super::actor::{CATCH_UP_BELOW, CATCH_UP_PAGE, RoomActor};
+use super::actor::RoomActor;
 use crate::actors::session::{SessionId, SessionShared};
 use crate::delivery::{CloseReason, Frame};
 use crate::domain::ids::ParticipantId;
 use crate::domain::room::{Event, Seq};
 
+/// How many events are read at once for somebody who catches up.
+const PAGE: usize = 100;
+
 impl RoomActor {
-    /// Sends a session what it missed between `since` and `upto`, then lets it listen if `listen`.
+    /// Sends a session what it missed between `since` and `upto`, then lets it listen if `listen`. What does not
+    /// fit into its outbox comes as fast as it reads.
     pub(super) fn catch_up(
         &mut self,
         session: &Arc<SessionShared>,
@@ -22,12 +26,15 @@ impl RoomActor {
         listen: bool,
         ctx: &mut Context<Self>,
     ) {
-        let recent = self
-            .core
-            .recent
-            .after(since, upto)
-            .map(|frames| frames.for_each(|frame| session.push(frame)));
-        if recent.is_some() {
+        let (bytes_max, queued) = (self.node.settings.catch_up_bytes, session.outbox().queued_bytes());
+        let fits = |frames: u64| queued as u64 + frames <= bytes_max as u64;
+        if let Some(bytes) = self.core.recent.bytes_after(since, upto)
+            && fits(bytes)
+        {
+            self.core
+                .recent
+                .after(since, upto)
+                .for_each(|frame| session.push(frame));
             if listen {
                 self.listen(session, participant);
             }
@@ -50,13 +57,19 @@ impl RoomActor {
         }
     }
 
-    /// Sends the frames of `log` after `since` up to `upto`.
-    pub(super) fn send_log(&self, session: &SessionShared, log: &[Event], since: Seq, upto: Seq) {
+    /// Sends the frames of `log` after `since` up to `upto`, as far as they fit. Answers how far it came.
+    pub(super) fn send_log(&self, session: &SessionShared, log: &[Event], since: Seq, upto: Seq) -> Seq {
+        let mut reached = since;
         for event in log.iter().filter(|event| event.seq > since && event.seq <= upto) {
+            if session.outbox().queued_bytes() > self.node.settings.catch_up_bytes {
+                return reached;
+            }
             if let Some(bytes) = self.encode(event, None) {
                 session.push(&Frame::text(&bytes));
             }
+            reached = event.seq;
         }
+        reached
     }
 
     /// Reads a page of the log for one session, when its outbox has room for it. With `stop` it listens
@@ -69,10 +82,10 @@ impl RoomActor {
         ctx: &mut Context<Self>,
     ) {
         let (node, room) = (Arc::clone(&self.node), self.id.clone());
-        let drained = session.outbox().drained(CATCH_UP_BELOW);
+        let drained = session.outbox().drained(self.node.settings.catch_up_bytes / 2);
         let read = async move {
             drained.await;
-            node.store.events(&room, after, CATCH_UP_PAGE).await
+            node.store.events(&room, after, PAGE).await
         };
         ctx.spawn(read.into_actor(self).map(move |page, act, ctx| {
             let Ok(page) = page else {
@@ -84,8 +97,8 @@ impl RoomActor {
                 return;
             }
             let upto = stop.unwrap_or_else(|| act.shared.announced());
-            act.send_log(&session, &page, after, upto);
-            let reached = page.last().map_or(upto, |event| event.seq.min(upto));
+            let sent = act.send_log(&session, &page, after, upto);
+            let reached = if page.is_empty() { upto } else { sent };
             match stop {
                 Some(stop) if reached >= stop => {}
                 None if reached >= act.shared.announced() => act.caught_up(&session),

@@ -67,14 +67,17 @@ impl Recent {
         }
     }
 
-    /// The frames after `since` up to `upto`; `None` when it does not reach back that far.
-    pub fn after(&self, since: Seq, upto: Seq) -> Option<impl Iterator<Item = &Frame>> {
-        (since >= self.from).then(|| {
-            self.frames
-                .iter()
-                .filter(move |(seq, _)| *seq > since && *seq <= upto)
-                .map(|(_, frame)| frame)
-        })
+    /// How many bytes the frames after `since` up to `upto` have; `None` when it does not reach back that far.
+    pub fn bytes_after(&self, since: Seq, upto: Seq) -> Option<u64> {
+        (since >= self.from).then(|| self.after(since, upto).map(|frame| frame.len() as u64).sum())
+    }
+
+    /// The frames after `since` up to `upto`.
+    pub fn after(&self, since: Seq, upto: Seq) -> impl Iterator<Item = &Frame> {
+        self.frames
+            .iter()
+            .filter(move |(seq, _)| *seq > since && *seq <= upto)
+            .map(|(_, frame)| frame)
     }
 }
 

@@ -8,7 +8,7 @@ use super::messages::{Act, By, Outcome};
 use super::seating::Arrival;
 use super::steps::{Kind, Step};
 use crate::actors::error::CommandError;
-use crate::actors::session::SessionShared;
+use crate::actors::session::{Entry, SessionShared};
 use crate::delivery::Frame;
 use crate::domain::ids::ParticipantId;
 use crate::domain::room::{Command, Event, EventBody, Rejection};
@@ -86,36 +86,46 @@ impl RoomActor {
             .events
             .last()
             .map_or(self.shared.announced(), |event| event.seq);
-        // Who waits is told first, then everybody.
         let outcome = || Outcome {
             seq,
             participant,
             events: decided.events.clone(),
             people,
         };
-        let session = act.reply.into_session(outcome);
+        // Who waits is told first, then everybody; whoever brings a contact in goes on when they sit.
+        let automatic = act.manner == super::Manner::Automatic;
+        let (session, later) = if automatic {
+            (None, Some((act.reply, outcome)))
+        } else {
+            (act.reply.into_session(outcome), None)
+        };
         if let (Some(session), Some(who)) = (&session, participant) {
             self.answer_session(session, who, &act.command, &decided, now);
         }
         for event in &decided.events {
             self.announce(event, origin.as_ref());
-            self.follow_up(event, ctx);
         }
         // Somebody who was in already is told of by their presence, not by the log.
         let greet = participant.is_some_and(|who| !decided.events.iter().any(|event| joins(event, who)));
         if let (Some(session), Some(who)) = (session.as_ref().or(origin.as_ref()), participant) {
             match act.command {
-                Command::Create { .. } if session.is_open() => {
+                Command::Create { .. } if session.enter(&self.id) == Entry::Seated => {
                     self.sit(session, who, None, Arrival { resumed: true, greet }, ctx);
                     self.call_contacts();
                 }
-                Command::Join { .. } if act.manner == super::Manner::Automatic => {
+                Command::Join { .. } if automatic => {
                     self.seat_automatically(session, who, greet, ctx);
                 }
                 Command::Join { .. } => self.join_session(session, who, act.since, greet, ctx),
                 Command::RequestJoin => self.wait_for_owner(who, session),
                 _ => {}
             }
+        }
+        for event in &decided.events {
+            self.follow_up(event, ctx);
+        }
+        if let Some((reply, outcome)) = later {
+            let _ = reply.into_session(outcome);
         }
     }
 

@@ -8,7 +8,7 @@ use super::actor::RoomActor;
 use super::messages::{Act, By, Manner, Reply, Work};
 use super::seats::Seat;
 use crate::actors::area::News;
-use crate::actors::session::SessionShared;
+use crate::actors::session::{Entry, SessionShared};
 use crate::delivery::{Except, Frame};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::ContactBook;
@@ -39,6 +39,10 @@ impl RoomActor {
         ctx: &mut Context<Self>,
     ) {
         let (now, head) = (self.node.now(), self.shared.announced());
+        // First the seat: whoever is told that they are in, is.
+        if !self.enter(session, who, now) {
+            return;
+        }
         let recovered = since.is_some_and(|since| since <= head);
         let message = ServerMessage::JoinApproved {
             room: &self.id,
@@ -60,6 +64,15 @@ impl RoomActor {
         }
     }
 
+    /// Whether the session could sit down. One that ended on its way was never here for the others either.
+    fn enter(&self, session: &SessionShared, who: ParticipantId, now: Timestamp) -> bool {
+        let entry = session.enter(&self.id);
+        if entry == Entry::Ended && !self.core.presence.is_connected(who) && self.core.state.is_in(who) {
+            self.announce_presence(who, false, now);
+        }
+        entry == Entry::Seated
+    }
+
     /// A contact's session is brought in without having asked.
     pub(super) fn seat_automatically(
         &mut self,
@@ -68,10 +81,10 @@ impl RoomActor {
         greet: bool,
         ctx: &mut Context<Self>,
     ) {
-        if self.shared.seat(session.id()).is_some() || !session.is_open() {
+        let (now, head) = (self.node.now(), self.shared.announced());
+        if self.shared.seat(session.id()).is_some() || !self.enter(session, who, now) {
             return;
         }
-        let (now, head) = (self.node.now(), self.shared.announced());
         // Whoever raised it is told by the answer to that.
         if self.core.state.owner != Some(who) {
             let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
@@ -95,7 +108,7 @@ impl RoomActor {
         );
     }
 
-    /// Seats a session. With `since` it hears first what it missed.
+    /// Seats a session that has entered. With `since` it hears first what it missed.
     pub(super) fn sit(
         &mut self,
         session: &Arc<SessionShared>,
@@ -104,9 +117,6 @@ impl RoomActor {
         arrival: Arrival,
         ctx: &mut Context<Self>,
     ) {
-        if !session.enter(&self.id) {
-            return;
-        }
         let (now, head) = (self.node.now(), self.shared.announced());
         let was_here = self.core.presence.is_connected(who);
         self.shared.sit(Seat {

@@ -14,6 +14,7 @@ use crate::domain::budget::MessageBudget;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::room::{Command, UserType};
+use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::transport::{Inbound, Message};
 use crate::wire::json::ServerMessage;
@@ -38,8 +39,8 @@ impl SessionActor {
         node: &Arc<Node>,
         batcher: &crate::actors::batcher::Batchers,
         identity: Arc<Identity>,
-        outbox: Arc<Outbox>,
-        inbound: Inbound,
+        expires_at: Option<Timestamp>,
+        (outbox, inbound): (Arc<Outbox>, Inbound),
         guard: Box<dyn std::any::Any + Send>,
     ) {
         let settings = &node.settings;
@@ -57,6 +58,11 @@ impl SessionActor {
         Self::create(|ctx| {
             ctx.set_mailbox_capacity(1);
             ctx.add_stream(inbound);
+            if let Some(at) = expires_at {
+                ctx.run_later(at.since(actor.node.now()), |act, _| {
+                    act.shared.close(CloseReason::CredentialExpired);
+                });
+            }
             actor
         });
     }

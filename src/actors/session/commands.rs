@@ -200,12 +200,15 @@ impl SessionActor {
 
     fn history(&mut self, room: RoomId, since: Seq, limit: usize, ctx: &mut Ctx) {
         let (node, identity) = (Arc::clone(&self.node), Arc::clone(self.shared.identity()));
-        let seated = self.shared.is_in(&room);
         let read = async move {
-            if !seated {
+            let view = match node.room(&room).view(identity).await {
+                // Whether there is such a room is nobody's business who is not in it.
+                Err(CommandError::Rejected(Rejection::NotFound)) => Err(Rejection::NotIn.into()),
+                other => other,
+            }?;
+            if !view.viewer.is_some_and(|who| view.state.is_in(who)) {
                 return Err(CommandError::Rejected(Rejection::NotIn));
             }
-            let view = node.room(&room).view(identity).await?;
             let events = node.store.events(&room, since, limit).await?;
             Ok((room, view, events))
         };

@@ -5,4 +5,4 @@ mod commands;
 mod shared;
 
 pub use actor::SessionActor;
-pub use shared::{SessionId, SessionShared};
+pub use shared::{Entry, SessionId, SessionShared};

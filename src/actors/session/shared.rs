@@ -34,6 +34,17 @@ impl SessionId {
     }
 }
 
+/// Whether a session could sit down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It sits.
+    Seated,
+    /// It sits in too many rooms.
+    Full,
+    /// It has ended.
+    Ended,
+}
+
 struct Rooms {
     open: bool,
     rooms: Vec<RoomId>,
@@ -139,16 +150,19 @@ impl SessionShared {
         self.clock.now()
     }
 
-    /// Notes that it sits in a room; false when it has ended or sits in too many.
-    pub fn enter(&self, room: &RoomId) -> bool {
+    /// Notes that it sits in a room.
+    pub fn enter(&self, room: &RoomId) -> Entry {
         let mut inner = self.rooms.lock();
-        if !inner.open || inner.rooms.len() >= self.rooms_max {
-            return false;
+        if !inner.open {
+            return Entry::Ended;
         }
         if !inner.rooms.contains(room) {
+            if inner.rooms.len() >= self.rooms_max {
+                return Entry::Full;
+            }
             inner.rooms.push(room.clone());
         }
-        true
+        Entry::Seated
     }
 
     /// Notes that it no longer sits in a room.

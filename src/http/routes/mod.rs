@@ -28,9 +28,9 @@ use actix_web::{HttpResponse, Route, web};
 
 pub use operations::Readiness;
 
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
-use super::gate;
+use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
 use crate::config::Config;
 use crate::domain::ids::RoomId;
@@ -113,6 +113,7 @@ pub fn configure(api: web::Data<Api>) -> impl FnOnce(&mut web::ServiceConfig) {
                     .head(operations::ready),
             )
             .service(web::resource("/metrics").get(operations::metrics));
+        app.service(web::resource(upgrade::PATH).get(socket));
         circle(app, &api);
         app.service(web::scope("/api/v1").configure(incidents));
         app.default_service(web::to(async || {
@@ -120,6 +121,14 @@ pub fn configure(api: web::Data<Api>) -> impl FnOnce(&mut web::ServiceConfig) {
         }));
         app.app_data(api);
     }
+}
+
+/// A request for the socket that does not ask for the upgrade; those that do never come here.
+async fn socket() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::new(
+        Code::UpgradeRequired,
+        "This is a WebSocket: ask for an upgrade",
+    ))
 }
 
 /// For circle clients: bare JSON.

@@ -40,7 +40,7 @@ fn shown(info: &Info) -> RoomInfo<'_> {
 fn counts(api: &Api, rooms: &[Info]) -> RoomCounts {
     RoomCounts {
         rooms: api.engine.node().registry.len(),
-        connections: usize::try_from(api.metrics.connections.get()).unwrap_or(0),
+        connections: usize::try_from(crate::delivery::stats().connections).unwrap_or(0),
         members: rooms
             .iter()
             .map(|info| info.view.state.active_participants().count())

@@ -186,8 +186,8 @@ async fn fixes_queued_offline_go_to_history_and_move_nobody_back() {
     circle.ana.post("/api/location", fix(0.01, now)).await.ok(200);
     let latest = json!({"type": "location-update", "data": {"latitude": HERE.0 + 0.01}});
     circle.at_ben.expect(latest.clone()).await;
-    let old: Vec<Value> = (0..6)
-        .map(|n| fix(f64::from(n) / 1000.0, now - 600_000 + 20_000 * n as u64))
+    let old: Vec<Value> = (0..6_u32)
+        .map(|n| fix(f64::from(n) / 1000.0, now - 600_000 + 20_000 * u64::from(n)))
         .collect();
     let batch = json!({"fixes": old});
     let taken = circle

@@ -202,3 +202,39 @@ async fn who_missed_nothing_hears_nothing() {
     second.says(resume(&room, &json!(0))).await;
     second.expect_error_text("Already in room").await;
 }
+
+#[tokio::test]
+async fn a_long_absence_is_caught_up_however_much_more_it_is_than_the_outbox_holds() {
+    let engine = Engine::start(&UNLIMITED);
+    let ana = engine.user("Ana");
+    let sos = ana.raises(fire()).await;
+    let mut at_ana = ana.connect().await;
+    at_ana.joins(&sos).await;
+    let device = engine.device();
+    let mut at_device = device.connect().await;
+    let since = at_device.joins(&sos).await["seq"].clone();
+    at_ana.expect(json!({"type": "user-joined"})).await;
+    at_device.leaves().await;
+    at_ana.expect(json!({"type": "user-left"})).await;
+    // Many times what one connection may be owed: first what the room remembers, then more than that.
+    let content = |n: usize| format!("{n:06}{}", "🆘".repeat(1_994));
+    let mut written = 0;
+    for upto in [200, 600] {
+        while written < upto {
+            at_ana.writes(&sos, &content(written)).await;
+            written += 1;
+        }
+        let mut again = device.connect().await;
+        again.says(resume(&sos, &since)).await;
+        again
+            .expect(json!({"type": "join-approved", "recovered": true}))
+            .await;
+        for n in 0..upto {
+            again.reads(&sos, &content(n)).await;
+        }
+        again.hears_nothing_more().await;
+        again.leaves().await;
+        at_ana.expect(json!({"type": "user-joined"})).await;
+        at_ana.expect(json!({"type": "user-left"})).await;
+    }
+}

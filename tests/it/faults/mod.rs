@@ -1,5 +1,6 @@
 //! What the engine does when things break. These tests are greedy: nextest runs few of them at once.
 
+mod durable;
 mod full_disk;
 mod kill;
 mod mailbox;

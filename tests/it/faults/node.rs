@@ -29,6 +29,8 @@ pub struct Meddling {
     inner: Embedded,
     /// Each append takes one; a test that takes them all holds the store up.
     gate: Semaphore,
+    /// Appends that have come to the gate.
+    arrived: AtomicUsize,
     /// The append after so many more panics before it is written.
     panic_before: AtomicUsize,
     /// The append after so many more panics when it is on disk and nobody knows.
@@ -49,6 +51,11 @@ impl Meddling {
         self.gate.add_permits(PERMITS);
     }
 
+    /// How many appends have come so far, held up or not.
+    pub fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::SeqCst)
+    }
+
     /// The append after `n` more panics before it is written.
     pub fn panic_before_write(&self, n: usize) {
         self.panic_before.store(n, Ordering::SeqCst);
@@ -57,6 +64,15 @@ impl Meddling {
     /// The append after `n` more panics when it is written.
     pub fn panic_after_write(&self, n: usize) {
         self.panic_after.store(n, Ordering::SeqCst);
+    }
+}
+
+impl Meddling {
+    /// Whether every panic that was asked for has happened.
+    pub fn has_panicked(&self) -> bool {
+        [&self.panic_before, &self.panic_after]
+            .iter()
+            .all(|countdown| countdown.load(Ordering::SeqCst) == NEVER)
     }
 }
 
@@ -72,8 +88,8 @@ fn is_due(countdown: &AtomicUsize) -> bool {
 #[async_trait]
 impl Store for Meddling {
     async fn append(&self, append: Append) -> Result<(), AppendError> {
-        self.gate.acquire().await.unwrap().forget();
-        self.gate.add_permits(1);
+        self.arrived.fetch_add(1, Ordering::SeqCst);
+        drop(self.gate.acquire().await.unwrap());
         assert!(
             !is_due(&self.panic_before),
             "the test wants a panic before the write"
@@ -199,6 +215,7 @@ impl Node {
         let store = Arc::new(Meddling {
             inner: Embedded::open(EmbeddedOptions::new(folder.path().join("data"))).unwrap(),
             gate: Semaphore::new(PERMITS),
+            arrived: AtomicUsize::new(0),
             panic_before: AtomicUsize::new(NEVER),
             panic_after: AtomicUsize::new(NEVER),
         });
@@ -239,6 +256,11 @@ pub struct Seated {
 }
 
 impl Seated {
+    /// Who it is.
+    pub fn identity(&self) -> &Arc<Identity> {
+        self.shared.identity()
+    }
+
     fn by(&self) -> By {
         By::Person(Arc::clone(self.shared.identity()), Some(Arc::clone(&self.shared)))
     }

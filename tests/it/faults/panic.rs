@@ -78,6 +78,7 @@ async fn a_room_that_panics_under_load_leaves_no_gap_for_those_in_it() {
             heard.get_mut(&0).unwrap(),
         )
         .await;
+        assert!(node.store.has_panicked(), "panic {panic} did not happen");
     }
 
     let log = node.store.events(&room, Seq::ZERO, 100_000).await.unwrap();

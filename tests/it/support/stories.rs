@@ -71,8 +71,11 @@ pub fn fire() -> Value {
 /// `fire` with some fields changed.
 pub fn fire_with(changes: Value) -> Value {
     let mut body = fire();
-    for (key, value) in changes.as_object().unwrap() {
-        body[key] = value.clone();
+    let Value::Object(changes) = changes else {
+        panic!("changes are an object")
+    };
+    for (key, value) in changes {
+        body[key] = value;
     }
     body
 }
