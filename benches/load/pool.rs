@@ -39,7 +39,8 @@ pub enum Lost {
 pub struct Pool {
     lanes: Vec<Lane>,
     lane_of: HashMap<ConnId, usize>,
-    idle: Vec<usize>,
+    /// The one that has been idle longest comes first, so that none is idle for long: a server may close those.
+    idle: VecDeque<usize>,
     waiting: VecDeque<Job>,
     in_flight: usize,
 }
@@ -101,7 +102,7 @@ impl Pool {
     /// Sends on any lane, as soon as one is free.
     pub fn submit(&mut self, net: &mut Reactor, job: Job) {
         self.in_flight += 1;
-        while let Some(lane) = self.idle.pop() {
+        while let Some(lane) = self.idle.pop_front() {
             self.lanes[lane].is_listed = false;
             if self.lanes[lane].busy.is_none() {
                 return self.send(net, lane, &job);
@@ -145,7 +146,7 @@ impl Pool {
             Some(job) => self.send(net, lane, &job),
             None if !self.lanes[lane].is_listed => {
                 self.lanes[lane].is_listed = true;
-                self.idle.push(lane);
+                self.idle.push_back(lane);
             }
             None => {}
         }
