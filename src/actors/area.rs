@@ -1,7 +1,7 @@
 //! Areas of the map: whoever watches one hears of the incidents in it. An area has no log of its own: it
 //! relays what incidents tell, and a newcomer gets the present list first.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +17,7 @@ use crate::domain::area::{Area, Cell};
 use crate::domain::geo::Position;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
+use crate::domain::room::Seq;
 use crate::store::{IncidentQuery, Listed, Sight, StoreError};
 use crate::wire::json::{ServerMessage, SosSummary};
 
@@ -164,8 +165,45 @@ struct Watcher {
     session: Arc<SessionShared>,
     area: Area,
     staff: bool,
-    /// News that came while the present list was read; `None` once it was sent.
-    held: Option<Vec<News>>,
+    /// What waits until the present list was sent, or until the session has read what it is owed; `None`: nothing
+    /// stands in the way.
+    held: Option<Held>,
+}
+
+/// News that wait for one watcher: the newest of each incident, in the order of the first.
+#[derive(Default)]
+struct Held {
+    order: Vec<RoomId>,
+    news: HashMap<RoomId, Arc<News>>,
+    /// Too much waits: the whole list is sent again instead.
+    overflowed: bool,
+}
+
+impl Held {
+    fn add(&mut self, news: &Arc<News>, max: usize) {
+        if self.overflowed {
+            return;
+        }
+        let room = &news.summary.sos;
+        let created = news.created || self.news.get(room).is_some_and(|known| known.created);
+        let news = if created == news.created {
+            Arc::clone(news)
+        } else {
+            Arc::new(News {
+                created,
+                ..News::clone(news)
+            })
+        };
+        if self.news.insert(room.clone(), news).is_none() {
+            self.order.push(room.clone());
+        }
+        if self.order.len() > max {
+            *self = Self {
+                overflowed: true,
+                ..Self::default()
+            };
+        }
+    }
 }
 
 impl Watcher {
@@ -190,12 +228,16 @@ impl AreaRelay {
             let mut inbox = self.inbox.lock();
             let count = inbox.order.len().min(SLICE);
             let rooms: Vec<RoomId> = inbox.order.drain(..count).collect();
-            let slice: Vec<News> = rooms.iter().filter_map(|room| inbox.news.remove(room)).collect();
+            let slice: Vec<Arc<News>> = rooms
+                .iter()
+                .filter_map(|room| inbox.news.remove(room))
+                .map(Arc::new)
+                .collect();
             (slice, !inbox.order.is_empty())
         };
         let mut dead = Vec::new();
         for news in slice {
-            self.tell(&news, &mut dead);
+            self.tell(&news, &mut dead, ctx);
         }
         for watcher in dead {
             self.forget(watcher);
@@ -210,44 +252,89 @@ impl AreaRelay {
         }
     }
 
-    fn tell(&mut self, news: &News, dead: &mut Vec<WatcherId>) {
+    fn tell(&mut self, news: &Arc<News>, dead: &mut Vec<WatcherId>, ctx: &mut Context<Self>) {
         let Some(ids) = self.cells.get(&Cell::of(news.position)) else {
             return;
         };
         let frame = frame_of(news, news.created, &self.node);
+        let (full, held_max) = (
+            self.node.settings.catch_up_bytes,
+            self.node.settings.watcher_backlog_max,
+        );
+        let mut lagging = Vec::new();
         for id in ids {
             let Some(watcher) = self.watchers.get_mut(id).filter(|watcher| watcher.sees(news)) else {
                 continue;
             };
-            match &mut watcher.held {
-                Some(held) => held.push(news.clone()),
-                None if watcher.session.is_open() => watcher.session.push(&frame),
-                None => dead.push(*id),
+            if !watcher.session.is_open() {
+                dead.push(*id);
+            } else if let Some(held) = &mut watcher.held {
+                held.add(news, held_max);
+            } else if watcher.session.outbox().queued_bytes() + frame.len() > full {
+                // An area has no log to resume from: who does not keep up is told less, and never closed.
+                watcher.held.insert(Held::default()).add(news, held_max);
+                lagging.push(*id);
+            } else {
+                watcher.session.push(&frame);
             }
+        }
+        for id in lagging {
+            self.wait_for(id, ctx);
+        }
+    }
+
+    /// Goes on with a watcher when they have read what they are owed.
+    fn wait_for(&self, id: WatcherId, ctx: &mut Context<Self>) {
+        let Some(watcher) = self.watchers.get(&id) else {
+            return;
+        };
+        let drained = watcher
+            .session
+            .outbox()
+            .drained(self.node.settings.catch_up_bytes / 2);
+        ctx.spawn(
+            drained
+                .into_actor(self)
+                .map(move |(), act, ctx| act.go_on(id, ctx)),
+        );
+    }
+
+    fn go_on(&mut self, id: WatcherId, ctx: &mut Context<Self>) {
+        let full = self.node.settings.catch_up_bytes;
+        let Some(watcher) = self.watchers.get_mut(&id) else {
+            return;
+        };
+        if !watcher.session.is_open() {
+            self.forget(id);
+            return;
+        }
+        let Some(mut held) = watcher.held.take() else {
+            return;
+        };
+        if held.overflowed {
+            watcher.held = Some(Held::default());
+            self.list(id, ctx);
+            return;
+        }
+        let mut sent = 0;
+        for room in &held.order {
+            if watcher.session.outbox().queued_bytes() > full {
+                break;
+            }
+            if let Some(news) = held.news.remove(room) {
+                watcher.session.push(&frame_of(&news, news.created, &self.node));
+            }
+            sent += 1;
+        }
+        held.order.drain(..sent);
+        if !held.order.is_empty() {
+            watcher.held = Some(held);
+            self.wait_for(id, ctx);
         }
     }
 
     fn watch(&mut self, Watch { id, area, session }: Watch, ctx: &mut Context<Self>) {
-        let identity = session.identity();
-        let staff = identity.role.is_staff();
-        let sight = if staff {
-            Sight::All
-        } else {
-            Sight::PublicAnd(identity.subject.clone())
-        };
-        let query = IncidentQuery {
-            status: Status::ALL
-                .iter()
-                .copied()
-                .filter(|status| status.is_open())
-                .collect(),
-            kind: None,
-            city_id: None,
-            near: Some((area.centre(), area.radius_m())),
-            sight,
-            limit: LIST_MAX,
-            after: None,
-        };
+        let staff = session.identity().role.is_staff();
         for cell in area.cells() {
             self.cells.entry(cell).or_default().push(id);
         }
@@ -257,46 +344,81 @@ impl AreaRelay {
                 session,
                 area,
                 staff,
-                held: Some(Vec::new()),
+                held: Some(Held::default()),
             },
         );
+        self.list(id, ctx);
+    }
+
+    /// Reads the present list for a watcher, whose news are held meanwhile.
+    fn list(&mut self, id: WatcherId, ctx: &mut Context<Self>) {
+        let Some(watcher) = self.watchers.get(&id) else {
+            return;
+        };
+        let subject = &watcher.session.identity().subject;
+        let sight = if watcher.staff {
+            Sight::All
+        } else {
+            Sight::PublicAnd(subject.clone())
+        };
+        let query = IncidentQuery {
+            status: Status::ALL
+                .iter()
+                .copied()
+                .filter(|status| status.is_open())
+                .collect(),
+            kind: None,
+            city_id: None,
+            near: Some((watcher.area.centre(), watcher.area.radius_m())),
+            sight,
+            limit: LIST_MAX,
+            after: None,
+        };
         let node = Arc::clone(&self.node);
         let list = async move { node.store.incidents(&query).await };
-        ctx.spawn(list.into_actor(self).map(move |list, act, _| act.begin(id, list)));
+        ctx.spawn(
+            list.into_actor(self)
+                .map(move |list, act, ctx| act.begin(id, list, ctx)),
+        );
     }
 
     /// The present list, then what came meanwhile.
-    fn begin(&mut self, id: WatcherId, list: Result<Vec<Listed>, StoreError>) {
+    fn begin(&mut self, id: WatcherId, list: Result<Vec<Listed>, StoreError>, ctx: &mut Context<Self>) {
         let Some(watcher) = self.watchers.get_mut(&id) else {
             return;
         };
-        let held = watcher.held.take().unwrap_or_default();
         let now = self.node.now();
-        match list {
-            Ok(list) => {
-                let summaries: Vec<SosSummary> = list.into_iter().map(summary).collect();
-                watcher
-                    .session
-                    .send(&ServerMessage::Area { sos: &summaries }, now);
-                let listed: HashSet<&RoomId> = summaries.iter().map(|summary| &summary.sos).collect();
-                for news in held {
-                    let known = listed.contains(&news.summary.sos);
-                    let stale = known
-                        && summaries
-                            .iter()
-                            .any(|s| s.sos == news.summary.sos && s.seq >= news.summary.seq);
-                    if !stale {
-                        watcher
-                            .session
-                            .push(&frame_of(&news, news.created && !known, &self.node));
-                    }
-                }
-            }
+        let summaries: Vec<SosSummary> = match list {
+            Ok(list) => list.into_iter().map(summary).collect(),
             Err(error) => {
                 watcher.session.error(&error.into(), now);
                 self.forget(id);
+                return;
             }
+        };
+        watcher
+            .session
+            .send(&ServerMessage::Area { sos: &summaries }, now);
+        if let Some(held) = &mut watcher.held {
+            let listed: HashMap<&RoomId, Seq> = summaries.iter().map(|s| (&s.sos, s.seq)).collect();
+            held.order.retain(|room| {
+                let Some(news) = held.news.get_mut(room) else {
+                    return false;
+                };
+                match listed.get(room) {
+                    Some(seq) if *seq >= news.summary.seq => false,
+                    Some(_) => {
+                        *news = Arc::new(News {
+                            created: false,
+                            ..News::clone(news)
+                        });
+                        true
+                    }
+                    None => true,
+                }
+            });
         }
+        self.go_on(id, ctx);
     }
 
     fn forget(&mut self, id: WatcherId) {

@@ -42,6 +42,8 @@ pub struct Settings {
     pub history_batch_max: usize,
     /// The most areas watched at once.
     pub watchers_max: usize,
+    /// The most incidents whose news wait for one watcher; beyond, the list is sent again.
+    pub watcher_backlog_max: usize,
     /// The widest area, in km.
     pub radius_max_km: u32,
     /// The most contacts in one list.
@@ -79,6 +81,7 @@ impl Default for Settings {
             history_delay: Duration::from_millis(1000),
             history_batch_max: 1000,
             watchers_max: 100_000,
+            watcher_backlog_max: 32_768,
             radius_max_km: 25,
             contacts_max: 100,
             region: Region::new("PH").expect("invariant: PH has a numbering plan"),

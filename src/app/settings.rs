@@ -26,6 +26,7 @@ pub(super) fn actors(config: &Config) -> Settings {
         history_delay: config.locations.history_delay(),
         history_batch_max: config.locations.history_batch_max_fixes,
         watchers_max: config.areas.watchers_max,
+        watcher_backlog_max: config.areas.backlog_max_incidents,
         radius_max_km: config.areas.radius_max_km,
         contacts_max: config.contacts.contacts_max,
         region: config.contacts.default_region,

@@ -74,6 +74,7 @@ impl Config {
             ("sessions.rooms_max", wide(sessions.rooms_max)),
             ("areas.radius_max_km", u64::from(areas.radius_max_km)),
             ("areas.watchers_max", wide(areas.watchers_max)),
+            ("areas.backlog_max_incidents", wide(areas.backlog_max_incidents)),
             ("contacts.contacts_max", wide(contacts.contacts_max)),
             ("retention.sweep_s", retention.sweep_s),
             ("retention.slice_max_rows", wide(retention.slice_max_rows)),

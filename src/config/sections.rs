@@ -223,7 +223,7 @@ sections! {
         /// The largest message taken, all fragments together.
         message_max_bytes: usize = 65_536,
         /// Signals leave at most once in this time, more of them in one write; 0: each at once.
-        signal_gap_ms: u64 = 2,
+        signal_gap_ms: u64 = 5,
         /// How often a quiet peer is pinged.
         ping_interval_s: u64 = 30,
         /// A peer silent for this long is dead.
@@ -241,6 +241,8 @@ sections! {
         radius_max_km: u32 = 25,
         /// Watchers on this node.
         watchers_max: usize = 100_000,
+        /// Incidents whose news wait for one watcher.
+        backlog_max_incidents: usize = 32_768,
     }
     /// Emergency contacts.
     contacts: Contacts {

@@ -10,6 +10,7 @@ use crate::actors::clock::random;
 use crate::actors::engine::raise;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Act, By, Look, Reply, Work};
+use crate::delivery::{Frame, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::people::ContactBook;
@@ -19,6 +20,9 @@ use crate::wire::json::{ClientMessage, Reading, ServerMessage, encode_event, par
 
 /// The longest message, in characters (protocol page, section 3).
 const CONTENT_MAX_CHARS: usize = 2000;
+
+/// Names the confirmation of one's own positions among the signals of a session. Rooms count from 1.
+const CONFIRMATION: SignalKey = SignalKey { room: 0, subject: 0 };
 
 type Ctx = Context<SessionActor>;
 
@@ -191,9 +195,13 @@ impl SessionActor {
             targets.iter().map(|target| target.room.clone()).collect();
         let subject = self.shared.identity().subject.clone();
         match self.batcher.offer(Upload::live(subject, targets, fix)) {
-            Ok(()) => self
-                .shared
-                .send(&ServerMessage::LocationUpdateConfirmed { rooms: &names }, now),
+            // Not an event: it may leave together with what else the session is owed in the same moment, and to
+            // one that does not read only the newest is of use.
+            Ok(()) => {
+                let message = ServerMessage::LocationUpdateConfirmed { rooms: &names };
+                self.shared
+                    .push_signal(CONFIRMATION, &Frame::text(&message.encode(now)));
+            }
             Err(error) => self.shared.error(&error, now),
         }
     }
