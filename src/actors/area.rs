@@ -355,11 +355,11 @@ impl AreaRelay {
         let Some(watcher) = self.watchers.get(&id) else {
             return;
         };
-        let subject = &watcher.session.identity().subject;
         let sight = if watcher.staff {
             Sight::All
         } else {
-            Sight::PublicAnd(subject.clone())
+            // Those who are in one that is not public hear of it there.
+            Sight::Public
         };
         let query = IncidentQuery {
             status: Status::ALL

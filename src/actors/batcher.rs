@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture,
+    Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, SpawnHandle,
+    WrapFuture,
 };
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
@@ -20,6 +21,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::{Board, Offer};
 use crate::domain::people::Subject;
+use crate::domain::time::Timestamp;
 use crate::store::{KeptFix, Membership};
 
 type Answer = oneshot::Sender<Result<(), CommandError>>;
@@ -113,6 +115,18 @@ impl Batchers {
             .map_err(|_| CommandError::Busy)
     }
 
+    /// Waits until all that history keeps is on disk, at most as long as `timeout`.
+    pub async fn flush(&self, timeout: Duration) {
+        let flushed = self.0.get().into_iter().flatten().filter_map(|shard| {
+            let (done, flushed) = oneshot::channel();
+            shard.addr.try_send(Flush(done)).ok().map(|()| flushed)
+        });
+        let all = futures_util::future::join_all(flushed.collect::<Vec<_>>());
+        if tokio::time::timeout(timeout, all).await.is_err() {
+            tracing::warn!("positions were still being written");
+        }
+    }
+
     /// How many uploads wait.
     pub fn waiting(&self) -> usize {
         self.0
@@ -124,23 +138,23 @@ impl Batchers {
     }
 }
 
-struct Kept {
-    fix: Fix,
-    targets: Arc<[Membership]>,
-}
+/// Whose position, where: a subject's rooms are told each in their own time.
+type Key = (RoomId, ParticipantId);
 
 /// One shard.
 struct LocationBatcher {
     node: Arc<Node>,
-    board: Board<Subject, Arc<[Membership]>>,
-    kept: HashMap<Subject, Kept>,
+    board: Board<Key, ()>,
+    /// The last fix that history keeps of each.
+    kept: HashMap<Key, Fix>,
     subjects_max: usize,
     outgoing: HashMap<RoomId, Vec<(ParticipantId, Fix)>>,
     to_keep: Vec<KeptFix>,
     waiting: Vec<Answer>,
+    flushing: Vec<oneshot::Sender<()>>,
     keeping: bool,
     flush_due: bool,
-    timer: bool,
+    timer: Option<(Timestamp, SpawnHandle)>,
     history_timer: bool,
     history_due: bool,
 }
@@ -156,9 +170,10 @@ impl LocationBatcher {
             outgoing: HashMap::new(),
             to_keep: Vec::new(),
             waiting: Vec::new(),
+            flushing: Vec::new(),
             keeping: false,
             flush_due: false,
-            timer: false,
+            timer: None,
             history_timer: false,
             history_due: false,
         }
@@ -166,98 +181,97 @@ impl LocationBatcher {
 
     fn take(&mut self, upload: Upload) {
         let now = self.node.now();
-        self.node
-            .observer
-            .positions(Positions::Received, upload.fixes.len() as u64);
+        let observer = &self.node.observer;
+        observer.positions(Positions::Received, upload.fixes.len() as u64);
+        // History may be full; what is live goes on all the same.
+        let full = self.to_keep.len() >= self.node.settings.batcher_mailbox_max;
+        if full {
+            observer.positions(Positions::Dropped, upload.fixes.len() as u64);
+        }
         let before = self.to_keep.len();
-        if before >= self.node.settings.batcher_mailbox_max {
-            self.node
-                .observer
-                .positions(Positions::Dropped, upload.fixes.len() as u64);
-            if let Some(reply) = upload.reply {
+        let durable = upload.reply.is_some();
+        for fix in &upload.fixes {
+            for target in &*upload.targets {
+                self.offer(
+                    now,
+                    (target.room.clone(), target.participant),
+                    *fix,
+                    durable,
+                    !full,
+                );
+            }
+        }
+        match upload.reply {
+            Some(reply) if full => {
                 let _ = reply.send(Err(CommandError::Busy));
             }
-            return;
-        }
-        for fix in &upload.fixes {
-            let twin = self
-                .board
-                .newest(&upload.subject)
-                .is_some_and(|newest| newest.at == fix.at);
-            match self
-                .board
-                .offer(now, &upload.subject, *fix, Arc::clone(&upload.targets))
-            {
-                Offer::Now => {
-                    self.send(&upload.targets, *fix);
-                    self.sample(&upload.subject, &upload.targets, *fix);
-                }
-                Offer::Waits => {
-                    self.sample(&upload.subject, &upload.targets, *fix);
-                }
-                // The same fix again: it is known.
-                Offer::Old if twin => self.node.observer.positions(Positions::Stale, 1),
-                Offer::Old => {
-                    self.node.observer.positions(Positions::Stale, 1);
-                    self.keep(&upload.targets, *fix, false);
-                }
-            }
-        }
-        if let Some(reply) = upload.reply {
-            if self.to_keep.len() > before {
-                self.waiting.push(reply);
-            } else {
+            Some(reply) if self.to_keep.len() > before => self.waiting.push(reply),
+            Some(reply) => {
                 let _ = reply.send(Ok(()));
             }
+            None => {}
         }
     }
 
-    fn send(&mut self, targets: &[Membership], fix: Fix) {
-        for target in targets {
-            match self.outgoing.get_mut(&target.room) {
-                Some(fixes) => fixes.push((target.participant, fix)),
-                None => {
-                    self.outgoing
-                        .insert(target.room.clone(), vec![(target.participant, fix)]);
-                }
+    fn offer(&mut self, now: Timestamp, key: Key, fix: Fix, durable: bool, keep: bool) {
+        let twin = self.board.newest(&key).is_some_and(|newest| newest.at == fix.at);
+        let waited = self.board.waiting();
+        let offer = self.board.offer(now, &key, fix, ());
+        match offer {
+            Offer::Now => self.send(&key, fix),
+            Offer::Waits if self.board.waiting() == waited => {
+                self.node.observer.positions(Positions::Conflated, 1);
+            }
+            Offer::Waits => {}
+            Offer::Old => self.node.observer.positions(Positions::Stale, 1),
+        }
+        if !keep {
+            return;
+        }
+        match offer {
+            Offer::Now | Offer::Waits => self.sample(key, fix),
+            // The same fix again. Its sender may not know that history has it, and history may not have it.
+            Offer::Old if twin && !durable => {}
+            Offer::Old => self.keep(key, fix, false),
+        }
+    }
+
+    fn send(&mut self, (room, who): &Key, fix: Fix) {
+        match self.outgoing.get_mut(room) {
+            Some(fixes) => fixes.push((*who, fix)),
+            None => {
+                self.outgoing.insert(room.clone(), vec![(*who, fix)]);
             }
         }
     }
 
     /// Applies the sampling rule to a live fix.
-    fn sample(&mut self, subject: &Subject, targets: &Arc<[Membership]>, fix: Fix) {
-        let last = self.kept.get(subject).filter(|kept| kept.targets == *targets);
-        if !self.board.policy().keeps(last.map(|kept| &kept.fix), &fix) {
+    fn sample(&mut self, key: Key, fix: Fix) {
+        if !self.board.policy().keeps(self.kept.get(&key), &fix) {
             return;
         }
         if self.kept.len() >= self.subjects_max {
             // Forgetting keeps a fix too many, never one too few.
             self.kept.clear();
         }
-        self.kept.insert(
-            subject.clone(),
-            Kept {
-                fix,
-                targets: Arc::clone(targets),
-            },
-        );
-        self.keep(targets, fix, true);
+        self.kept.insert(key.clone(), fix);
+        self.keep(key, fix, true);
     }
 
-    fn keep(&mut self, targets: &[Membership], fix: Fix, sampled: bool) {
-        self.to_keep.extend(targets.iter().map(|target| KeptFix {
-            room: target.room.clone(),
-            participant: target.participant,
+    fn keep(&mut self, (room, participant): Key, fix: Fix, sampled: bool) {
+        self.to_keep.push(KeptFix {
+            room,
+            participant,
             fix,
             sampled,
-        }));
+        });
     }
 
     /// Sends what is due, once all that waits in the mailbox has been taken.
     fn flush(&mut self, ctx: &mut Context<Self>) {
         let now = self.node.now();
         for due in self.board.due(now, usize::MAX) {
-            self.send(&due.targets, due.fix);
+            self.send(&due.subject, due.fix);
         }
         let mut late = HashMap::new();
         for (room, fixes) in self.outgoing.drain() {
@@ -281,11 +295,18 @@ impl LocationBatcher {
     /// Hands history what it keeps, one batch at a time. What nobody waits for gathers for a moment: each
     /// batch costs a write to the disk.
     fn write(&mut self, ctx: &mut Context<Self>) {
-        if self.keeping || self.to_keep.is_empty() {
+        if self.keeping {
+            return;
+        }
+        if self.to_keep.is_empty() {
+            for flushed in self.flushing.drain(..) {
+                let _ = flushed.send(());
+            }
             return;
         }
         let settings = &self.node.settings;
-        if self.waiting.is_empty() && self.to_keep.len() < settings.history_batch_max && !self.history_due {
+        let young = self.to_keep.len() < settings.history_batch_max && !self.history_due;
+        if young && self.waiting.is_empty() && self.flushing.is_empty() {
             if !std::mem::replace(&mut self.history_timer, true) {
                 ctx.run_later(settings.history_delay, |act, ctx| {
                     act.history_timer = false;
@@ -306,6 +327,10 @@ impl LocationBatcher {
         let kept = async move { node.store.keep_fixes(fixes, &policy).await };
         ctx.spawn(kept.into_actor(self).map(move |kept, act, ctx| {
             act.keeping = false;
+            if kept.is_err() {
+                // What was thought to be kept is not: the next fix of everybody is kept again.
+                act.kept.clear();
+            }
             let outcome = if kept.is_ok() {
                 Positions::Kept
             } else {
@@ -319,23 +344,29 @@ impl LocationBatcher {
         }));
     }
 
+    /// Sets the one timer to what is due next, if that is sooner than what it is set to.
     fn arm(&mut self, ctx: &mut Context<Self>) {
+        let now = self.node.now();
         let next = if self.outgoing.is_empty() {
             self.board.next_deadline()
         } else {
-            Some(self.node.now())
+            Some(now)
         };
-        let Some(at) = next.filter(|_| !self.timer) else {
+        let Some(at) = next else { return };
+        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at) {
             return;
-        };
-        self.timer = true;
+        }
+        if let Some((_, timer)) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
         let wait = at
-            .since(self.node.now())
+            .since(now)
             .clamp(self.node.settings.tick, Duration::from_secs(1));
-        ctx.run_later(wait, |act, ctx| {
-            act.timer = false;
+        let timer = ctx.run_later(wait, |act, ctx| {
+            act.timer = None;
             act.flush(ctx);
         });
+        self.timer = Some((at, timer));
     }
 }
 
@@ -357,5 +388,19 @@ impl Handler<Ticketed> for LocationBatcher {
                 act.flush(ctx);
             }));
         }
+    }
+}
+
+/// Write all that waits to be kept.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush(oneshot::Sender<()>);
+
+impl Handler<Flush> for LocationBatcher {
+    type Result = ();
+
+    fn handle(&mut self, Flush(done): Flush, ctx: &mut Self::Context) {
+        self.flushing.push(done);
+        self.write(ctx);
     }
 }

@@ -18,6 +18,7 @@ pub mod registry;
 pub mod room;
 pub mod session;
 pub mod settings;
+pub mod turns;
 
 pub use clock::{Clock, SystemClock};
 pub use engine::Engine;

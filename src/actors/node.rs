@@ -11,6 +11,7 @@ use super::observer::Observer;
 use super::registry::Registry;
 use super::room::Door;
 use super::settings::Settings;
+use super::turns::Turns;
 use crate::domain::ids::RoomId;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -31,6 +32,8 @@ pub struct Node {
     pub registry: Registry,
     /// Who watches which part of the map.
     pub areas: Areas,
+    /// Who raises an SOS just now.
+    pub raising: Turns,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
     pub(super) draining: AtomicBool,

@@ -56,15 +56,23 @@ impl Registry {
             Entry::Occupied(mut entry) => {
                 if !entry.get().is_alive() {
                     let shared = Arc::clone(entry.get().shared());
-                    entry.insert(self.start(room, shared));
+                    entry.insert(self.start(room, shared, false));
                 }
                 Arc::clone(entry.get())
             }
             Entry::Vacant(entry) => {
                 let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-                let handle = self.start(room, RoomShared::new(number));
+                let handle = self.start(room, RoomShared::new(number), false);
                 Arc::clone(&entry.insert(handle))
             }
+        }
+    }
+
+    /// Starts a room whose id was drawn just now: there is nothing to read.
+    pub(super) fn begin(&self, room: &RoomId) {
+        if let Entry::Vacant(entry) = self.rooms.entry(room.clone()) {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            entry.insert(self.start(room, RoomShared::new(number), true));
         }
     }
 
@@ -112,7 +120,7 @@ impl Registry {
         &self.deaths
     }
 
-    fn start(&self, room: &RoomId, shared: Arc<RoomShared>) -> Arc<RoomHandle> {
+    fn start(&self, room: &RoomId, shared: Arc<RoomShared>, fresh: bool) -> Arc<RoomHandle> {
         let node = self
             .node
             .get()
@@ -126,7 +134,7 @@ impl Registry {
             move |ctx| {
                 // Room for what passes without a permit: positions, pokes.
                 ctx.set_mailbox_capacity(limit.saturating_add(64));
-                RoomActor::new(id, node, seats, gate)
+                RoomActor::new(id, node, seats, gate, fresh)
             }
         });
         Arc::new(RoomHandle::new(room.clone(), shared, gate, addr))

@@ -185,7 +185,9 @@ impl Running {
             ended = &mut server => return ended.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(AppError::from),
         }
         self.engine.drain();
-        drain(&self.workers, &self.config, &handle).await;
+        drain(&self.workers, &self.config).await;
+        self.engine.flush().await;
+        handle.stop(true).await;
         let _ = server.await;
         self.store.close().await;
         tracing::info!("stopped");
@@ -194,7 +196,7 @@ impl Running {
 }
 
 /// Sends connections away, spread over time, and waits for the last one, at most as long as the grace.
-async fn drain(workers: &Workers, config: &Config, server: &ServerHandle) {
+async fn drain(workers: &Workers, config: &Config) {
     for (hub, _) in workers.lock().iter() {
         hub.drain(config.drain.spread());
     }
@@ -202,7 +204,6 @@ async fn drain(workers: &Workers, config: &Config, server: &ServerHandle) {
     while delivery::stats().connections > 0 && Instant::now() < until {
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    server.stop(true).await;
 }
 
 fn listen(config: &Config) -> Result<TcpListener, AppError> {

@@ -233,9 +233,9 @@ impl Conn {
             }
         }
         if waiter || closed {
-            let waker = self.outbox.lock().room_waiter();
-            if let Some(waker) = waker {
-                waker.wake();
+            let waiters = self.outbox.lock().room_waiters();
+            if let Some(waiters) = waiters {
+                waiters.wake();
             }
         }
     }
@@ -247,10 +247,10 @@ impl Conn {
             state.give_back(&mut batch.taken, n, sent);
         });
         cell.blocked = true;
-        let waiter = cell.room_waiter();
+        let waiters = cell.room_waiters();
         drop(cell);
-        if let Some(waker) = waiter {
-            waker.wake();
+        if let Some(waiters) = waiters {
+            waiters.wake();
         }
         let waker = Waker::from(Arc::clone(&self.outbox));
         let ready = self

@@ -46,8 +46,8 @@ pub(super) struct Cell {
     announced: bool,
     /// The session's task, to be told when the connection is closed from this side.
     pub(super) reader: Option<Waker>,
-    /// Somebody who waits until less than so many bytes are queued. Boxed because it is rare.
-    drain: Option<Box<(usize, Waker)>>,
+    /// Those who wait until no more than so many bytes are queued. Boxed because it is rare.
+    drain: Option<Box<Waiters>>,
 }
 
 impl Cell {
@@ -82,14 +82,23 @@ impl Cell {
         self.drain.is_some()
     }
 
-    /// Takes the one who waits for room, if there is enough of it now or never will be.
-    pub(super) fn room_waiter(&mut self) -> Option<Waker> {
-        let below = self.drain.as_ref()?.0;
-        if self.state.queued_bytes() <= below || self.state.phase() == Phase::Gone {
-            self.drain.take().map(|wait| wait.1)
-        } else {
-            None
-        }
+    /// Takes those who wait for room, if there is enough of it for one of them or never will be. The others
+    /// wait again.
+    pub(super) fn room_waiters(&mut self) -> Option<Box<Waiters>> {
+        let queued = self.state.queued_bytes();
+        let gone = self.state.phase() == Phase::Gone;
+        let due = self.drain.as_ref()?.0.iter().any(|(below, _)| queued <= *below);
+        if due || gone { self.drain.take() } else { None }
+    }
+}
+
+/// Who waits for room, and for how much.
+#[derive(Debug, Default)]
+pub(super) struct Waiters(Vec<(usize, Waker)>);
+
+impl Waiters {
+    pub(super) fn wake(self) {
+        self.0.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
 
@@ -206,11 +215,11 @@ impl Outbox {
         if taken.last().is_some_and(super::Taken::is_close) {
             cell.state.close_sent();
         }
-        let waiter = cell.room_waiter();
+        let waiters = cell.room_waiters();
         drop(cell);
         sent.record();
-        if let Some(waker) = waiter {
-            waker.wake();
+        if let Some(waiters) = waiters {
+            waiters.wake();
         }
         taken.into_iter().map(super::Taken::into_frame).collect()
     }
@@ -308,7 +317,11 @@ impl Future for Drained {
         if cell.state.queued_bytes() <= self.below || cell.state.phase() == Phase::Gone {
             return Poll::Ready(());
         }
-        cell.drain = Some(Box::new((self.below, cx.waker().clone())));
+        let waiters = &mut cell.drain.get_or_insert_default().0;
+        match waiters.iter_mut().find(|(_, waker)| waker.will_wake(cx.waker())) {
+            Some((below, _)) => *below = (*below).max(self.below),
+            None => waiters.push((self.below, cx.waker().clone())),
+        }
         Poll::Pending
     }
 }

@@ -134,7 +134,15 @@ impl Gate {
         Ok(caller)
     }
 
-    fn charge(&self, class: Class, request: &HttpRequest) -> Result<Option<super::limits::Budget>, ApiError> {
+    /// Charges a request to a budget; `None` when there is no limit.
+    ///
+    /// # Errors
+    /// 429 when the budget is spent, 401 when a credential is bad.
+    pub fn charge(
+        &self,
+        class: Class,
+        request: &HttpRequest,
+    ) -> Result<Option<super::limits::Budget>, ApiError> {
         let caller = self.caller(request)?;
         let payer = self
             .limits
@@ -211,14 +219,6 @@ impl FromRequest for SisterService {
 /// Only those of the routes inside; a refusal is an answer.
 pub async fn general<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
     charged(Class::General, request, next).await
-}
-
-/// Charges the budget of raising incidents.
-///
-/// # Errors
-/// Only those of the routes inside; a refusal is an answer.
-pub async fn sos<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
-    charged(Class::Sos, request, next).await
 }
 
 /// Charges the budget of uploading positions.

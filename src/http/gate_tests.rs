@@ -36,7 +36,7 @@ macro_rules! app {
             App::new()
                 .app_data($gate)
                 .service(web::resource("/role").wrap(from_fn(general)).get(role))
-                .service(web::resource("/sos").wrap(from_fn(sos)).get(role))
+                .service(web::resource("/locations").wrap(from_fn(locations)).get(role))
                 .service(web::resource("/anybody").wrap(from_fn(general)).get(anybody))
                 .service(web::resource("/internal").get(async |_: SisterService| HttpResponse::Ok())),
         )
@@ -70,7 +70,7 @@ async fn a_route_that_asks_for_a_caller_gets_one_or_is_not_reached() {
 
 #[actix_web::test]
 async fn over_the_budget_is_429_and_other_budgets_stand() {
-    let gate = gate_with(|config| config.limits.sos_per_hour = 1);
+    let gate = gate_with(|config| config.limits.locations_per_minute = 1);
     let app = app!(gate.clone());
     let ask = async |uri| {
         call_service(
@@ -79,15 +79,15 @@ async fn over_the_budget_is_429_and_other_budgets_stand() {
         )
         .await
     };
-    assert_eq!(ask("/sos").await.status(), 200);
-    let refused = ask("/sos").await;
+    assert_eq!(ask("/locations").await.status(), 200);
+    let refused = ask("/locations").await;
     assert_eq!(refused.status(), 429);
     assert_eq!(refused.headers().get("ratelimit-limit").unwrap(), "1");
     assert!(refused.headers().contains_key("retry-after"));
     assert_eq!(ask("/role").await.status(), 200);
     let text = gate.metrics.render();
     assert!(
-        text.contains("mayday_rate_limited_total{class=\"sos\"} 1"),
+        text.contains("mayday_rate_limited_total{class=\"locations\"} 1"),
         "{text}"
     );
 }

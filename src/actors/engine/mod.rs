@@ -96,8 +96,9 @@ impl Engine {
             subject: who.subject.clone(),
             key,
         });
+        // When this cannot be read, the append still knows.
         if let Some(key) = &key
-            && let Some(sos) = self.node.store.repeated(key).await?
+            && let Ok(Some(sos)) = self.node.store.repeated(key).await
         {
             return Ok(Created { sos, repeated: true });
         }
@@ -108,6 +109,7 @@ impl Engine {
         };
         let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
         act.idempotency = key;
+        self.node.registry.begin(&room);
         match self.node.room(&room).act(act).await {
             Ok(_) => {
                 self.node.observer.sos_accepted(begun.elapsed());

@@ -52,15 +52,18 @@ pub async fn from_circles(
     batchers: Batchers,
 ) -> Result<Raised, RaiseError> {
     let begun = Instant::now();
+    // One at a time for each person: two devices, or a retry, raise one SOS.
+    let _turn = node.raising.turn(&who.subject).await;
     let circles = owned(&node, &who, sos.room.as_ref()).await?;
     if circles.is_empty() {
         return Err(RaiseError::NoOwnedRooms);
     }
     let (mut fresh, mut standing) = (Vec::new(), None);
     for circle in &circles {
-        match node.room(circle).emergency().await? {
-            Some(sos) => standing = Some(sos),
-            None => fresh.push(circle.clone()),
+        // A circle that does not answer now is told when it can be: it must not keep the SOS from being taken.
+        match node.room(circle).emergency().await {
+            Ok(Some(sos)) => standing = Some(sos),
+            Ok(None) | Err(_) => fresh.push(circle.clone()),
         }
     }
     let raised = match (fresh.is_empty(), standing) {
@@ -73,6 +76,7 @@ pub async fn from_circles(
                 user_type: UserType::Citizen,
             };
             let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
+            node.registry.begin(&room);
             node.room(&room).act(act).await?;
             node.observer.sos_accepted(begun.elapsed());
             // The SOS is accepted. That the circles hear of it is driven by its log, however long it takes.
@@ -85,11 +89,12 @@ pub async fn from_circles(
             }
         }
     };
-    if let Some(position) = sos.position {
-        let fix = Fix::new(position, sos.at.unwrap_or_else(|| node.now()));
-        let fix = fix.with_motion(sos.accuracy, None, None)?;
-        let rooms = node.memberships.get(&who.subject).await?;
-        // A position is a signal: it may be lost, the SOS may not.
+    // The SOS is durable: nothing that fails from here on takes that back. A position may be lost.
+    if let Some(position) = sos.position
+        && let Ok(fix) =
+            Fix::new(position, sos.at.unwrap_or_else(|| node.now())).with_motion(sos.accuracy, None, None)
+        && let Ok(rooms) = node.memberships.get(&who.subject).await
+    {
         let _ = batchers.offer(Upload::live(who.subject.clone(), rooms, fix));
     }
     Ok(raised)

@@ -18,6 +18,7 @@ use crate::actors::node::Node;
 use crate::actors::observer::Observer;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
+use crate::actors::turns::Turns;
 use crate::store::Store;
 
 /// How many deaths of rooms wait to be heard of; the janitor finds the rest.
@@ -55,6 +56,7 @@ impl Engine {
             registry: Registry::new(deaths),
             directory: Directory::default(),
             areas: Areas::default(),
+            raising: Turns::default(),
             draining: AtomicBool::new(false),
             store,
             clock,
@@ -84,6 +86,11 @@ impl Engine {
         self.batchers.start(&self.node, &arbiters);
         self.node.registry.spread_over(arbiters);
         Janitor::start_in_arbiter(&first, move |_| janitor);
+    }
+
+    /// Waits until positions that were taken are on disk, as far as history keeps them.
+    pub async fn flush(&self) {
+        self.batchers.flush(self.node.settings.command_timeout).await;
     }
 
     /// From now on the node is on its way out: rooms that end are not rebuilt.

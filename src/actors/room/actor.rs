@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture};
 use tokio::sync::oneshot;
@@ -23,6 +23,9 @@ use crate::domain::people::ContactBook;
 use crate::domain::room::{Event, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::store::{Append, AppendError, StoreError, StoredRoom};
+
+/// When a log that could not be read is read again.
+const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a batch is decided anew because another writer was first.
 const CONFLICTS_MAX: u32 = 5;
@@ -75,6 +78,7 @@ impl RoomActor {
         node: Arc<Node>,
         shared: Arc<RoomShared>,
         gate: Arc<Gate>,
+        fresh: bool,
     ) -> Self {
         let now = node.now();
         Self {
@@ -89,7 +93,8 @@ impl RoomActor {
             link_waiters: Vec::new(),
             queue: VecDeque::new(),
             gate,
-            phase: Phase::Loading,
+            // A room that was just begun has no log to read.
+            phase: if fresh { Phase::Ready } else { Phase::Loading },
             conflicts: 0,
             timer: None,
             deadlines_moved: true,
@@ -97,7 +102,7 @@ impl RoomActor {
             gathered: HashMap::new(),
             used: Instant::now(),
             resting: false,
-            seated: false,
+            seated: fresh,
         }
     }
 
@@ -127,15 +132,27 @@ impl RoomActor {
                 for (work, _) in std::mem::take(&mut self.queue) {
                     refuse(work, &error, now);
                 }
+                ctx.run_later(RELOAD_AFTER, |act, ctx| {
+                    if act.phase == Phase::Unread {
+                        act.load(ctx);
+                    }
+                });
                 return;
             }
         };
-        let log = stored.map(|stored| {
-            let events = stored.events.clone();
-            self.core.restore(stored);
-            events
-        });
+        let log = match stored {
+            Some(stored) => {
+                let events = stored.events.clone();
+                self.core.restore(stored);
+                Some(events)
+            }
+            None => {
+                self.core.forget();
+                None
+            }
+        };
         self.core.contacts = Arc::new(contacts);
+        self.put_out_former();
         self.reseat(log.unwrap_or_default(), now, ctx);
         self.phase = Phase::Ready;
         self.deadlines_moved = true;
@@ -152,8 +169,16 @@ impl RoomActor {
     /// Finds those who sat here before the actor did, and tells them what they have not been told.
     fn reseat(&mut self, log: Vec<Event>, now: Timestamp, ctx: &mut Ctx) {
         let first = !std::mem::replace(&mut self.seated, true);
-        let seats = if first { self.shared.seats() } else { vec![] };
-        if first && seats.is_empty() {
+        let (seats, departed) = if first {
+            self.shared.seats_and_departed()
+        } else {
+            (vec![], vec![])
+        };
+        // Those who went while nobody looked were here: `departures` sees them off.
+        for departure in &departed {
+            self.core.presence.arrive(departure.participant, now);
+        }
+        if first && seats.is_empty() && departed.is_empty() {
             self.shared.set_announced(self.core.state.seq);
             return;
         }
@@ -167,6 +192,7 @@ impl RoomActor {
         let announced = self.shared.announced();
         for event in log.into_iter().filter(|event| event.seq > announced) {
             self.announce(&event, None);
+            self.follow_up(&event, ctx);
         }
         // Those who were catching up have lost their reader: they go on from where they are.
         for seat in behind {
@@ -316,7 +342,9 @@ impl Actor for RoomActor {
     type Context = Ctx;
 
     fn started(&mut self, ctx: &mut Ctx) {
-        self.load(ctx);
+        if self.phase == Phase::Loading {
+            self.load(ctx);
+        }
     }
 
     fn stopped(&mut self, _: &mut Ctx) {

@@ -70,6 +70,15 @@ impl RoomActor {
         }
         if matches!(
             event.body,
+            EventBody::Left { .. }
+                | EventBody::EmergencyEnded { .. }
+                | EventBody::Emptied
+                | EventBody::StatusChanged { .. }
+        ) {
+            self.deadlines_moved = true;
+        }
+        if matches!(
+            event.body,
             EventBody::Created(_) | EventBody::StatusChanged { .. }
         ) {
             self.publish_to_areas(matches!(event.body, EventBody::Created(_)));

@@ -93,7 +93,10 @@ impl RoomActor {
                 session.close(CloseReason::ServerError);
                 return;
             };
-            if !session.is_open() {
+            // It may have left meanwhile, or left and come back to begin anew.
+            let seat = act.shared.seat(session.id());
+            let ours = seat.is_some_and(|seat| stop.is_some() || seat.behind == Some(after));
+            if !session.is_open() || !ours {
                 return;
             }
             let upto = stop.unwrap_or_else(|| act.shared.announced());

@@ -106,6 +106,8 @@ pub(super) struct RoomCore {
     pub recent: Recent,
     /// The owner's emergency contacts, for a circle.
     pub contacts: Arc<ContactBook>,
+    /// How many are in who are neither the owner nor came as a contact.
+    pub strangers: usize,
 }
 
 impl RoomCore {
@@ -117,6 +119,7 @@ impl RoomCore {
             newest: HashMap::new(),
             recent: Recent::default(),
             contacts: Arc::default(),
+            strangers: 0,
         }
     }
 
@@ -134,6 +137,15 @@ impl RoomCore {
             self.note_fix(who, fix);
         }
         self.recent = Recent::starting(self.state.seq);
+        self.count_strangers();
+    }
+
+    /// Back to a room before its first event.
+    pub fn forget(&mut self) {
+        self.state = RoomState::new(self.state.id.clone());
+        self.people = People::default();
+        self.newest.clear();
+        self.recent = Recent::default();
     }
 
     /// Remembers a fix if it is newer than what is known of its subject.
@@ -145,6 +157,15 @@ impl RoomCore {
         newer
     }
 
+    /// Counts the strangers anew, after somebody came or went.
+    pub fn count_strangers(&mut self) {
+        let owner = self.state.owner;
+        let people = self.state.active_participants();
+        self.strangers = people
+            .filter(|(who, person)| owner != Some(*who) && !person.as_contact)
+            .count();
+    }
+
     pub fn owner(&self) -> Option<&Person> {
         self.state.owner.and_then(|owner| self.people.get(owner))
     }
@@ -153,9 +174,11 @@ impl RoomCore {
         phone.is_some_and(|phone| self.contacts.lists(phone))
     }
 
-    /// A circle shows the numbers of its owner and contacts, who have each other's anyway.
+    /// A circle shows the numbers of its owner and contacts, who have each other's anyway, while they are among
+    /// themselves.
     pub fn phone_visible(&self, who: ParticipantId) -> bool {
         self.state.kind == Some(RoomKind::Circle)
+            && self.strangers == 0
             && (self.state.owner == Some(who)
                 || self
                     .people
@@ -164,12 +187,12 @@ impl RoomCore {
     }
 
     pub fn standing(&self, identity: &Identity) -> Standing {
-        if identity.role.is_staff() {
+        if self.state.kind == Some(RoomKind::Circle) && self.is_contact(identity.phone.as_ref()) {
+            Standing::Contact
+        } else if identity.role.is_staff() {
             Standing::Staff
         } else if identity.mission.as_ref() == Some(&self.state.id) {
             Standing::Mission
-        } else if self.state.kind == Some(RoomKind::Circle) && self.is_contact(identity.phone.as_ref()) {
-            Standing::Contact
         } else if identity.role == Role::Rescuer {
             Standing::Rescuer
         } else {
@@ -181,16 +204,18 @@ impl RoomCore {
     pub fn user_type(&self, identity: &Identity) -> UserType {
         match identity.role {
             Role::Rescuer => UserType::Rescuer,
-            Role::Dispatcher | Role::Admin => UserType::Admin,
+            Role::Dispatcher | Role::Admin if self.state.kind == Some(RoomKind::Sos) => UserType::Admin,
             Role::Anon if self.state.kind == Some(RoomKind::Sos) => UserType::AnonRescuer,
-            Role::Anon | Role::Citizen => UserType::Citizen,
+            Role::Anon | Role::Citizen | Role::Dispatcher | Role::Admin => UserType::Citizen,
         }
     }
 
     /// Whether `identity` may see what only participants and staff see.
     pub fn is_inside(&self, identity: &Identity) -> bool {
         let known = self.people.find(&identity.subject);
-        let took_part = known.is_some_and(|who| self.state.participants.contains_key(&who));
+        let took_part = known
+            .and_then(|who| self.state.participants.get(&who))
+            .is_some_and(|person| !person.removed);
         took_part
             || matches!(
                 self.standing(identity),
@@ -260,6 +285,12 @@ impl RoomCore {
                 body,
             };
             self.state.apply(&event);
+            if matches!(
+                event.body,
+                EventBody::Joined { .. } | EventBody::Left { .. } | EventBody::Emptied
+            ) {
+                self.count_strangers();
+            }
             events.push(event);
         }
         events

@@ -108,7 +108,7 @@ impl RoomActor {
         // Somebody who was in already is told of by their presence, not by the log.
         let greet = participant.is_some_and(|who| !decided.events.iter().any(|event| joins(event, who)));
         if let (Some(session), Some(who)) = (session.as_ref().or(origin.as_ref()), participant) {
-            match act.command {
+            match &act.command {
                 Command::Create { .. } if session.enter(&self.id) == Entry::Seated => {
                     self.sit(session, who, None, Arrival { resumed: true, greet }, ctx);
                     self.call_contacts();
@@ -123,6 +123,10 @@ impl RoomActor {
         }
         for event in &decided.events {
             self.follow_up(event, ctx);
+        }
+        // Somebody who is back during an emergency belongs into the incident, too.
+        if let (true, Command::Join { .. }, Some(who)) = (greet, &act.command, participant) {
+            self.pass_on(who, ctx);
         }
         if let Some((reply, outcome)) = later {
             let _ = reply.into_session(outcome);

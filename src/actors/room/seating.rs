@@ -142,6 +142,47 @@ impl RoomActor {
                 self.send_newest(session, who);
             }
         }
+        self.remind(session, who);
+        // One that ended between its entry and its seat has found no seat to leave.
+        if !session.is_in(&self.id) && self.shared.depart(session.id()) {
+            self.departures(ctx);
+        }
+    }
+
+    /// What whoever sits down must know at once: the emergency that stands, and who waits for their answer.
+    fn remind(&self, session: &SessionShared, who: ParticipantId) {
+        let (state, now) = (&self.core.state, self.node.now());
+        if state.owner == Some(who) {
+            for stranger in &state.requests {
+                session.push(&self.request_frame(*stranger, now));
+            }
+            return;
+        }
+        let as_contact = state
+            .participants
+            .get(&who)
+            .is_some_and(|person| person.as_contact);
+        if let (Some(sos), Some(owner), true) = (&state.emergency, self.core.owner(), as_contact) {
+            let alert = ServerMessage::EmergencyAlert {
+                user: owner.participant,
+                user_name: owner.name.as_deref(),
+                room: &self.id,
+                sos,
+                message: None,
+            };
+            session.send(&alert, now);
+        }
+    }
+
+    fn request_frame(&self, who: ParticipantId, now: Timestamp) -> Frame {
+        let user = self.user_view(who);
+        let message = ServerMessage::JoinRequest {
+            room: &self.id,
+            requester: who,
+            name: user.name,
+            user,
+        };
+        Frame::text(&message.encode(now))
     }
 
     /// Stands up the sessions of `who`, or of everybody. The one whose doing it was has had its answer.
@@ -227,14 +268,7 @@ impl RoomActor {
     /// A stranger wants in: the owner's connections are told, in the room or not.
     pub(super) fn tell_owner_of(&self, who: ParticipantId) {
         let Some(owner) = self.core.owner() else { return };
-        let user = self.user_view(who);
-        let message = ServerMessage::JoinRequest {
-            room: &self.id,
-            requester: who,
-            name: user.name,
-            user,
-        };
-        let frame = Frame::text(&message.encode(self.node.now()));
+        let frame = self.request_frame(who, self.node.now());
         let mut told = Vec::new();
         for seat in self
             .shared
@@ -317,6 +351,11 @@ impl RoomActor {
                 .iter()
                 .for_each(|session| session.push(&removed));
         }
+        self.put_out_former();
+    }
+
+    /// Those who came as contacts and are none any more go.
+    pub(super) fn put_out_former(&mut self) {
         let former: Vec<_> = self
             .core
             .state

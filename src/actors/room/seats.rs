@@ -93,6 +93,12 @@ impl RoomShared {
         self.inner.lock().seats.values().cloned().collect()
     }
 
+    /// Who sits here, and who has gone since the room looked last; both as of one moment.
+    pub(super) fn seats_and_departed(&self) -> (Vec<Seat>, Vec<Departure>) {
+        let inner = self.inner.lock();
+        (inner.seats.values().cloned().collect(), inner.departed.clone())
+    }
+
     /// A session has ended. The room learns of it when it looks.
     pub(super) fn depart(&self, session: SessionId) -> bool {
         let mut inner = self.inner.lock();

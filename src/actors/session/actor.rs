@@ -1,26 +1,32 @@
 //! The actor of one connection: reads what the client says, hands it on, and never waits for a room.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 
 use super::shared::SessionShared;
+use futures_util::stream::{self, StreamExt};
+
 use crate::actors::area::WatcherId;
 use crate::actors::node::Node;
 use crate::actors::room::{Act, By, Manner, Reply};
 use crate::delivery::{CloseReason, Outbox};
 use crate::domain::budget::MessageBudget;
 use crate::domain::ids::RoomId;
-use crate::domain::people::Identity;
+use crate::domain::people::{Identity, Role};
 use crate::domain::room::{Command, UserType};
 use crate::domain::time::Timestamp;
-use crate::store::StoreError;
+use crate::store::{ListingCircle, StoreError};
 use crate::transport::{Inbound, Message};
 use crate::wire::json::ServerMessage;
 
 /// The most circles that a contact is brought into when they connect.
 const AUTO_JOIN_MAX: usize = 200;
+/// How many of them at a time.
+const AUTO_JOIN_AT_ONCE: usize = 16;
+/// What they say is heard by then at the latest.
+const GREET_WITHIN: Duration = Duration::from_secs(2);
 
 /// One connection.
 pub struct SessionActor {
@@ -78,6 +84,7 @@ impl SessionActor {
             let rooms: Vec<RoomId> = memberships
                 .iter()
                 .map(|membership| membership.room.clone())
+                .filter(|room| identity.may_enter(room))
                 .collect();
             let client_id = shared.client_id();
             let connected = ServerMessage::Connected {
@@ -93,19 +100,29 @@ impl SessionActor {
             let Some(phone) = identity.phone.as_ref().filter(|_| identity.mission.is_none()) else {
                 return Ok(());
             };
-            let mut joined = Vec::new();
-            for circle in node.store.circles_listing(phone, AUTO_JOIN_MAX).await? {
-                let user_type = match identity.role {
-                    crate::domain::people::Role::Rescuer => UserType::Rescuer,
-                    _ => UserType::Citizen,
-                };
+            let circles = node.store.circles_listing(phone, AUTO_JOIN_MAX).await?;
+            let user_type = match identity.role {
+                Role::Rescuer => UserType::Rescuer,
+                _ => UserType::Citizen,
+            };
+            let join = |circle: ListingCircle| {
                 let by = By::Person(Arc::clone(&identity), Some(Arc::clone(&shared)));
                 let mut act = Act::new(by, Command::Join { user_type }, Reply::nobody());
                 act.manner = Manner::Automatic;
-                match node.room(&circle.room).act(act).await {
-                    Ok(_) => joined.push((circle.room, circle.owner_name)),
-                    Err(error) => tracing::debug!(room = %circle.room, %error, "contact was not brought in"),
+                let node = &node;
+                async move {
+                    let came_in = node.room(&circle.room).act(act).await;
+                    came_in.is_ok().then_some((circle.room, circle.owner_name))
                 }
+            };
+            // Some at a time, and no longer than this: whoever is greeted may have an SOS to send.
+            let mut joining = stream::iter(circles)
+                .map(join)
+                .buffer_unordered(AUTO_JOIN_AT_ONCE);
+            let mut joined = Vec::new();
+            let until = tokio::time::Instant::now() + GREET_WITHIN;
+            while let Ok(Some(circle)) = tokio::time::timeout_at(until, joining.next()).await {
+                joined.extend(circle);
             }
             if !joined.is_empty() {
                 shared.send(&ServerMessage::AutoJoinSummary { rooms: &joined }, node.now());

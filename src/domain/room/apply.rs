@@ -38,12 +38,14 @@ impl RoomState {
                         earlier: Duration::ZERO,
                         last_event_at: event.at,
                         admitted: true,
+                        removed: false,
                     });
             }
             EventBody::Left { who, reason } => {
                 if let Some(person) = self.participants.get_mut(who) {
                     person.left_at = Some(event.at);
                     person.admitted = *reason == LeaveReason::Idle;
+                    person.removed = *reason == LeaveReason::Removed;
                 }
             }
             EventBody::JoinRequested { who } => {

@@ -39,6 +39,8 @@ pub struct Presence {
     connections: HashMap<ParticipantId, u32>,
     seen: HashMap<ParticipantId, Timestamp>,
     empty_since: Timestamp,
+    /// Nobody is known to have been away before this.
+    began: Timestamp,
 }
 
 impl Presence {
@@ -46,6 +48,7 @@ impl Presence {
     pub fn new(now: Timestamp) -> Self {
         Self {
             empty_since: now,
+            began: now,
             ..Self::default()
         }
     }
@@ -130,7 +133,7 @@ fn deadlines<'a>(
         .active_participants()
         .filter(move |(who, _)| !idle.is_zero() && !presence.is_connected(*who) && state.owner != Some(*who))
         .map(move |(who, person)| {
-            let seen = presence.seen.get(&who).copied().unwrap_or(person.last_event_at);
+            let seen = presence.seen.get(&who).copied().unwrap_or(presence.began);
             (seen.max(person.last_event_at) + idle, Deadline::Idle(who))
         });
     let sleepy = state.kind == Some(RoomKind::Circle)

@@ -121,11 +121,11 @@ impl Case<'_> {
             return Err(Rejection::AlreadyIn);
         }
         self.may_claim(who, user_type)?;
-        let admitted = self
-            .state
-            .participants
-            .get(&who)
-            .is_some_and(|person| person.admitted);
+        let known = self.state.participants.get(&who);
+        // Somebody who came as a contact comes back only as long as they are one.
+        let circle = self.state.kind == Some(RoomKind::Circle);
+        let admitted = known.is_some_and(|person| person.admitted && !(circle && person.as_contact));
+        let removed = known.is_some_and(|person| person.removed);
         let owner = self.is_owner();
         let belongs = owner || self.standing == Standing::Contact;
         match self.state.kind {
@@ -133,7 +133,7 @@ impl Case<'_> {
                 if self.state.asleep && !belongs {
                     return Err(Rejection::NotFound);
                 }
-                if !self.state.active && !owner && !admitted {
+                if !self.state.active && !owner && !known.is_some_and(|person| person.admitted) {
                     return Err(Rejection::NotActive);
                 }
                 if !belongs && !admitted {
@@ -143,7 +143,7 @@ impl Case<'_> {
             _ => {
                 let called =
                     belongs || admitted || matches!(self.standing, Standing::Staff | Standing::Mission);
-                if !called && !self.is_public() {
+                if !called && (removed || !self.is_public()) {
                     return Err(Rejection::MayNotJoin);
                 }
             }
@@ -277,8 +277,8 @@ impl Case<'_> {
         Ok(vec![EventBody::StatusChanged { from, to, note }])
     }
 
-    /// `CLOSED` is staff's, `CANCELLED` the creator's or staff's; rescuers in the room move it along, and
-    /// only those with an account or the creator say that it is over.
+    /// `CLOSED` is staff's, `CANCELLED` the creator's or staff's. Rescuers with an account, or sent by a mission,
+    /// move it along from inside; a stranger who came to help does not: anybody could claim to be one.
     fn may_set(&self, to: Status) -> bool {
         let staff = matches!(self.standing, Standing::Staff | Standing::System);
         let rescuer = self
@@ -286,7 +286,8 @@ impl Case<'_> {
             .participant()
             .and_then(|who| self.state.participants.get(&who))
             .filter(|person: &&Participant| {
-                person.is_active() && matches!(person.user_type, UserType::Rescuer | UserType::AnonRescuer)
+                let sent = person.user_type == UserType::Rescuer || self.standing == Standing::Mission;
+                person.is_active() && sent
             });
         match to {
             Status::Closed => staff,

@@ -22,6 +22,8 @@ pub struct Participant {
     pub last_event_at: Timestamp,
     /// The owner let them in, or they belong: they may come back without asking.
     pub admitted: bool,
+    /// Staff or the owner put them out, and nobody who may has let them in again.
+    pub removed: bool,
 }
 
 impl Participant {
@@ -44,6 +46,7 @@ impl Participant {
         self.user_type = user_type;
         self.as_contact = as_contact;
         self.admitted = true;
+        self.removed = false;
     }
 }
 

@@ -157,12 +157,7 @@ fn incidents(app: &mut web::ServiceConfig) {
         .service(
             web::resource("/sos")
                 .route(general(web::get().to(sos::list)))
-                .route(
-                    web::post()
-                        .to(sos::create)
-                        .wrap(from_fn(gate::sos))
-                        .wrap(from_fn(sos::answer_retries)),
-                ),
+                .route(web::post().to(sos::create).wrap(from_fn(sos::answer_retries))),
         )
         .service(web::resource("/sos/{id}").route(general(web::get().to(sos::read))))
         .service(web::resource("/sos/{id}/status").route(general(web::patch().to(status::change))))

@@ -18,6 +18,8 @@ use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
+use crate::http::gate::Gate;
+use crate::http::limits::Class;
 use crate::store::{DeviceRecord, IdempotencyKey, IncidentQuery, Listed, Sight};
 use crate::wire::rest::{CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, SosListItem, SosListQuery};
 
@@ -27,19 +29,33 @@ const BIRTH: Seq = Seq::new(2);
 /// `POST /sos`
 pub(super) async fn create(
     api: web::Data<Api>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
     caller: Caller,
     RetryKey(key): RetryKey,
     body: JsonBytes,
 ) -> Result<HttpResponse, ApiError> {
     let who = &caller.identity;
-    let CreateSos { report, device } = CreateSos::parse(&body.0)?;
+    // A wrong field costs nobody their right to call for help: it is charged like any other request.
+    let CreateSos { report, device } = match CreateSos::parse(&body.0) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            gate.charge(Class::General, &request)?;
+            return Err(error.into());
+        }
+    };
+    let budget = gate.charge(Class::Sos, &request)?;
     // Side by side, so that the device's record goes to the disk with the incident and costs no wait.
     let (created, ()) = futures_util::future::join(
         api.engine.create_sos(who, report, key),
         note_device(&api, who, device),
     )
     .await;
-    first_answer(&api, who, &created?.sos).await
+    let mut response = first_answer(&api, who, &created?.sos).await?;
+    if let Some(budget) = budget {
+        budget.tell(response.headers_mut());
+    }
+    Ok(response)
 }
 
 /// An SOS does not fail for the sake of the device's record.
@@ -124,6 +140,8 @@ pub(super) async fn list(
 fn asked(query: SosListQuery, who: &Identity) -> IncidentQuery {
     let sight = if who.role.is_staff() {
         Sight::All
+    } else if who.mission.is_some() {
+        Sight::Public
     } else {
         Sight::PublicAnd(who.subject.clone())
     };

@@ -1,6 +1,7 @@
-//! A bounded queue with two lanes between async callers and a thread. Pushing never blocks.
+//! A bounded queue with three lanes between async callers and a thread. Pushing never blocks.
 //!
-//! Urgent items are taken first and may use all of it; the rest is refused from three quarters on.
+//! An SOS goes first and may use all of it; what else people do is refused from seven eighths on, and what can
+//! be sent again from three quarters.
 
 use std::collections::VecDeque;
 
@@ -9,7 +10,9 @@ use parking_lot::{Condvar, Mutex};
 /// How urgent an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Somebody's life may wait for it.
+    /// Somebody calls for help, or help moves.
+    Sos,
+    /// Somebody waits for it.
     Urgent,
     /// It can be sent again.
     Rest,
@@ -25,9 +28,21 @@ pub(super) enum Refused {
 }
 
 struct State<T> {
+    sos: VecDeque<T>,
     urgent: VecDeque<T>,
     rest: VecDeque<T>,
     closed: bool,
+}
+
+impl<T> State<T> {
+    fn len(&self) -> usize {
+        self.sos.len() + self.urgent.len() + self.rest.len()
+    }
+
+    /// The next that does not belong to the rest.
+    fn first(&mut self) -> Option<T> {
+        self.sos.pop_front().or_else(|| self.urgent.pop_front())
+    }
 }
 
 pub(super) struct Queue<T> {
@@ -39,6 +54,7 @@ pub(super) struct Queue<T> {
 impl<T> Queue<T> {
     pub fn new(max: usize) -> Self {
         let state = State {
+            sos: VecDeque::new(),
             urgent: VecDeque::new(),
             rest: VecDeque::new(),
             closed: false,
@@ -56,7 +72,7 @@ impl<T> Queue<T> {
 
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        state.urgent.len() + state.rest.len()
+        state.len()
     }
 
     pub fn push(&self, lane: Lane, item: T) -> Result<(), Refused> {
@@ -65,13 +81,15 @@ impl<T> Queue<T> {
             return Err(Refused::Closed);
         }
         let limit = match lane {
-            Lane::Urgent => self.max,
-            Lane::Rest => self.max / 4 * 3,
+            Lane::Sos => self.max,
+            Lane::Urgent => self.max - self.max / 8,
+            Lane::Rest => self.max - self.max / 4,
         };
-        if state.urgent.len() + state.rest.len() >= limit {
+        if state.len() >= limit {
             return Err(Refused::Full);
         }
         match lane {
+            Lane::Sos => state.sos.push_back(item),
             Lane::Urgent => state.urgent.push_back(item),
             Lane::Rest => state.rest.push_back(item),
         }
@@ -92,7 +110,7 @@ impl<T> Queue<T> {
         weigh: impl Fn(&T) -> usize,
     ) -> bool {
         let mut state = self.state.lock();
-        while state.urgent.is_empty() && state.rest.is_empty() {
+        while state.len() == 0 {
             if state.closed {
                 return false;
             }
@@ -101,7 +119,7 @@ impl<T> Queue<T> {
         let max_items = max_items.max(2);
         let mut weight = 0;
         while into.len() < max_items - usize::from(!state.rest.is_empty()) && weight < max_weight {
-            let Some(item) = state.urgent.pop_front() else {
+            let Some(item) = state.first() else {
                 break;
             };
             weight += weigh(&item);
@@ -122,7 +140,7 @@ impl<T> Queue<T> {
     pub fn next(&self) -> Option<T> {
         let mut state = self.state.lock();
         loop {
-            if let Some(item) = state.urgent.pop_front() {
+            if let Some(item) = state.first() {
                 return Some(item);
             }
             if let Some(item) = state.rest.pop_front() {
@@ -154,8 +172,13 @@ mod tests {
         }
         assert_eq!(queue.push(Lane::Rest, 6), Err(Refused::Full));
         assert_eq!(queue.push(Lane::Urgent, 7), Ok(()));
-        assert_eq!(queue.push(Lane::Urgent, 8), Ok(()));
-        assert_eq!(queue.push(Lane::Urgent, 9), Err(Refused::Full));
+        assert_eq!(queue.push(Lane::Urgent, 8), Err(Refused::Full));
+        assert_eq!(queue.push(Lane::Sos, 9), Ok(()));
+        assert_eq!(queue.push(Lane::Sos, 10), Err(Refused::Full));
+        assert_eq!(
+            [queue.next(), queue.next(), queue.next()],
+            [Some(9), Some(7), Some(0)]
+        );
     }
 
     #[test]

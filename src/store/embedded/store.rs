@@ -12,7 +12,7 @@ use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::location::LocationPolicy;
 use crate::domain::people::{ContactBook, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, Seq};
+use crate::domain::room::{Event, EventBody, Genesis, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::meters::{Observed, total};
@@ -24,12 +24,32 @@ use crate::store::types::{
 /// Fixes that are written in one piece.
 const FIXES_MAX: usize = 1_000;
 
+/// An SOS, and what moves it along, goes before what else people do.
+fn rank(append: &Append) -> Lane {
+    let moves = |event: &Event| {
+        matches!(
+            event.body,
+            EventBody::Created(Genesis::Incident(_))
+                | EventBody::StatusChanged { .. }
+                | EventBody::EmergencyRaised { .. }
+                | EventBody::EmergencyEnded { .. }
+                | EventBody::LinkRaised { .. }
+                | EventBody::LinkEnded { .. }
+        )
+    };
+    if append.events.iter().any(moves) {
+        Lane::Sos
+    } else {
+        Lane::Urgent
+    }
+}
+
 #[async_trait]
 impl Store for Embedded {
     async fn append(&self, new: Append) -> Result<(), AppendError> {
         let weight = new.events.len() + new.people.len();
         let now = Some(Instant::now());
-        let answer = self.queue(Lane::Urgent, weight, now, move |writes| {
+        let answer = self.queue(rank(&new), weight, now, move |writes| {
             append::append(writes, &new)
         })?;
         answered(answer).await?

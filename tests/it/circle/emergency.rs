@@ -235,6 +235,7 @@ async fn a_contact_who_comes_during_an_emergency_is_brought_into_the_incident() 
     at_cara
         .expect_in_any_order([
             json!({"type": "auto-joined", "roomId": room, "roomOwner": "Ana"}),
+            json!({"type": "emergency-alert", "roomId": room, "sosId": sos, "emergencyUserName": "Ana"}),
             json!({"type": "auto-joined", "roomId": sos, "roomOwner": "Ana"}),
             json!({"type": "auto-join-summary"}),
         ])
