@@ -25,6 +25,13 @@ use super::state::OutboxState;
 use super::stats::{self, Written};
 use super::{EndReason, Frame, Outbox};
 
+/// After a list that took longer than the gap, signals gather for so many times as long as it took: a worker that
+/// has much to write writes more at a time, and has time left to read.
+const REST_FACTOR: u32 = 2;
+
+/// But never for longer than this.
+const REST_MAX: Duration = Duration::from_millis(40);
+
 /// Connections visited before other tasks of the thread get their turn.
 const SLICE: usize = 256;
 
@@ -155,15 +162,28 @@ impl Ticks {
 #[derive(Debug)]
 struct Gap {
     length: Duration,
+    began: Cell<Option<Instant>>,
     rest: RefCell<Option<Pin<Box<Sleep>>>>,
 }
 
 impl Gap {
+    /// A list is begun.
     fn begin(&self) {
-        if self.length.is_zero() {
-            return;
+        if !self.length.is_zero() {
+            self.began.set(Some(Instant::now()));
         }
-        let end = Instant::now() + self.length;
+    }
+
+    /// It was worked off.
+    fn end(&self) {
+        let Some(began) = self.began.take() else { return };
+        let now = Instant::now();
+        let took = now.duration_since(began);
+        let end = if took > self.length {
+            now + (took * REST_FACTOR).min(REST_MAX)
+        } else {
+            began + self.length
+        };
         match &mut *self.rest.borrow_mut() {
             Some(rest) => rest.as_mut().reset(end),
             none => *none = Some(Box::pin(sleep_until(end))),
@@ -195,6 +215,7 @@ impl Hub {
             batch: RefCell::default(),
             gap: Gap {
                 length: limits.signal_gap,
+                began: Cell::default(),
                 rest: RefCell::default(),
             },
             ticks: Ticks::new(limits),
@@ -279,6 +300,9 @@ impl Local {
         }
         written.record();
         self.shared.behind.store(!visiting.is_empty(), Relaxed);
+        if visiting.is_empty() {
+            self.gap.end();
+        }
         // A turn that began in the middle of a list has not looked at what came meanwhile, and whoever
         // found that list not empty has not called.
         if continued || !visiting.is_empty() {
