@@ -367,3 +367,62 @@ async fn who_went_by_their_own_id_comes_back_as_they_please() {
     sam.patch(&leave, json!({})).await.data(200);
     assert_eq!(joins(&sam, &sos, body).await["id"], id);
 }
+
+#[tokio::test]
+async fn who_was_put_out_is_not_brought_back_by_the_circle() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    circle.at_ana.says(json!({"type": "emergency-sos"})).await;
+    circle
+        .at_ana
+        .expect_in_any_order([
+            json!({"type": "emergency-activated"}),
+            json!({"type": "emergency-confirmed"}),
+        ])
+        .await;
+    let [_, _, joined] = circle
+        .at_ben
+        .expect_in_any_order([
+            json!({"type": "emergency-alert"}),
+            json!({"type": "emergency-activated"}),
+            json!({"type": "auto-joined"}),
+        ])
+        .await;
+    let sos = joined["roomId"].as_str().unwrap();
+    let id = joined["participantId"].as_str().unwrap();
+    let dora = circle.engine.user("Dora").role("DISPATCHER");
+    dora.patch(&path(sos, &format!("{id}/leave")), json!({}))
+        .await
+        .data(200);
+    circle
+        .at_ben
+        .expect(json!({"type": "room-left", "roomId": sos}))
+        .await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": sos, "clientId": id}))
+        .await;
+    // He comes and goes in the circle, of which he is still a member.
+    circle
+        .at_ben
+        .says(json!({"type": "leave-room", "roomId": room}))
+        .await;
+    circle.at_ben.expect(json!({"type": "room-left"})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": room}))
+        .await;
+    circle.at_ben.joins(&room).await;
+    circle
+        .at_ben
+        .expect(json!({"type": "emergency-alert", "roomId": room, "sosId": sos}))
+        .await;
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-contact-joined", "roomId": room}))
+        .await;
+    // Whatever the circle would have done has been done when the incident has written this.
+    circle.at_ana.writes(sos, "Where is Ben?").await;
+    circle.at_ben.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+}
