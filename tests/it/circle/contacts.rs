@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{ANA, BEN, CARA, Engine, circle};
+use crate::support::{ANA, BEN, CARA, Engine, circle, circle_on};
 
 #[tokio::test]
 async fn a_list_is_kept_as_numbers_in_e164() {
@@ -121,4 +121,85 @@ async fn a_changed_list_holds_after_a_crash() {
         .expect(json!({"type": "auto-joined", "roomId": circle.room}))
         .await;
     at_cara.expect(json!({"type": "auto-join-summary"})).await;
+}
+
+const DENIED: &str = "Not authorized to join this room";
+
+#[tokio::test]
+async fn a_former_contact_who_was_away_stays_out() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    let at_ben = std::mem::replace(&mut circle.at_ben, circle.engine.device().connect().await);
+    at_ben.leaves().await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "userName": "Ben"}))
+        .await;
+    circle.ana.trusts(&[("Cara", CARA)]).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": room, "userName": "Ben"}))
+        .await;
+    circle.at_ana.hears_nothing_more().await;
+    let mut at_ben = circle.ben.connect().await;
+    assert_eq!(at_ben.greeting["roomIds"], json!([]));
+    at_ben.says(json!({"type": "join-room", "roomId": room})).await;
+    at_ben
+        .expect(json!({"type": "join-denied", "message": DENIED}))
+        .await;
+    at_ben.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_former_contact_who_had_dropped_out_stays_out() {
+    let mut circle = circle_on(Engine::start(&[("rooms.idle_participant_s", "1")])).await;
+    let room = circle.room.clone();
+    let at_ben = std::mem::replace(&mut circle.at_ben, circle.engine.device().connect().await);
+    at_ben.leaves().await;
+    let offline = circle
+        .at_ana
+        .expect(json!({"type": "user-left", "userName": "Ben"}))
+        .await;
+    let out = circle
+        .at_ana
+        .expect(json!({"type": "user-left", "userName": "Ben"}))
+        .await;
+    assert!(
+        offline.get("seq").is_none() && out["seq"].is_u64(),
+        "{offline} {out}"
+    );
+    circle.ana.trusts(&[("Cara", CARA)]).await;
+    let mut at_ben = circle.ben.connect().await;
+    at_ben.says(json!({"type": "join-room", "roomId": room})).await;
+    at_ben
+        .expect(json!({"type": "join-denied", "message": DENIED}))
+        .await;
+    at_ben.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+}
+
+#[tokio::test]
+async fn a_contact_removed_while_nobody_looked_stays_out() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    circle.engine.kill9();
+    circle.engine.restart();
+    // Nobody has used the circle since, and it may not come to hear of the change before the next crash.
+    circle.ana.trusts(&[("Cara", CARA)]).await;
+    circle.engine.kill9();
+    circle.engine.restart();
+    let mut at_ben = circle.ben.connect().await;
+    at_ben.says(json!({"type": "join-room", "roomId": room})).await;
+    at_ben
+        .expect(json!({"type": "join-denied", "message": DENIED}))
+        .await;
+    at_ben.hears_nothing_more().await;
+    let mut at_ana = circle.ana.connect().await;
+    at_ana.joins(&room).await;
+    at_ana.says(json!({"type": "get_users", "roomId": room})).await;
+    at_ana
+        .expect(json!({"type": "room-users", "users": [{"name": "Ana"}]}))
+        .await;
+    at_ana.hears_nothing_more().await;
 }

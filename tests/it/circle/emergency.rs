@@ -362,3 +362,82 @@ async fn an_emergency_stands_after_a_crash() {
         .await;
     at_ana.hears_nothing_more().await;
 }
+
+#[tokio::test]
+async fn a_contact_who_was_away_is_alerted_when_they_are_back() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    let at_ben = std::mem::replace(&mut circle.at_ben, circle.engine.device().connect().await);
+    at_ben.leaves().await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "userName": "Ben"}))
+        .await;
+    circle.at_ana.says(json!({"type": "emergency-sos"})).await;
+    let [_, confirmed] = circle
+        .at_ana
+        .expect_in_any_order([
+            json!({"type": "emergency-activated", "roomId": room}),
+            json!({"type": "emergency-confirmed", "activatedRooms": [room]}),
+        ])
+        .await;
+    let sos = confirmed["sosId"].as_str().unwrap();
+    circle.at_ana.hears_nothing_more().await;
+
+    let mut at_ben = circle.ben.connect().await;
+    at_ben
+        .expect_in_any_order([
+            json!({"type": "auto-joined", "roomId": room, "roomOwner": "Ana"}),
+            json!({"type": "emergency-alert", "roomId": room, "sosId": sos, "emergencyUserName": "Ana"}),
+            json!({"type": "auto-joined", "roomId": sos, "roomOwner": "Ana"}),
+            json!({"type": "auto-join-summary"}),
+        ])
+        .await;
+    circle
+        .at_ana
+        .expect_in_any_order(
+            [room.as_str(), sos].map(
+                |room| json!({"type": "emergency-contact-joined", "roomId": room, "contactName": "Ben"}),
+            ),
+        )
+        .await;
+    at_ben.writes(sos, "I am coming").await;
+    circle.at_ana.reads(sos, "I am coming").await;
+    at_ben.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+}
+
+#[tokio::test]
+async fn several_devices_that_raise_at_once_raise_one_sos() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    let mut devices = Vec::new();
+    for _ in 0..8 {
+        devices.push(circle.ana.connect().await);
+    }
+    let sos = json!({"type": "emergency-sos"});
+    futures_util::future::join_all(devices.iter_mut().map(|device| device.says(sos.clone()))).await;
+    let mut raised = Vec::new();
+    for device in &mut devices {
+        let confirmed = json!({"type": "emergency-confirmed", "sosId": "*"});
+        raised.push(device.expect(confirmed).await["sosId"].clone());
+    }
+    let sos = raised[0].clone();
+    assert!(raised.iter().all(|other| *other == sos), "{raised:?}");
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-activated", "roomId": room, "sosId": sos}))
+        .await;
+    circle
+        .at_ben
+        .expect_in_any_order([
+            json!({"type": "emergency-alert", "roomId": room, "sosId": sos}),
+            json!({"type": "emergency-activated", "roomId": room, "sosId": sos}),
+            json!({"type": "auto-joined", "roomId": sos}),
+        ])
+        .await;
+    quiet([&mut circle.at_ana, &mut circle.at_ben]).await;
+    for device in &mut devices {
+        device.hears_nothing_more().await;
+    }
+}

@@ -1,8 +1,8 @@
 //! Coming in, going, asking to be let in.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{circle, fire};
+use crate::support::{ANA, BEN, Circle, HERE, circle, fire};
 
 #[tokio::test]
 async fn what_cannot_be_joined_is_denied_in_words() {
@@ -219,4 +219,129 @@ async fn a_public_incident_is_joined_by_strangers_and_a_restricted_one_is_not() 
     at_ana.hears_nothing_more().await;
     let mut staff = engine.user("Dora").role("dispatcher").connect().await;
     staff.joins(&restricted).await;
+}
+
+#[tokio::test]
+async fn an_owner_who_was_away_hears_who_has_asked() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    let at_ana = std::mem::replace(&mut circle.at_ana, circle.engine.device().connect().await);
+    at_ana.leaves().await;
+    circle
+        .at_ben
+        .expect(json!({"type": "user-left", "userName": "Ana"}))
+        .await;
+    let mut sam = circle.engine.user("Sam").phone("+639171234599").connect().await;
+    sam.says(json!({"type": "request-join", "roomId": room})).await;
+    sam.expect(json!({"type": "join-requested", "roomId": room}))
+        .await;
+    circle.at_ben.hears_nothing_more().await;
+
+    let mut at_ana = circle.ana.connect().await;
+    at_ana.joins(&room).await;
+    let request = at_ana
+        .expect(json!({
+            "type": "join-request", "roomId": room, "requesterId": "p-*", "requesterName": "Sam",
+            "requesterUser": {"name": "Sam", "phone_no": null},
+        }))
+        .await;
+    at_ana.hears_nothing_more().await;
+    circle
+        .at_ben
+        .expect(json!({"type": "user-joined", "clientId": circle.ana_id}))
+        .await;
+    at_ana
+        .says(json!({"type": "approve-join", "roomId": room, "requesterId": request["requesterId"]}))
+        .await;
+    sam.expect(json!({"type": "join-approved", "roomId": room})).await;
+    for client in [&mut at_ana, &mut circle.at_ben] {
+        client
+            .expect(json!({"type": "user-joined", "clientId": request["requesterId"]}))
+            .await;
+    }
+    // It has been answered.
+    let mut second = circle.ana.connect().await;
+    second.joins(&room).await;
+    for client in [&mut at_ana, &mut second, &mut circle.at_ben, &mut sam] {
+        client.hears_nothing_more().await;
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_shown_while_the_circle_is_among_itself() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    shows(&mut circle, &json!(ANA)).await;
+
+    let mut sam = circle.engine.user("Sam").phone("+639171234599").connect().await;
+    sam.says(json!({"type": "request-join", "roomId": room})).await;
+    sam.expect(json!({"type": "join-requested"})).await;
+    let request = circle.at_ana.expect(json!({"type": "join-request"})).await;
+    // Whoever only asks sees nothing yet.
+    shows(&mut circle, &json!(ANA)).await;
+    circle
+        .at_ana
+        .says(json!({"type": "approve-join", "roomId": room, "requesterId": request["requesterId"]}))
+        .await;
+    for client in [&mut circle.at_ana, &mut circle.at_ben] {
+        client
+            .expect(json!({"type": "user-joined", "user": {"name": "Sam", "phone_no": null}}))
+            .await;
+    }
+    sam.expect(json!({"type": "join-approved"})).await;
+    // Where Ana was last is shown to whoever comes.
+    sam.expect(json!({"type": "location-update", "data": {"visiblePhone": null}}))
+        .await;
+    sam.hears_nothing_more().await;
+    shows(&mut circle, &Value::Null).await;
+    sam.expect_in_any_order([
+        json!({"type": "room-message", "user": {"phone_no": null}}),
+        json!({"type": "location-update", "data": {"visiblePhone": null}}),
+    ])
+    .await;
+    sam.says(json!({"type": "get_users", "roomId": room})).await;
+    let users = sam.expect(json!({"type": "room-users"})).await.to_string();
+    for number in [ANA, BEN] {
+        assert!(!users.contains(number), "{users}");
+    }
+    sam.hears_nothing_more().await;
+
+    sam.says(json!({"type": "leave-room", "roomId": room})).await;
+    sam.expect(json!({"type": "room-left"})).await;
+    for client in [&mut circle.at_ana, &mut circle.at_ben] {
+        client
+            .expect(json!({"type": "user-left", "userName": "Sam"}))
+            .await;
+    }
+    shows(&mut circle, &json!(ANA)).await;
+}
+
+/// Ben sees this as Ana's number, wherever it stands.
+async fn shows(circle: &mut Circle, number: &Value) {
+    let room = circle.room.clone();
+    circle.at_ana.writes(&room, "hello").await;
+    circle
+        .at_ana
+        .says(json!({"type": "location-update", "latitude": HERE.0, "longitude": HERE.1}))
+        .await;
+    circle
+        .at_ana
+        .expect(json!({"type": "location-update-confirmed"}))
+        .await;
+    circle
+        .at_ben
+        .expect_in_any_order([
+            json!({"type": "room-message", "user": {"phone_no": number}}),
+            json!({"type": "location-update", "data": {"visiblePhone": number}}),
+        ])
+        .await;
+    circle
+        .at_ben
+        .says(json!({"type": "get_users", "roomId": room}))
+        .await;
+    let users = circle.at_ben.expect(json!({"type": "room-users"})).await;
+    let users = users["users"].as_array().unwrap();
+    let ana = users.iter().find(|user| user["name"] == "Ana").unwrap();
+    assert_eq!(ana["user"]["phone_no"], *number, "{users:?}");
+    circle.at_ben.hears_nothing_more().await;
 }

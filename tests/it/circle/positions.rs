@@ -215,3 +215,37 @@ async fn wrong_fields_of_a_position_are_named() {
     circle.at_ana.hears_nothing_more().await;
     circle.at_ben.hears_nothing_more().await;
 }
+
+#[tokio::test]
+async fn each_room_is_told_in_its_own_time() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    circle.at_ana.creates("second-circle").await;
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-contact-joined"}))
+        .await;
+    circle.at_ben.expect(json!({"type": "auto-joined"})).await;
+    let at = now_ms() - 100;
+    // The second for the first room has to wait; the one for the other room neither waits nor takes its place.
+    for (n, room) in [(0, room.as_str()), (1, &room), (2, "second-circle")] {
+        let mut fix = fix(f64::from(n) / 1000.0);
+        fix["roomId"] = json!(room);
+        fix["timestamp"] = json!(at + u64::try_from(n).unwrap());
+        circle.at_ana.says(fix).await;
+    }
+    for _ in 0..3 {
+        circle
+            .at_ana
+            .expect(json!({"type": "location-update-confirmed"}))
+            .await;
+    }
+    let place = |room: &str, north: f64| json!({"type": "location-update", "roomId": room, "data": {"latitude": HERE.0 + north}});
+    circle
+        .at_ben
+        .expect_in_any_order([place(&room, 0.0), place("second-circle", 0.002)])
+        .await;
+    circle.at_ben.expect(place(&room, 0.001)).await;
+    circle.at_ben.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+}

@@ -238,3 +238,57 @@ async fn a_long_absence_is_caught_up_however_much_more_it_is_than_the_outbox_hol
         at_ana.expect(json!({"type": "user-left"})).await;
     }
 }
+
+#[tokio::test]
+async fn two_long_absences_are_caught_up_side_by_side() {
+    const MESSAGES: usize = 300;
+    let mut settings = UNLIMITED.to_vec();
+    settings.push(("rooms.recent_max_events", "16"));
+    let engine = Engine::start(&settings);
+    let (ana, device) = (engine.user("Ana"), engine.device());
+    let (mut at_ana, mut at_device) = (ana.connect().await, device.connect().await);
+    let mut rooms = Vec::new();
+    for _ in 0..2 {
+        let sos = ana.raises(fire()).await;
+        at_ana.joins(&sos).await;
+        let since = at_device.joins(&sos).await["seq"].clone();
+        at_ana.expect(json!({"type": "user-joined"})).await;
+        rooms.push((sos, since));
+    }
+    at_device.leaves().await;
+    for _ in &rooms {
+        at_ana.expect(json!({"type": "user-left"})).await;
+    }
+    // Many times what one connection may be owed, in each of them.
+    let content = |n: usize| format!("{n:06}{}", "🆘".repeat(1_994));
+    for n in 0..MESSAGES {
+        for (sos, _) in &rooms {
+            at_ana.writes(sos, &content(n)).await;
+        }
+    }
+    let mut again = device.connect().await;
+    for (sos, since) in &rooms {
+        again.says(resume(sos, since)).await;
+    }
+    let (mut approved, mut read) = (0, [0; 2]);
+    while approved < 2 || read != [MESSAGES; 2] {
+        let Heard::Message(message) = again.hears().await else {
+            panic!("the connection ended after {read:?}")
+        };
+        let room = rooms.iter().position(|(sos, _)| message["roomId"] == **sos);
+        let room = room.unwrap_or_else(|| panic!("of no room: {message}"));
+        match message["type"].as_str().unwrap() {
+            "join-approved" => approved += 1,
+            "room-message" => {
+                assert_eq!(message["content"], content(read[room]), "in room {room}");
+                read[room] += 1;
+            }
+            other => panic!("unexpected {other}: {message}"),
+        }
+    }
+    again.hears_nothing_more().await;
+    for _ in &rooms {
+        at_ana.expect(json!({"type": "user-joined"})).await;
+    }
+    at_ana.hears_nothing_more().await;
+}

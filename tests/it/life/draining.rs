@@ -1,8 +1,10 @@
 //! Being told to stop: clients are sent away with a hint, and what was acknowledged is there afterwards.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
-use crate::support::{Engine, Heard, circle, circle_on, eventually, fire};
+use crate::support::{Engine, HERE, Heard, UNLIMITED, circle, circle_on, eventually, fire, now_ms};
 
 #[tokio::test]
 async fn told_to_stop_it_sends_everybody_away_and_keeps_everything() {
@@ -129,4 +131,73 @@ async fn it_ends_while_messages_pour_in_and_loses_none_it_accepted() {
             "{kept:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn positions_taken_just_before_are_in_history_afterwards() {
+    // By itself history would not be written before this is over.
+    let mut circle = circle_on(Engine::start(&[("locations.history_delay_ms", "60000")])).await;
+    circle
+        .at_ana
+        .says(json!({"type": "location-update", "latitude": HERE.0, "longitude": HERE.1}))
+        .await;
+    circle
+        .at_ana
+        .expect(json!({"type": "location-update-confirmed"}))
+        .await;
+    circle.at_ben.expect(json!({"type": "location-update"})).await;
+    circle.engine.ask_to_end();
+    for client in [&mut circle.at_ana, &mut circle.at_ben] {
+        let (missed, code, _) = client.reads_to_the_close().await;
+        assert_eq!(code, 1001, "{missed:?}");
+    }
+    assert_eq!(circle.engine.ended().code(), Some(0));
+
+    circle.engine.restart();
+    let kept = circle.ana.get("/api/locations").await.ok(200);
+    let kept = kept["locations"].as_array().unwrap();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0]["latitude"], HERE.0);
+    assert_eq!(kept[0]["longitude"], HERE.1);
+}
+
+#[tokio::test]
+async fn a_restart_puts_nobody_out_as_idle() {
+    const IDLE: Duration = Duration::from_secs(2);
+    let mut settings = UNLIMITED.to_vec();
+    settings.push(("rooms.idle_participant_s", "2"));
+    let mut engine = Engine::start(&settings);
+    let (ana, sam) = (engine.user("Ana"), engine.user("Sam"));
+    let sos = ana.raises(fire()).await;
+    let path = |rest: &str| format!("/api/v1/sos/{sos}/{rest}");
+    let joined = sam
+        .post(&path("participants/join"), json!({"userType": "CITIZEN"}))
+        .await
+        .data(201);
+    // All that Sam does is send positions, of which the log knows nothing, for longer than the idle time.
+    let begun = Instant::now();
+    eventually("Sam has been in for longer than the idle time", || async {
+        let fix = json!({"latitude": HERE.0, "longitude": HERE.1, "timestamp": now_ms()});
+        sam.post(&path("location"), fix).await.data(200);
+        (begun.elapsed() > IDLE + IDLE / 4).then_some(())
+    })
+    .await;
+    engine.kill9();
+
+    let restarted = Instant::now();
+    engine.restart();
+    let active = async || ana.get(&path("participants/active")).await.page().0.len();
+    assert_eq!(active().await, 2);
+    let mut at_ana = ana.connect().await;
+    at_ana.joins(&sos).await;
+    // Where Sam was last, and then that he is out, but only after he was quiet for so long.
+    at_ana
+        .expect(json!({"type": "location-update", "data": {"userId": joined["id"]}}))
+        .await;
+    at_ana
+        .expect(json!({"type": "user-left", "roomId": sos, "clientId": joined["id"], "seq": "*"}))
+        .await;
+    assert!(restarted.elapsed() >= IDLE, "out after {:?}", restarted.elapsed());
+    assert_eq!(active().await, 1);
+    at_ana.hears_nothing_more().await;
 }

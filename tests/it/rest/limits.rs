@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::http::Answer;
-use crate::support::{Engine, fire, now_ms};
+use crate::support::{Engine, fire, fire_with, now_ms};
 
 #[track_caller]
 fn over(answer: Answer, limit: &str) {
@@ -117,4 +117,23 @@ async fn a_registered_user_has_more() {
         ana.get("/api/v1/sos").await.ok(200);
     }
     over(ana.get("/api/v1/sos").await, "3");
+}
+
+#[tokio::test]
+async fn wrong_fields_cost_nobody_their_sos() {
+    let engine = Engine::start(&[("limits.sos_per_hour", "1")]);
+    let device = engine.device();
+    for (changes, field) in [
+        (json!({"type": "EARTHQUAKE OR SO"}), "type"),
+        (json!({"message": "help"}), "message"),
+        (
+            json!({"location": {"latitude": 91, "longitude": 0}}),
+            "location.latitude",
+        ),
+    ] {
+        let answer = device.post("/api/v1/sos", fire_with(changes)).await;
+        answer.names_fields(&[field]);
+    }
+    device.raises(fire()).await;
+    over(device.post("/api/v1/sos", fire()).await, "1");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Engine, Person, fire, sign};
+use crate::support::{Engine, Person, circle, fire, sign};
 
 fn path(sos: &str, rest: &str) -> String {
     format!("/api/v1/sos/{sos}/participants/{rest}")
@@ -265,4 +265,164 @@ async fn an_anonymous_rescuer_acts_in_the_incident_of_their_mission_only() {
     on_socket
         .expect(json!({"type": "join-approved", "roomId": theirs}))
         .await;
+}
+
+#[tokio::test]
+async fn who_was_put_out_of_a_restricted_incident_reads_nothing_more() {
+    let mut circle = circle().await;
+    circle.at_ana.says(json!({"type": "emergency-sos"})).await;
+    circle
+        .at_ana
+        .expect_in_any_order([
+            json!({"type": "emergency-activated"}),
+            json!({"type": "emergency-confirmed"}),
+        ])
+        .await;
+    let [_, _, joined] = circle
+        .at_ben
+        .expect_in_any_order([
+            json!({"type": "emergency-alert"}),
+            json!({"type": "emergency-activated"}),
+            json!({"type": "auto-joined"}),
+        ])
+        .await;
+    let sos = joined["roomId"].as_str().unwrap();
+    let id = joined["participantId"].as_str().unwrap();
+    circle.at_ana.writes(sos, "I am in the cellar").await;
+    circle.at_ben.reads(sos, "I am in the cellar").await;
+    let messages = format!("/api/v1/sos/{sos}/messages");
+    assert_eq!(circle.ben.get(&messages).await.page().0.len(), 1);
+
+    let dora = circle.engine.user("Dora").role("DISPATCHER");
+    dora.patch(&path(sos, &format!("{id}/leave")), json!({}))
+        .await
+        .data(200);
+    circle
+        .at_ben
+        .expect(json!({"type": "room-left", "roomId": sos}))
+        .await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": sos, "clientId": id}))
+        .await;
+    circle.at_ana.writes(sos, "Where is Ben?").await;
+    for read in ["messages", "events", "locations", "participants/history"] {
+        let answer = circle.ben.get(&format!("/api/v1/sos/{sos}/{read}")).await;
+        assert!([403, 404].contains(&answer.status), "{read}: {answer:?}");
+    }
+    circle
+        .ben
+        .post(&path(sos, "join"), json!({"userType": "CITIZEN"}))
+        .await
+        .refused(403, "FORBIDDEN");
+    circle
+        .at_ben
+        .says(json!({"type": "join-room", "roomId": sos}))
+        .await;
+    circle
+        .at_ben
+        .expect(json!({"type": "join-denied", "roomId": sos}))
+        .await;
+    circle.at_ben.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
+}
+
+#[tokio::test]
+async fn who_was_put_out_of_a_public_incident_does_not_come_back() {
+    let engine = Engine::start(&[]);
+    let (ana, sam) = (engine.user("Ana"), engine.user("Sam"));
+    let dora = engine.user("Dora").role("DISPATCHER");
+    let sos = ana.raises(fire()).await;
+    let body = json!({"userType": "CITIZEN"});
+    let id = joins(&sam, &sos, body.clone()).await["id"].clone();
+    // Who goes by themselves comes back as they please.
+    sam.post(&path(&sos, "leave"), json!({})).await.data(200);
+    joins(&sam, &sos, body.clone()).await;
+    let messages = format!("/api/v1/sos/{sos}/messages");
+    sam.get(&messages).await.page();
+
+    let remove = path(&sos, &format!("{}/leave", id.as_str().unwrap()));
+    dora.patch(&remove, json!({})).await.data(200);
+    sam.post(&path(&sos, "join"), body.clone())
+        .await
+        .refused(403, "FORBIDDEN");
+    sam.get(&messages).await.refused(403, "FORBIDDEN");
+    let mut at_sam = sam.connect().await;
+    assert_eq!(at_sam.greeting["roomIds"], json!([]));
+    at_sam.says(json!({"type": "join-room", "roomId": sos})).await;
+    at_sam.expect(json!({"type": "join-denied", "roomId": sos})).await;
+    at_sam.hears_nothing_more().await;
+    // Others do come.
+    joins(&engine.user("Olga"), &sos, body).await;
+}
+
+#[tokio::test]
+async fn who_went_by_their_own_id_comes_back_as_they_please() {
+    let engine = Engine::start(&[]);
+    let (ana, sam) = (engine.user("Ana"), engine.user("Sam"));
+    let sos = ana.raises(fire()).await;
+    let body = json!({"userType": "CITIZEN"});
+    let id = joins(&sam, &sos, body.clone()).await["id"].clone();
+    let leave = path(&sos, &format!("{}/leave", id.as_str().unwrap()));
+    sam.patch(&leave, json!({})).await.data(200);
+    assert_eq!(joins(&sam, &sos, body).await["id"], id);
+}
+
+#[tokio::test]
+async fn who_was_put_out_is_not_brought_back_by_the_circle() {
+    let mut circle = circle().await;
+    let room = circle.room.clone();
+    circle.at_ana.says(json!({"type": "emergency-sos"})).await;
+    circle
+        .at_ana
+        .expect_in_any_order([
+            json!({"type": "emergency-activated"}),
+            json!({"type": "emergency-confirmed"}),
+        ])
+        .await;
+    let [_, _, joined] = circle
+        .at_ben
+        .expect_in_any_order([
+            json!({"type": "emergency-alert"}),
+            json!({"type": "emergency-activated"}),
+            json!({"type": "auto-joined"}),
+        ])
+        .await;
+    let sos = joined["roomId"].as_str().unwrap();
+    let id = joined["participantId"].as_str().unwrap();
+    let dora = circle.engine.user("Dora").role("DISPATCHER");
+    dora.patch(&path(sos, &format!("{id}/leave")), json!({}))
+        .await
+        .data(200);
+    circle
+        .at_ben
+        .expect(json!({"type": "room-left", "roomId": sos}))
+        .await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": sos, "clientId": id}))
+        .await;
+    // He comes and goes in the circle, of which he is still a member.
+    circle
+        .at_ben
+        .says(json!({"type": "leave-room", "roomId": room}))
+        .await;
+    circle.at_ben.expect(json!({"type": "room-left"})).await;
+    circle
+        .at_ana
+        .expect(json!({"type": "user-left", "roomId": room}))
+        .await;
+    circle.at_ben.joins(&room).await;
+    circle
+        .at_ben
+        .expect(json!({"type": "emergency-alert", "roomId": room, "sosId": sos}))
+        .await;
+    circle
+        .at_ana
+        .expect(json!({"type": "emergency-contact-joined", "roomId": room}))
+        .await;
+    // Whatever the circle would have done has been done when the incident has written this.
+    circle.at_ana.writes(sos, "Where is Ben?").await;
+    circle.at_ben.hears_nothing_more().await;
+    circle.at_ana.hears_nothing_more().await;
 }

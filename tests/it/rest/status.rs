@@ -166,3 +166,40 @@ async fn those_in_an_incident_hear_how_it_goes() {
     at_ana.expect(json!({"type": "room-left", "roomId": sos})).await;
     at_ana.hears_nothing_more().await;
 }
+
+#[tokio::test]
+async fn a_stranger_who_came_to_help_does_not_move_it_and_a_rescuer_does() {
+    let engine = Engine::start(&[]);
+    let (ana, stranger) = (engine.user("Ana"), engine.device());
+    let rosa = engine.user("Rosa").role("RESCUER");
+    let sos = ana.raises(fire()).await;
+    for (person, kind) in [(&stranger, "ANON_RESCUER"), (&rosa, "RESCUER")] {
+        person
+            .post(
+                &format!("/api/v1/sos/{sos}/participants/join"),
+                json!({"userType": kind}),
+            )
+            .await
+            .data(201);
+    }
+    let status = format!("/api/v1/sos/{sos}/status");
+    for to in [
+        "ASSIGNED",
+        "RESPONDING",
+        "ARRIVED",
+        "RESOLVED",
+        "CANCELLED",
+        "CLOSED",
+    ] {
+        stranger
+            .patch(&status, json!({"status": to}))
+            .await
+            .refused(403, "FORBIDDEN");
+    }
+    let read = ana.get(&format!("/api/v1/sos/{sos}")).await.data(200);
+    assert_eq!(read["status"], "ACTIVE");
+    for to in ["ASSIGNED", "RESPONDING", "ARRIVED", "RESOLVED"] {
+        let moved = rosa.patch(&status, json!({"status": to})).await.data(200);
+        assert_eq!(moved["status"], to);
+    }
+}
