@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Arbiter, ArbiterHandle};
@@ -13,7 +14,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::{AppError, observe, open_store, secrets, settings};
@@ -31,6 +32,8 @@ use crate::transport::Upgraded;
 
 /// How often it looks whether what it waits for has happened.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long the last answers have to leave, in seconds; connections that are merely kept alive are not waited for.
+const FAREWELL_S: u64 = 1;
 /// The workers are there by then.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
@@ -44,6 +47,9 @@ pub struct Running {
     engine: Engine,
     store: Arc<dyn Store>,
     workers: Workers,
+    in_flight: Arc<AtomicUsize>,
+    term: Signal,
+    int: Signal,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
 }
@@ -54,6 +60,8 @@ impl Running {
     /// # Errors
     /// When a secret, the store or the port cannot be had.
     pub async fn start(config: Config) -> Result<Self, AppError> {
+        // Before anybody is told that it runs: from then on it may be told to stop.
+        let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let secrets = secrets(&config)?;
         let embedded = open_store(&config)?;
         let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
@@ -79,6 +87,7 @@ impl Running {
         let listener = listen(&config)?;
         let address = listener.local_addr()?;
         let workers = Workers::default();
+        let in_flight = Arc::new(AtomicUsize::new(0));
         let api = web::Data::new(Api::new(
             engine.clone(),
             Arc::clone(&metrics),
@@ -94,6 +103,7 @@ impl Running {
         let request = web::Data::new(Frame {
             metrics,
             timeout: config.http.request_timeout(),
+            in_flight: Arc::clone(&in_flight),
         });
         let (http, known_hubs) = (config.http.clone(), Arc::clone(&workers));
         let server = Server::build()
@@ -101,7 +111,7 @@ impl Running {
             .backlog(config.http.backlog)
             .max_concurrent_connections(config.http.connections_max)
             .disable_signals()
-            .shutdown_timeout(config.drain.grace().as_secs().max(1))
+            .shutdown_timeout(FAREWELL_S)
             .listen("mayday", listener, move || {
                 let hub = Hub::start(upgrades.limits().hub());
                 known_hubs.lock().push((hub.handle(), Arbiter::current()));
@@ -132,6 +142,9 @@ impl Running {
             engine,
             store,
             workers,
+            in_flight,
+            term,
+            int,
         };
         running.settle().await?;
         Ok(running)
@@ -178,14 +191,14 @@ impl Running {
     /// When the server fails.
     pub async fn until_told(self) -> Result<(), AppError> {
         let (handle, mut server) = (self.handle, self.server);
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut term, mut int) = (self.term, self.int);
         tokio::select! {
             _ = term.recv() => tracing::info!("told to stop"),
             _ = int.recv() => tracing::info!("interrupted"),
             ended = &mut server => return ended.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(AppError::from),
         }
         self.engine.drain();
-        drain(&self.workers, &self.config).await;
+        drain(&self.workers, &self.in_flight, &self.config).await;
         self.engine.flush().await;
         handle.stop(true).await;
         let _ = server.await;
@@ -195,13 +208,15 @@ impl Running {
     }
 }
 
-/// Sends connections away, spread over time, and waits for the last one, at most as long as the grace.
-async fn drain(workers: &Workers, config: &Config) {
+/// Sends connections away, spread over time, and waits for the last one and for requests that are being answered,
+/// at most as long as the grace.
+async fn drain(workers: &Workers, in_flight: &AtomicUsize, config: &Config) {
     for (hub, _) in workers.lock().iter() {
         hub.drain(config.drain.spread());
     }
     let until = Instant::now() + config.drain.grace();
-    while delivery::stats().connections > 0 && Instant::now() < until {
+    let busy = || delivery::stats().connections > 0 || in_flight.load(Ordering::Acquire) > 0;
+    while busy() && Instant::now() < until {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

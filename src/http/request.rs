@@ -2,6 +2,7 @@
 //! error is put into the words that its client understands.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_http::RequestHead;
@@ -59,6 +60,24 @@ pub struct Frame {
     pub metrics: Arc<Metrics>,
     /// A request must be answered by then.
     pub timeout: Duration,
+    /// How many requests are being answered.
+    pub in_flight: Arc<AtomicUsize>,
+}
+
+/// Counts one request while it is being answered.
+struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    fn one(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(counter))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// The outermost middleware: `App::new().app_data(web::Data::new(Frame { … })).wrap(from_fn(frame))`.
@@ -74,6 +93,7 @@ pub async fn frame<B: MessageBody + 'static>(
         tracing::error!("the application has no Frame");
         return Err(ApiError::internal().into());
     };
+    let _counted = InFlight::one(&frame.in_flight);
     let id = RequestId::of(request.headers().get(X_REQUEST_ID));
     request.extensions_mut().insert(id.clone());
     let class = RouteClass::of(Some(request.path()));
@@ -276,6 +296,7 @@ mod tests {
         Frame {
             metrics: Arc::new(Metrics::new()),
             timeout: Duration::from_secs(60),
+            in_flight: Arc::default(),
         }
     }
 

@@ -141,9 +141,10 @@ impl Case<'_> {
                 }
             }
             _ => {
-                let called =
-                    belongs || admitted || matches!(self.standing, Standing::Staff | Standing::Mission);
-                if !called && (removed || !self.is_public()) {
+                let sent = matches!(self.standing, Standing::Staff | Standing::Mission);
+                let called = owner || admitted || sent;
+                // Who was put out comes back neither as a stranger nor through a circle.
+                if !called && (removed || !(belongs || self.is_public())) {
                     return Err(Rejection::MayNotJoin);
                 }
             }

@@ -58,29 +58,6 @@ async fn a_ticket_opens_one_connection_and_no_second() {
 }
 
 #[tokio::test]
-async fn an_expired_ticket_opens_nothing() {
-    let engine = Engine::start(&[("auth.ticket_ttl_s", "1")]);
-    let ticket = engine
-        .user("Ana")
-        .post("/api/v1/tickets", json!({}))
-        .await
-        .data(201);
-    let path = format!("/api/ws?ticket={}", ticket["ticket"].as_str().unwrap());
-    // The one condition that nothing announces is time itself.
-    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
-    assert_eq!(
-        engine
-            .nobody()
-            .try_open(&path)
-            .await
-            .err()
-            .expect("it has expired")
-            .status,
-        401
-    );
-}
-
-#[tokio::test]
 async fn without_a_good_credential_the_upgrade_is_refused() {
     let engine = Engine::start(&[]);
     let claims = json!({"userId": "user-ana", "role": "CITIZEN", "exp": now_s() + 60});

@@ -109,7 +109,11 @@ impl Rig {
             secret,
             gate: web::Data::new(gate),
             api: web::Data::new(api),
-            frame: web::Data::new(Frame { metrics, timeout }),
+            frame: web::Data::new(Frame {
+                metrics,
+                timeout,
+                in_flight: Arc::default(),
+            }),
             _folder: folder,
         }
     }

@@ -1,20 +1,17 @@
-//! Areas of the map: whoever watches one hears of the incidents in it. An area has no log of its own: it
-//! relays what incidents tell, and a newcomer gets the present list first.
+//! The actor behind an area: it finds out who watches where an incident lies.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use actix::{
-    Actor, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use parking_lot::Mutex;
 
-use super::node::Node;
-use super::session::{SessionId, SessionShared};
-use crate::delivery::Frame;
+use super::news::{Held, News, frame_of};
+use super::{Inbox, Relay, Unwatch, Watch, WatcherId};
+use crate::actors::node::Node;
+use crate::actors::session::SessionShared;
 use crate::domain::area::{Area, Cell};
-use crate::domain::geo::Position;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
 use crate::domain::room::Seq;
@@ -26,141 +23,6 @@ const LIST_MAX: usize = 500;
 /// How many incidents' news are relayed before other work on this thread gets its turn.
 const SLICE: usize = 256;
 
-/// Names one watched area.
-pub type WatcherId = SessionId;
-
-/// What became of an incident. A newer one takes the place of an older that waits.
-#[derive(Clone, Debug)]
-pub struct News {
-    /// Where it lies.
-    pub position: Position,
-    /// How it stands.
-    pub summary: SosSummary,
-    /// Strangers may know.
-    pub public: bool,
-    /// It is open.
-    pub open: bool,
-    /// It was just raised.
-    pub created: bool,
-}
-
-#[derive(Default)]
-struct Inbox {
-    order: VecDeque<RoomId>,
-    news: HashMap<RoomId, News>,
-}
-
-/// The handle: publishing never waits and is bounded by the number of incidents.
-#[derive(Default)]
-pub struct Areas {
-    relay: OnceLock<Addr<AreaRelay>>,
-    inbox: Arc<Mutex<Inbox>>,
-    poked: Arc<AtomicBool>,
-    watchers: Arc<AtomicUsize>,
-}
-
-impl Areas {
-    /// Starts the relay in `arbiter`.
-    pub fn start(&self, node: &Arc<Node>, arbiter: &ArbiterHandle) {
-        let capacity = node.settings.watchers_max.saturating_mul(2).saturating_add(16);
-        let (node, inbox, poked, count) = (
-            Arc::clone(node),
-            Arc::clone(&self.inbox),
-            Arc::clone(&self.poked),
-            Arc::clone(&self.watchers),
-        );
-        let addr = AreaRelay::start_in_arbiter(arbiter, move |ctx| {
-            ctx.set_mailbox_capacity(capacity);
-            AreaRelay {
-                node,
-                inbox,
-                poked,
-                count,
-                watchers: HashMap::new(),
-                cells: HashMap::new(),
-            }
-        });
-        let _ = self.relay.set(addr);
-    }
-
-    /// Tells those who watch.
-    pub fn publish(&self, news: News) {
-        if self.watchers.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        {
-            let mut inbox = self.inbox.lock();
-            let created = news.created;
-            let room = news.summary.sos.clone();
-            match inbox.news.get_mut(&room) {
-                Some(waiting) => {
-                    let created = created || waiting.created;
-                    *waiting = News { created, ..news };
-                }
-                None => {
-                    inbox.order.push_back(room.clone());
-                    inbox.news.insert(room, news);
-                }
-            }
-        }
-        if !self.poked.swap(true, Ordering::AcqRel)
-            && self
-                .relay
-                .get()
-                .is_none_or(|relay| relay.try_send(Relay).is_err())
-        {
-            self.poked.store(false, Ordering::Release);
-        }
-    }
-
-    /// Starts to watch; the session hears from now on. `None` when too many are watched.
-    pub fn watch(&self, area: Area, session: &Arc<SessionShared>, node: &Node) -> Option<WatcherId> {
-        let taken = self.watchers.fetch_add(1, Ordering::AcqRel);
-        let id = SessionId::fresh();
-        let sent = taken < node.settings.watchers_max
-            && self.relay.get().is_some_and(|relay| {
-                relay
-                    .try_send(Watch {
-                        id,
-                        area,
-                        session: Arc::clone(session),
-                    })
-                    .is_ok()
-            });
-        if !sent {
-            self.watchers.fetch_sub(1, Ordering::AcqRel);
-        }
-        sent.then_some(id)
-    }
-
-    /// Stops watching.
-    pub fn unwatch(&self, watcher: WatcherId) {
-        // When it cannot be told, the relay finds the closed session by itself.
-        let _ = self.relay.get().map(|relay| relay.try_send(Unwatch(watcher)));
-    }
-
-    /// How many areas are watched.
-    pub fn watchers(&self) -> usize {
-        self.watchers.load(Ordering::Relaxed)
-    }
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Relay;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Watch {
-    id: WatcherId,
-    area: Area,
-    session: Arc<SessionShared>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Unwatch(WatcherId);
-
 struct Watcher {
     session: Arc<SessionShared>,
     area: Area,
@@ -170,49 +32,14 @@ struct Watcher {
     held: Option<Held>,
 }
 
-/// News that wait for one watcher: the newest of each incident, in the order of the first.
-#[derive(Default)]
-struct Held {
-    order: Vec<RoomId>,
-    news: HashMap<RoomId, Arc<News>>,
-    /// Too much waits: the whole list is sent again instead.
-    overflowed: bool,
-}
-
-impl Held {
-    fn add(&mut self, news: &Arc<News>, max: usize) {
-        if self.overflowed {
-            return;
-        }
-        let room = &news.summary.sos;
-        let created = news.created || self.news.get(room).is_some_and(|known| known.created);
-        let news = if created == news.created {
-            Arc::clone(news)
-        } else {
-            Arc::new(News {
-                created,
-                ..News::clone(news)
-            })
-        };
-        if self.news.insert(room.clone(), news).is_none() {
-            self.order.push(room.clone());
-        }
-        if self.order.len() > max {
-            *self = Self {
-                overflowed: true,
-                ..Self::default()
-            };
-        }
-    }
-}
-
 impl Watcher {
     fn sees(&self, news: &News) -> bool {
         (news.public || self.staff) && self.area.contains(news.position)
     }
 }
 
-struct AreaRelay {
+/// The relay.
+pub(super) struct AreaRelay {
     node: Arc<Node>,
     inbox: Arc<Mutex<Inbox>>,
     poked: Arc<AtomicBool>,
@@ -222,6 +49,22 @@ struct AreaRelay {
 }
 
 impl AreaRelay {
+    pub fn new(
+        node: Arc<Node>,
+        inbox: Arc<Mutex<Inbox>>,
+        poked: Arc<AtomicBool>,
+        count: Arc<AtomicUsize>,
+    ) -> Self {
+        Self {
+            node,
+            inbox,
+            poked,
+            count,
+            watchers: HashMap::new(),
+            cells: HashMap::new(),
+        }
+    }
+
     fn relay(&mut self, ctx: &mut Context<Self>) {
         self.poked.store(false, Ordering::Release);
         let (slice, more) = {
@@ -256,7 +99,7 @@ impl AreaRelay {
         let Some(ids) = self.cells.get(&Cell::of(news.position)) else {
             return;
         };
-        let frame = frame_of(news, news.created, &self.node);
+        let frame = frame_of(news, news.created, self.node.now());
         let (full, held_max) = (
             self.node.settings.catch_up_bytes,
             self.node.settings.watcher_backlog_max,
@@ -322,7 +165,9 @@ impl AreaRelay {
                 break;
             }
             if let Some(news) = held.news.remove(room) {
-                watcher.session.push(&frame_of(&news, news.created, &self.node));
+                watcher
+                    .session
+                    .push(&frame_of(&news, news.created, self.node.now()));
             }
             sent += 1;
         }
@@ -435,15 +280,6 @@ impl AreaRelay {
             }
         }
     }
-}
-
-fn frame_of(news: &News, created: bool, node: &Node) -> Frame {
-    let message = match (news.open, created) {
-        (true, true) => ServerMessage::SosCreated(&news.summary),
-        (true, false) => ServerMessage::SosUpdated(&news.summary),
-        (false, _) => ServerMessage::SosClosed(&news.summary),
-    };
-    Frame::text(&message.encode(node.now()))
 }
 
 fn summary(listed: Listed) -> SosSummary {
