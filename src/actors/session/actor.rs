@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use crate::actors::area::WatcherId;
 use crate::actors::node::Node;
 use crate::actors::room::{Act, By, Manner, Reply};
-use crate::delivery::{CloseReason, Outbox};
+use crate::delivery::{CloseReason, EndReason, Outbox};
 use crate::domain::budget::MessageBudget;
 use crate::domain::ids::RoomId;
 use crate::domain::people::{Identity, Role};
@@ -142,10 +142,13 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        tracing::debug!(session = %self.shared.id(), role = self.shared.identity().role.as_str(), "session began");
         self.connect(ctx);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        let reason = self.shared.outbox().end_reason().map_or("left", EndReason::label);
+        tracing::debug!(session = %self.shared.id(), reason, "session ended");
         self.node.directory.remove(&self.shared);
         if let Some(watcher) = self.watching.take() {
             self.node.areas.unwatch(watcher);
