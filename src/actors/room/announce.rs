@@ -16,6 +16,9 @@ use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, encode_event};
 
+/// With fewer connections than this there is nothing to save by gathering.
+const GATHER_FROM: usize = 64;
+
 /// How long positions are gathered while the writers are behind.
 const GATHER: Duration = Duration::from_millis(5);
 
@@ -159,7 +162,8 @@ impl RoomActor {
     /// Shows positions to everybody but those whose they are. While the writers are behind with what they
     /// have, the newest of each subject is gathered here once rather than in every outbox.
     pub(super) fn show(&mut self, fixes: Vec<(ParticipantId, Fix)>, ctx: &mut Context<Self>) {
-        if self.gathered.is_empty() && !self.audience.is_behind() {
+        let few = self.audience.len() < GATHER_FROM;
+        if self.gathered.is_empty() && (few || !self.audience.is_behind()) {
             self.broadcast(fixes);
             return;
         }
