@@ -2,6 +2,7 @@
 //! that nobody uses to rest, and removes what was kept for long enough.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
@@ -21,6 +22,19 @@ const REBUILD_AFTER: Duration = Duration::from_millis(10);
 
 /// Something that wants to be done at every sweep.
 pub type Chore = Box<dyn Fn() + Send>;
+
+/// What the janitor has done since the start, for tests and operators to read.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Looks round the node.
+    pub sweeps: AtomicU64,
+    /// Rooms woken after a restart because something may be due in them.
+    pub woken: AtomicU64,
+    /// Rooms that died and were rebuilt.
+    pub rebuilt: AtomicU64,
+    /// Rows removed from the store.
+    pub removed: AtomicU64,
+}
 
 /// The janitor.
 pub struct Janitor {
@@ -51,6 +65,7 @@ impl Janitor {
                 for room in &page {
                     let _ = node.registry.get(room);
                 }
+                node.janitor.woken.fetch_add(page.len() as u64, Relaxed);
                 after = Some(last);
                 tokio::time::sleep(WAKE_PAUSE).await;
             }
@@ -72,6 +87,7 @@ impl Janitor {
                 room.rest();
             }
         }
+        self.node.janitor.sweeps.fetch_add(1, Relaxed);
         self.node.memberships.sweep();
         self.chores.iter().for_each(|chore| chore());
         if std::mem::replace(&mut self.sweeping, true) {
@@ -84,6 +100,8 @@ impl Janitor {
                 let slice = node.store.purge(node.now(), &node.settings.retention).await?;
                 total.locations += slice.locations;
                 total.idempotency += slice.idempotency;
+                let removed = slice.locations + slice.idempotency;
+                node.janitor.removed.fetch_add(removed, Relaxed);
                 if !slice.more {
                     return Ok::<_, crate::store::StoreError>(total);
                 }
@@ -121,6 +139,7 @@ impl Actor for Janitor {
 impl StreamHandler<RoomId> for Janitor {
     fn handle(&mut self, room: RoomId, ctx: &mut Self::Context) {
         tracing::error!(%room, "a room died and is rebuilt from its log");
+        self.node.janitor.rebuilt.fetch_add(1, Relaxed);
         self.node.observer.room_rebuilt();
         ctx.run_later(REBUILD_AFTER, move |act, _| act.node.registry.revive(&room));
     }

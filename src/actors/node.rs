@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::area::Areas;
 use super::clock::Clock;
 use super::directory::Directory;
+use super::janitor::Done;
 use super::memberships::Memberships;
 use super::observer::Observer;
 use super::registry::Registry;
@@ -32,6 +33,8 @@ pub struct Node {
     pub registry: Registry,
     /// Who watches which part of the map.
     pub areas: Areas,
+    /// What the janitor has done.
+    pub janitor: Done,
     /// Who raises an SOS just now.
     pub raising: Turns,
     /// Who counts.

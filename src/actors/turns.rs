@@ -1,6 +1,7 @@
 //! One after the other: whoever raises an SOS from two devices at once raises one.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -24,10 +25,11 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Waits until nobody of the same lane is at it. Those ahead hold it no longer than commands may take.
-    pub async fn turn(&self, subject: &Subject) -> MutexGuard<'_, ()> {
+    /// Waits until nobody of the same lane is at it, at most as long as `patience`. Then they go on without a turn:
+    /// two SOS are better than none.
+    pub async fn turn(&self, subject: &Subject, patience: Duration) -> Option<MutexGuard<'_, ()>> {
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits are used")]
         let lane = self.hasher.hash_one(subject) as usize % LANES;
-        self.lanes[lane].lock().await
+        tokio::time::timeout(patience, self.lanes[lane].lock()).await.ok()
     }
 }

@@ -92,6 +92,17 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
         scrape.queue("store_readers", observed.reads_waiting, 0);
         scrape.queue("room_mailboxes", engine.node().registry.waiting() as u64, 0);
         scrape.queue("location_batcher", engine.uploads_waiting() as u64, 0);
+        let done = &engine.node().janitor;
+        for (what, count) in [
+            ("sweeps", &done.sweeps),
+            ("rooms_woken", &done.woken),
+            ("rooms_rebuilt", &done.rebuilt),
+            ("rows_removed", &done.removed),
+        ] {
+            let help = "What the janitor has done.";
+            let count = count.load(std::sync::atomic::Ordering::Relaxed);
+            scrape.counter("mayday_janitor_total", help, &[("what", what)], count);
+        }
         let watchers = engine.node().areas.watchers() as u64;
         scrape.gauge("mayday_area_watchers", "Areas watched.", &[], watchers);
     });

@@ -53,7 +53,10 @@ pub async fn from_circles(
 ) -> Result<Raised, RaiseError> {
     let begun = Instant::now();
     // One at a time for each person: two devices, or a retry, raise one SOS.
-    let _turn = node.raising.turn(&who.subject).await;
+    let _turn = node
+        .raising
+        .turn(&who.subject, node.settings.command_timeout)
+        .await;
     let circles = owned(&node, &who, sos.room.as_ref()).await?;
     if circles.is_empty() {
         return Err(RaiseError::NoOwnedRooms);

@@ -12,7 +12,7 @@ use crate::actors::area::Areas;
 use crate::actors::batcher::Batchers;
 use crate::actors::clock::Clock;
 use crate::actors::directory::Directory;
-use crate::actors::janitor::{Chore, Janitor};
+use crate::actors::janitor::{Chore, Done, Janitor};
 use crate::actors::memberships::Memberships;
 use crate::actors::node::Node;
 use crate::actors::observer::Observer;
@@ -56,6 +56,7 @@ impl Engine {
             registry: Registry::new(deaths),
             directory: Directory::default(),
             areas: Areas::default(),
+            janitor: Done::default(),
             raising: Turns::default(),
             draining: AtomicBool::new(false),
             store,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::core::RoomCore;
 use super::messages::{Look, Poke, Positions, Rest, Ticketed, Work};
-use super::seats::RoomShared;
+use super::seats::{Phase, RoomShared};
 use super::steps::Step;
 use crate::actors::error::CommandError;
 use crate::actors::gate::Gate;
@@ -29,18 +29,6 @@ const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a batch is decided anew because another writer was first.
 const CONFLICTS_MAX: u32 = 5;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The log is being read.
-    Loading,
-    /// Commands are decided as they come.
-    Ready,
-    /// A batch is on its way to the disk.
-    Writing,
-    /// The log could not be read; the next message tries again.
-    Unread,
-}
 
 /// A room.
 pub struct RoomActor {
@@ -106,8 +94,13 @@ impl RoomActor {
         }
     }
 
+    fn enter_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.shared.set_phase(phase);
+    }
+
     fn load(&mut self, ctx: &mut Ctx) {
-        self.phase = Phase::Loading;
+        self.enter_phase(Phase::Loading);
         let (node, id) = (Arc::clone(&self.node), self.id.clone());
         let read = async move {
             let stored = node.store.load(&id).await?;
@@ -127,7 +120,7 @@ impl RoomActor {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(room = %self.id, %error, "could not read the room's log");
-                self.phase = Phase::Unread;
+                self.enter_phase(Phase::Unread);
                 let error = CommandError::Store(error);
                 for (work, _) in std::mem::take(&mut self.queue) {
                     refuse(work, &error, now);
@@ -154,7 +147,7 @@ impl RoomActor {
         self.core.contacts = Arc::new(contacts);
         self.put_out_former();
         self.reseat(log.unwrap_or_default(), now, ctx);
-        self.phase = Phase::Ready;
+        self.enter_phase(Phase::Ready);
         self.deadlines_moved = true;
         self.linking.clear();
         let early: Vec<_> = std::mem::take(&mut self.early).into_iter().collect();
@@ -252,7 +245,7 @@ impl RoomActor {
             }
             return;
         }
-        self.phase = Phase::Writing;
+        self.enter_phase(Phase::Writing);
         let node = Arc::clone(&self.node);
         let write = async move {
             let begun = Instant::now();
@@ -274,7 +267,7 @@ impl RoomActor {
         match result {
             Ok(()) => {
                 self.conflicts = 0;
-                self.phase = Phase::Ready;
+                self.enter_phase(Phase::Ready);
                 self.release(steps, ctx);
                 self.drive_links(ctx);
                 self.pump(ctx);
@@ -344,6 +337,8 @@ impl Actor for RoomActor {
     fn started(&mut self, ctx: &mut Ctx) {
         if self.phase == Phase::Loading {
             self.load(ctx);
+        } else {
+            self.enter_phase(self.phase);
         }
     }
 

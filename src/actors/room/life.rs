@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
 
-use super::actor::{Phase, RoomActor};
+use super::actor::RoomActor;
 use super::messages::Work;
+use super::seats::Phase;
 use crate::domain::room::{due, next_deadline};
 
 type Ctx = Context<RoomActor>;

@@ -124,7 +124,8 @@ impl RoomActor {
                     link: None,
                     done: Some(done),
                 };
-                if node.room(&sos).hand_over(work).is_ok() && brought_in.await.is_ok() {
+                let brought_in = tokio::time::timeout(node.settings.command_timeout, brought_in);
+                if node.room(&sos).hand_over(work).is_ok() && matches!(brought_in.await, Ok(Ok(()))) {
                     return;
                 }
                 tokio::time::sleep(wait).await;

@@ -24,4 +24,4 @@ pub use actor::RoomActor;
 pub use door::Door;
 pub use handle::RoomHandle;
 pub use messages::{Act, Admission, By, Look, Manner, Outcome, Reply, RoomView, Work};
-pub use seats::RoomShared;
+pub use seats::{Phase, RoomShared};

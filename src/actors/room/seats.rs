@@ -30,11 +30,26 @@ struct Inner {
     departed: Vec<Departure>,
 }
 
+/// What a room's actor is at; others read it without asking the actor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// The log is being read.
+    #[default]
+    Loading,
+    /// Commands are decided as they come.
+    Ready,
+    /// A batch is on its way to the disk.
+    Writing,
+    /// The log could not be read; the next message tries again.
+    Unread,
+}
+
 /// What outlives a room's actor.
 #[derive(Debug)]
 pub struct RoomShared {
     number: u64,
     announced: AtomicU64,
+    phase: Mutex<Phase>,
     inner: Mutex<Inner>,
 }
 
@@ -44,6 +59,7 @@ impl RoomShared {
         Arc::new(Self {
             number,
             announced: AtomicU64::new(0),
+            phase: Mutex::default(),
             inner: Mutex::default(),
         })
     }
@@ -60,6 +76,15 @@ impl RoomShared {
 
     pub(super) fn set_announced(&self, seq: Seq) {
         self.announced.store(seq.get(), Ordering::Release);
+    }
+
+    /// What the actor is at, or was at when it ended.
+    pub fn phase(&self) -> Phase {
+        *self.phase.lock()
+    }
+
+    pub(super) fn set_phase(&self, phase: Phase) {
+        *self.phase.lock() = phase;
     }
 
     /// Whether nobody sits here.

@@ -116,6 +116,20 @@ async fn a_room_that_panics_under_load_leaves_no_gap_for_those_in_it() {
             "session {n} heard a gap, a repetition or another order"
         );
     }
+
+    // Operators read the same: how often it died, and that it is at rest between two writes.
+    let shared = node.engine.node().registry.get(&room);
+    crate::support::eventually("the deaths are counted and the room is ready", || async {
+        let rebuilt = node
+            .engine
+            .node()
+            .janitor
+            .rebuilt
+            .load(std::sync::atomic::Ordering::Relaxed);
+        let ready = shared.shared().phase() == mayday::actors::room::Phase::Ready;
+        (rebuilt >= 1 && ready).then_some(())
+    })
+    .await;
 }
 
 fn is_message(message: &Value) -> bool {
