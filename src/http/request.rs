@@ -15,6 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use tracing::Instrument;
 
+use super::connections;
 use super::error::{ApiError, Code, Dialect};
 use crate::telemetry::{Metrics, RouteClass};
 
@@ -94,6 +95,7 @@ pub async fn frame<B: MessageBody + 'static>(
         return Err(ApiError::internal().into());
     };
     let _counted = InFlight::one(&frame.in_flight);
+    connections::spoke();
     let id = RequestId::of(request.headers().get(X_REQUEST_ID));
     request.extensions_mut().insert(id.clone());
     let class = RouteClass::of(Some(request.path()));
