@@ -19,6 +19,7 @@ use super::error::ApiError;
 use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
 use super::tickets::{TicketError, Tickets};
 use crate::config::{Config, Secrets, TrustedProxies};
+use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
 use crate::telemetry::{Metrics, Scrape};
 
@@ -75,20 +76,15 @@ impl Gate {
                 opened.ok_or_else(|| self.crowded("connections", &self.by_address))
             })
             .transpose()?;
-        let charge = |payer: &Payer| {
-            let charged = self.limits.charge(Class::Connects, payer);
-            charged.map_err(|spent| self.over(Class::Connects, &spent))
-        };
-        let caller = match self.auth.websocket(head) {
-            Ok(caller) => caller.ok_or_else(no_credential)?,
-            Err(bad) => {
-                charge(&self.limits.impostor(address))?;
-                return Err(bad);
-            }
-        };
+        let known = self.auth.websocket(head);
+        let caller = known.map_err(|bad| self.impostor(address, bad))?;
+        let caller = caller.ok_or_else(no_credential)?;
         // Whoever comes with a ticket has paid for it.
         if !has_ticket(head) {
-            charge(&self.limits.payer(Some(&caller), address))?;
+            let charged = self
+                .limits
+                .charge(Class::Connects, &self.limits.payer(Some(&caller), address));
+            charged.map_err(|spent| self.over(Class::Connects, &spent))?;
         }
         let subject = self.limits.subject(&caller.identity.subject);
         let by_subject = self
@@ -119,6 +115,12 @@ impl Gate {
                 TicketError::Random | TicketError::Invalid => ApiError::internal(),
             })?;
         Ok((issued, self.tickets.ttl()))
+    }
+
+    /// The token that a device shows beside its id (`X-Device-Token`, `?deviceToken=`) from now on. It is the
+    /// same each time while the secret is.
+    pub fn device_token(&self, device: DeviceId) -> String {
+        self.auth.device_token(device)
     }
 
     /// Forgets what no longer matters. For the janitor, every minute or so.
@@ -170,7 +172,7 @@ impl Gate {
     /// # Errors
     /// 429 when the budget is spent, 401 when a credential is bad.
     pub fn charge(&self, class: Class, request: &HttpRequest) -> Result<Option<Budget>, ApiError> {
-        let payer = self.payer(class, request)?;
+        let payer = self.payer(request)?;
         let charged = self.limits.charge(class, &payer);
         charged.map_err(|spent| self.over(class, &spent))
     }
@@ -180,7 +182,7 @@ impl Gate {
     /// # Errors
     /// As [`charge`](Self::charge).
     pub fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
-        let payer = self.payer(Class::Sos, request)?;
+        let payer = self.payer(request)?;
         let charged = self.limits.charge_sos(&payer);
         let charged = charged.map_err(|spent| self.over(Class::Sos, &spent))?;
         if charged.over_address {
@@ -189,16 +191,22 @@ impl Gate {
         Ok(charged)
     }
 
-    /// Who pays for a request. Trying credentials out costs the address they are tried from.
-    fn payer(&self, class: Class, request: &HttpRequest) -> Result<Payer, ApiError> {
+    /// Who sent a request; a bad credential is charged.
+    fn known(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
         let address = Address::of(request.head(), &self.proxies);
-        match self.caller(request) {
-            Ok(caller) => Ok(self.limits.payer(caller.as_ref(), address)),
-            Err(bad) => {
-                let charged = self.limits.charge(class, &self.limits.impostor(address));
-                Err(charged.map_or_else(|spent| self.over(class, &spent), |_| bad))
-            }
-        }
+        self.caller(request).map_err(|bad| self.impostor(address, bad))
+    }
+
+    fn payer(&self, request: &HttpRequest) -> Result<Payer, ApiError> {
+        let address = Address::of(request.head(), &self.proxies);
+        let caller = self.known(request)?;
+        Ok(self.limits.payer(caller.as_ref(), address))
+    }
+
+    /// Trying credentials out costs the address they are tried from.
+    fn impostor(&self, address: Option<Address>, bad: ApiError) -> ApiError {
+        let charged = self.limits.charge(Class::General, &self.limits.impostor(address));
+        charged.map_or_else(|spent| self.over(Class::General, &spent), |_| bad)
     }
 
     fn over(&self, class: Class, spent: &Spent) -> ApiError {
@@ -291,7 +299,7 @@ pub async fn admit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Answer<B> {
-    let who = gate(request.request()).and_then(|gate| gate.caller(request.request()));
+    let who = gate(request.request()).and_then(|gate| gate.known(request.request()));
     let refused = match who {
         Err(error) => error,
         Ok(caller) => {
