@@ -38,7 +38,7 @@ async fn an_address_holds_so_many_plain_connections_and_no_more() {
         assert_eq!(raw.statuses(1).await, [200]);
         idle.push(raw);
     }
-    let (text, _) = Raw::open(&engine).await.to_the_end().await;
+    let (text, _) = Raw::open(&engine).await.reads_to_the_end().await;
     assert_eq!(text, "", "closed without a word");
     drop(idle.pop());
     until_metric(

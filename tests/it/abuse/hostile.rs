@@ -20,7 +20,7 @@ async fn a_head_that_trickles_in_is_cut_off() {
     let engine = Engine::start(&[("http.header_timeout_ms", "1500")]);
     let mut raw = Raw::open(&engine).await;
     assert!(raw.send("GET /api/v1/sos HTTP/1.1\r\nHost: x\r\nX-").await);
-    let (answer, took) = raw.to_the_end().await;
+    let (answer, took) = raw.reads_to_the_end().await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     until_metric(&engine, "mayday_refused_total{reason=\"no_request\"}", |n| n == 1).await;
@@ -35,7 +35,7 @@ async fn a_connection_that_says_nothing_is_cut_off() {
         silent.push(Raw::open(&engine).await);
     }
     for raw in &mut silent {
-        raw.to_the_end().await;
+        raw.reads_to_the_end().await;
     }
     until_metric(&engine, "mayday_refused_total{reason=\"no_request\"}", |n| {
         n == 20
@@ -48,7 +48,7 @@ async fn a_connection_that_has_nothing_more_to_say_is_closed() {
     let engine = Engine::start(&[("http.keep_alive_s", "1")]);
     let mut raw = Raw::open(&engine).await;
     assert!(raw.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await);
-    let (answer, took) = raw.to_the_end().await;
+    let (answer, took) = raw.reads_to_the_end().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
@@ -58,7 +58,7 @@ async fn a_second_head_that_trickles_in_is_cut_off_too() {
     let engine = Engine::start(&[("http.header_timeout_ms", "1500"), ("http.keep_alive_s", "1")]);
     let mut raw = Raw::open(&engine).await;
     assert!(raw.send("GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET /hea").await);
-    let (answer, took) = raw.to_the_end().await;
+    let (answer, took) = raw.reads_to_the_end().await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
@@ -68,7 +68,7 @@ async fn a_body_that_trickles_in_is_cut_off() {
     let engine = Engine::start(&[("http.request_timeout_ms", "300")]);
     let mut raw = Raw::open(&engine).await;
     assert!(raw.send(post("/api/v1/sos", 5_000) + "{\"type\":").await);
-    let (answer, took) = raw.to_the_end().await;
+    let (answer, took) = raw.reads_to_the_end().await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(
         answer.contains("TIMEOUT") && answer.to_ascii_lowercase().contains("retry-after"),
@@ -93,7 +93,7 @@ async fn a_head_over_the_limit_is_refused() {
     ] {
         let mut raw = Raw::open(&engine).await;
         raw.send(&head).await;
-        let (answer, _) = raw.to_the_end().await;
+        let (answer, _) = raw.reads_to_the_end().await;
         // Who still writes when the connection is closed may not get to read the answer.
         let refused = ["", "HTTP/1.1 400 ", "HTTP/1.1 414 ", "HTTP/1.1 431 "];
         assert!(

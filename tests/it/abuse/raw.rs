@@ -36,7 +36,7 @@ impl Raw {
     }
 
     /// Reads to the end; answers what came, and after how long it ended.
-    pub async fn to_the_end(&mut self) -> (String, Duration) {
+    pub async fn reads_to_the_end(&mut self) -> (String, Duration) {
         let begun = Instant::now();
         (self.read(usize::MAX).await, begun.elapsed())
     }
