@@ -406,6 +406,35 @@ impl Auth {
 }
 
 impl Limits {
+    /// No limit on anything, for tests of something else.
+    pub fn none() -> Self {
+        Self {
+            sos_per_hour: 0,
+            user_sos_per_hour: 0,
+            anon_requests: 0,
+            user_requests: 0,
+            anon_writes: 0,
+            user_writes: 0,
+            locations_per_minute: 0,
+            registrations_per_hour: 0,
+            connects_per_minute: 0,
+            reports_per_hour: 0,
+            address_sos_per_hour: 0,
+            address_sos_max_per_hour: 0,
+            address_requests: 0,
+            address_writes: 0,
+            address_locations_per_minute: 0,
+            address_registrations_per_hour: 0,
+            address_connects_per_minute: 0,
+            address_reports_per_hour: 0,
+            connections_per_address: 0,
+            connections_per_subject: 0,
+            http_connections_per_address: 0,
+            messages_per_second: 0,
+            ..Self::default()
+        }
+    }
+
     /// The budget of a connection that opens at `now`.
     pub fn message_budget(&self, now: Timestamp) -> MessageBudget {
         MessageBudget::new(self.messages_per_second, self.messages_burst, now)
