@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::janitor::Done;
 use super::memberships::Memberships;
+use super::notes::Notes;
 use super::observer::Observer;
 use super::registry::Registry;
 use super::room::Door;
@@ -27,6 +28,10 @@ pub struct Node {
     pub settings: Settings,
     /// Who is connected.
     pub directory: Directory,
+    /// What is to be written some time soon.
+    pub notes: Notes,
+    /// When the node was started.
+    pub started: Timestamp,
     /// Who is in which rooms.
     pub memberships: Memberships,
     /// The rooms in use.

@@ -252,6 +252,7 @@ pub async fn an_erased_person_is_gone_from_every_record_and_the_log_is_whole<H: 
     let query = HistoryQuery {
         room: None,
         participant: None,
+        among: None,
         subject: Some(subject.clone()),
         from: None,
         to: None,

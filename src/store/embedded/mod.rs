@@ -8,6 +8,7 @@ mod history;
 mod incidents;
 mod job;
 mod options;
+mod privacy;
 mod project;
 mod queue;
 mod reader;

@@ -14,7 +14,10 @@ use crate::store::contract::StoreError;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Each brings the schema from the version before it to its own: its place here, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_rooms.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_rooms.sql"),
+    include_str!("migrations/0002_privacy.sql"),
+];
 
 /// The schema's version in a data folder, and the one that this program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,8 @@ pub(super) struct Writes<'c> {
     pub fixes: u64,
     /// What was deleted must leave the write-ahead log too.
     pub erased: bool,
+    /// Somebody was erased: what is written has to be looked up among the erased.
+    pub erasures: bool,
     next_key: i64,
     keys: HashMap<RoomId, i64>,
 }
@@ -30,11 +32,13 @@ impl<'c> Writes<'c> {
             Ok(row.get::<_, Option<i64>>(0)?)
         })?;
         let next_key = last.flatten().unwrap_or(0) + 1;
+        let erasures = db.first("SELECT EXISTS (SELECT 1 FROM erased)", [], |row| Ok(row.get(0)?))?;
         Ok(Self {
             db,
             events: 0,
             fixes: 0,
             erased: false,
+            erasures: erasures.unwrap_or(false),
             next_key,
             keys: HashMap::new(),
         })
