@@ -15,6 +15,7 @@ use super::room::Door;
 use super::settings::Settings;
 use super::turns::Turns;
 use crate::domain::ids::RoomId;
+use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -51,6 +52,11 @@ impl Node {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Somebody has done something.
+    pub fn saw(&self, who: &Identity) {
+        self.notes.saw(&who.subject, self.now());
     }
 
     /// The way to a room.

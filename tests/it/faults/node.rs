@@ -17,8 +17,8 @@ use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
     Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, HistoryFix, HistoryQuery,
-    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, Listed, ListingCircle, Membership, Purged,
-    Retention, Store, StoreError, StoreStats, StoredMessage, StoredRoom,
+    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place,
+    Purged, Retention, Sign, Store, StoreError, StoreStats, StoredMessage, StoredRoom, Tally,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -272,6 +272,7 @@ impl Node {
             phone: None,
             email: None,
             mission: None,
+            scopes: mayday::domain::scopes::Scopes::ALL,
         });
         let outbox = Outbox::detached(64 << 20);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
