@@ -435,7 +435,10 @@ impl Handler<Forget> for LocationBatcher {
             }
         }
         self.outgoing.retain(|_, fixes| !fixes.is_empty());
-        self.to_keep
-            .retain(|kept| !gone.iter().any(|(room, who)| *who == kept.participant && *room == kept.room));
+        self.to_keep.retain(|kept| {
+            !gone
+                .iter()
+                .any(|(room, who)| *who == kept.participant && *room == kept.room)
+        });
     }
 }

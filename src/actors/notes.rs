@@ -101,10 +101,7 @@ impl Notes {
 
     /// How many devices are remembered, and how many notes wait.
     pub fn depth(&self) -> (usize, usize) {
-        (
-            self.known.len(),
-            self.seen.lock().len() + self.signs.lock().len(),
-        )
+        (self.known.len(), self.seen.lock().len() + self.signs.lock().len())
     }
 
     /// Sights of devices that were not noted for want of room.

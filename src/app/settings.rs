@@ -41,7 +41,6 @@ pub(super) fn actors(config: &Config) -> Settings {
             slice_max_rows: config.retention.slice_max_rows,
         },
         sweep: config.retention.sweep(),
-        return_grace: config.rooms.return_grace(),
         stale_after: config.locations.stale_after(),
         devices_seen_every: config.devices.seen_every(),
         devices_seen_max: config.devices.seen_max,

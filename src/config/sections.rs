@@ -205,7 +205,7 @@ sections! {
         idle_participant_s: u64 = 1_800,
         /// A circle with nobody connected for this long sleeps; 0: never.
         empty_room_s: u64 = 3_600,
-        /// After a start nobody has left, and no circle sleeps, before this has passed.
+        /// After a start nobody has left, and no circle sleeps, before this has passed (or the time above).
         return_grace_s: u64 = 60,
         /// People in one room; 0: no limit.
         members_max: usize = 100_000,
@@ -338,8 +338,6 @@ durations! {
         passivate_after = from_secs(passivate_after_s),
         /// A command must be answered by then.
         command_timeout = from_millis(command_timeout_ms),
-        /// After a start nobody has left before this has passed.
-        return_grace = from_secs(return_grace_s),
     }
     Devices {
         /// A device's record says when it was seen last, to within this.
@@ -425,6 +423,7 @@ impl Rooms {
         Policy {
             idle_participant: Duration::from_secs(self.idle_participant_s),
             empty_room: Duration::from_secs(self.empty_room_s),
+            return_grace: Duration::from_secs(self.return_grace_s),
             members_max: self.members_max,
             requests_max: self.requests_max,
         }

@@ -1,7 +1,7 @@
 //! What goes into the store and what comes out.
 
 use crate::domain::geo::{Fix, Position};
-use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId};
+use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::people::{Person, Subject};
 use crate::domain::phone::PhoneNumber;

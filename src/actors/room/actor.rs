@@ -68,9 +68,8 @@ impl RoomActor {
         gate: Arc<Gate>,
         fresh: bool,
     ) -> Self {
-        let not_before = node.started + node.settings.return_grace;
         Self {
-            core: RoomCore::new(id.clone(), not_before),
+            core: RoomCore::new(id.clone(), node.started),
             id,
             node,
             shared,

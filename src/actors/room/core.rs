@@ -119,12 +119,12 @@ pub(super) struct RoomCore {
 }
 
 impl RoomCore {
-    /// Nothing in it is due before `not_before`.
-    pub fn new(id: RoomId, not_before: Timestamp) -> Self {
+    /// A room of a process that was started when `began`.
+    pub fn new(id: RoomId, began: Timestamp) -> Self {
         Self {
             state: RoomState::new(id),
             people: People::default(),
-            presence: Presence::new(not_before),
+            presence: Presence::new(began),
             newest: HashMap::new(),
             recent: Recent::default(),
             contacts: Arc::default(),

@@ -67,11 +67,13 @@ impl RoomActor {
         }
         let (now, policy) = (self.node.now(), &self.node.settings.policy);
         let signs = self.core.presence.unnoted(&self.core.state, policy, now);
-        self.node.notes.add(signs.into_iter().map(|(participant, at)| Sign {
-            room: self.id.clone(),
-            participant,
-            at,
-        }));
+        self.node
+            .notes
+            .add(signs.into_iter().map(|(participant, at)| Sign {
+                room: self.id.clone(),
+                participant,
+                at,
+            }));
     }
 
     /// Sets the one timer to what is due next, if that is sooner than what it is set to.

@@ -19,6 +19,9 @@ pub struct Policy {
     pub idle_participant: Duration,
     /// A circle with nobody connected for this long falls asleep; zero: never.
     pub empty_room: Duration,
+    /// After a start nobody has left, and no circle sleeps, before this has passed, or as long as it would take
+    /// otherwise.
+    pub return_grace: Duration,
     /// The most people in a room at once; 0: no limit.
     pub members_max: usize,
     /// The most strangers who wait for an owner's answer.
@@ -29,7 +32,11 @@ impl Policy {
     /// How old the store's idea of somebody who is here may be; `None`: no deadline hangs on it.
     fn note_every(&self) -> Option<Duration> {
         let spans = [self.idle_participant, self.empty_room];
-        spans.into_iter().filter(|span| !span.is_zero()).min().map(|span| span / NOTES)
+        spans
+            .into_iter()
+            .filter(|span| !span.is_zero())
+            .min()
+            .map(|span| span / NOTES)
     }
 }
 
@@ -38,6 +45,7 @@ impl Default for Policy {
         Self {
             idle_participant: Duration::from_secs(30 * 60),
             empty_room: Duration::from_secs(60 * 60),
+            return_grace: Duration::from_secs(60),
             members_max: 0,
             requests_max: 100,
         }
@@ -53,15 +61,15 @@ pub struct Presence {
     /// What the store knows of `seen`.
     noted: HashMap<ParticipantId, Timestamp>,
     empty_since: Timestamp,
-    /// Nothing is due before this: nobody could be here while the process was not.
-    not_before: Timestamp,
+    /// Since when anybody can be here at all.
+    began: Timestamp,
 }
 
 impl Presence {
-    /// Nobody is there, and nothing is due before `not_before`.
-    pub fn new(not_before: Timestamp) -> Self {
+    /// Nobody is there. The process, without which nobody could be, was started when `began`.
+    pub fn new(began: Timestamp) -> Self {
         Self {
-            not_before,
+            began,
             ..Self::default()
         }
     }
@@ -138,7 +146,11 @@ impl Presence {
         let mut due = Vec::new();
         for (who, person) in state.active_participants() {
             let here = self.connections.contains_key(&who);
-            let sign = if here { Some(now) } else { self.seen.get(&who).copied() };
+            let sign = if here {
+                Some(now)
+            } else {
+                self.seen.get(&who).copied()
+            };
             let known = self.noted.get(&who).copied().unwrap_or_default();
             let known = known.max(person.last_event_at);
             let Some(sign) = sign.filter(|sign| *sign > known) else {
@@ -150,6 +162,11 @@ impl Presence {
         }
         self.noted.extend(due.iter().copied());
         due
+    }
+
+    /// Nothing that takes `span` is due before this.
+    fn no_sooner(&self, policy: &Policy, span: Duration) -> Timestamp {
+        self.began + policy.return_grace.min(span)
     }
 
     fn last_sign(&self, who: ParticipantId) -> Timestamp {
@@ -190,7 +207,10 @@ fn deadlines<'a>(
         .filter(move |(who, _)| !idle.is_zero() && !presence.is_connected(*who) && state.owner != Some(*who))
         .map(move |(who, person)| {
             let sign = presence.last_sign(who).max(person.last_event_at);
-            ((sign + idle).max(presence.not_before), Deadline::Idle(who))
+            (
+                (sign + idle).max(presence.no_sooner(policy, idle)),
+                Deadline::Idle(who),
+            )
         });
     let sleepy = state.kind == Some(RoomKind::Circle)
         && !state.asleep
@@ -200,7 +220,7 @@ fn deadlines<'a>(
     let empty = sleepy.then(|| {
         let since = presence.empty_since.max(state.last_at);
         (
-            (since + policy.empty_room).max(presence.not_before),
+            (since + policy.empty_room).max(presence.no_sooner(policy, policy.empty_room)),
             Deadline::Empty,
         )
     });
@@ -250,7 +270,13 @@ mod tests {
 
     fn apply(state: &mut RoomState, at: Timestamp, actor: Actor, body: EventBody) {
         let (room, seq): (RoomId, Seq) = (state.id.clone(), state.seq.next());
-        state.apply(&Event { room, seq, at, actor, body });
+        state.apply(&Event {
+            room,
+            seq,
+            at,
+            actor,
+            body,
+        });
     }
 
     fn incident() -> RoomState {
@@ -269,7 +295,7 @@ mod tests {
         let due_at = next_deadline(&state, &before, &policy);
         assert_eq!(due_at, Some(at(40)));
 
-        let mut after = Presence::new(at(21));
+        let mut after = Presence::new(at(20));
         notes.iter().for_each(|(who, seen)| after.recall(*who, *seen));
         assert_eq!(next_deadline(&state, &after, &policy), due_at);
         assert_eq!(due(&state, &after, &policy, at(40)), [Deadline::Idle(person(1))]);
@@ -296,8 +322,12 @@ mod tests {
     #[test]
     fn nobody_has_left_for_the_time_in_which_the_engine_was_down() {
         let (state, policy) = (incident(), Policy::default());
-        let mut after = Presence::new(at(241));
-        assert_eq!(next_deadline(&state, &after, &policy), Some(at(241)));
+        let mut after = Presence::new(at(240));
+        assert_eq!(
+            next_deadline(&state, &after, &policy),
+            Some(at(241)),
+            "a minute to come back"
+        );
         after.arrive(person(1), at(240));
         assert_eq!(next_deadline(&state, &after, &policy), None, "back in time");
     }
@@ -347,7 +377,10 @@ mod tests {
         );
         let average = |minutes| state.statistics(at(minutes)).average_seconds;
         assert!((average(10) - 600.0).abs() < f64::EPSILON);
-        assert!((average(5_000) - average(10)).abs() < f64::EPSILON, "it grows no more");
+        assert!(
+            (average(5_000) - average(10)).abs() < f64::EPSILON,
+            "it grows no more"
+        );
         let mut presence = Presence::new(at(0));
         presence.arrive(person(1), at(11));
         assert_eq!(presence.unnoted(&state, &Policy::default(), at(30)), []);

@@ -117,10 +117,7 @@ pub(super) fn newest(db: &mut Db<'_>, room: RoomKey) -> Result<Vec<(ParticipantI
 }
 
 /// The last signs of life that were noted of those who are in a room.
-pub(super) fn seen(
-    db: &mut Db<'_>,
-    room: RoomKey,
-) -> Result<Vec<(ParticipantId, Timestamp)>, StoreError> {
+pub(super) fn seen(db: &mut Db<'_>, room: RoomKey) -> Result<Vec<(ParticipantId, Timestamp)>, StoreError> {
     let sql = "SELECT participant, seen_at FROM presence WHERE room = ?1";
     db.all(sql, [room], |row| Ok((participant(row, 0)?, timestamp(row, 1)?)))
 }

@@ -103,10 +103,7 @@ pub(super) fn see(writes: &mut Writes<'_>, seen: &[(DeviceId, Timestamp)]) -> Re
 pub(super) fn link(writes: &mut Writes<'_>, device: DeviceId, at: Timestamp) -> Result<(), StoreError> {
     let sql = "INSERT INTO devices (id, first_seen, last_seen, linked) VALUES (?1, ?2, ?2, 1)
                ON CONFLICT DO UPDATE SET linked = 1, last_seen = max(last_seen, excluded.last_seen)";
-    writes
-        .db
-        .run(sql, params![device.reveal(), at.ms()])
-        .map(drop)
+    writes.db.run(sql, params![device.reveal(), at.ms()]).map(drop)
 }
 
 /// Notes signs of life of those who are in.
@@ -154,9 +151,13 @@ pub(super) fn erase(
     let name = codec::subject_text(subject);
     let people = writes.db.run("DELETE FROM people WHERE subject = ?1", [&name])? as u64;
     let mut others = writes.db.run("DELETE FROM contacts WHERE owner = ?1", [&name])?;
-    others += writes.db.run("DELETE FROM idempotency WHERE subject = ?1", [&name])?;
+    others += writes
+        .db
+        .run("DELETE FROM idempotency WHERE subject = ?1", [&name])?;
     if let Subject::Device(id) = subject {
-        others += writes.db.run("DELETE FROM devices WHERE id = ?1", [id.reveal()])?;
+        others += writes
+            .db
+            .run("DELETE FROM devices WHERE id = ?1", [id.reveal()])?;
     }
     writes.erased = true;
     writes.erasures |= !places.is_empty();
@@ -182,10 +183,10 @@ fn whereabouts(
 pub(super) fn clear(writes: &mut Writes<'_>) -> Result<(u64, bool), StoreError> {
     let mut removed = 0;
     while removed < CLEAR_MAX_ROWS {
-        let next = "SELECT room, participant FROM erased WHERE cleared = 0 ORDER BY room, participant LIMIT 1";
-        let next = writes.db.first(next, [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })?;
+        let next = "SELECT room, participant FROM erased WHERE cleared = 0 ORDER BY at LIMIT 1";
+        let next = writes
+            .db
+            .first(next, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         let Some((room, who)) = next else {
             return Ok((removed.unsigned_abs(), true));
         };

@@ -29,5 +29,4 @@ CREATE TABLE erased (
     cleared     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (room, participant)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX erased_at ON erased (at) WHERE cleared = 1;
-CREATE INDEX erased_open ON erased (room, participant) WHERE cleared = 0;
+CREATE INDEX erased_at ON erased (cleared, at);

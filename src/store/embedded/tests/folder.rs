@@ -30,7 +30,7 @@ async fn an_empty_folder_is_migrated_when_that_is_wanted() {
     let path = folder.path().join("made").join("for it");
     let none = SchemaStatus {
         version: 0,
-        latest: 1,
+        latest: 2,
     };
     assert_eq!(Embedded::status(&path), Ok(none));
     let options = EmbeddedOptions {
@@ -43,11 +43,11 @@ async fn an_empty_folder_is_migrated_when_that_is_wanted() {
     assert_eq!(
         Embedded::status(&path),
         Ok(SchemaStatus {
-            version: 1,
-            latest: 1
+            version: 2,
+            latest: 2
         })
     );
-    assert_eq!(Embedded::migrate(&path).unwrap().version, 1);
+    assert_eq!(Embedded::migrate(&path).unwrap().version, 2);
     let store = Embedded::open(options).unwrap();
     raised(&store, "sos", report()).await;
 }
@@ -67,7 +67,7 @@ async fn a_folder_belongs_to_one_process_at_a_time() {
     assert!(Embedded::migrate(harness.folder.path()).is_err());
     assert_eq!(
         Embedded::status(harness.folder.path()).unwrap().version,
-        1,
+        2,
         "anybody may ask"
     );
     harness.store().close().await;
