@@ -229,6 +229,9 @@ impl RoomCore {
 
     /// Whether `identity` may see what only participants and staff see.
     pub fn is_inside(&self, identity: &Identity) -> bool {
+        if !identity.may_enter(&self.state.id) {
+            return false;
+        }
         let known = self.people.find(&identity.subject);
         let took_part = known
             .and_then(|who| self.state.participants.get(&who))
@@ -271,6 +274,25 @@ impl RoomCore {
             })
     }
 
+    /// Whether somebody, or nobody in particular, may know that it is there.
+    pub fn is_shown_to(&self, identity: Option<&Identity>) -> bool {
+        let public = self
+            .state
+            .incident
+            .as_ref()
+            .is_some_and(|incident| incident.report.is_public());
+        self.state.exists() && (public || identity.is_some_and(|who| self.is_inside(who)))
+    }
+
+    /// An incident that is not shown to them is none: a refusal must not tell that it is there.
+    fn refusal(&self, identity: &Identity, rejection: Rejection) -> Rejection {
+        if self.state.kind == Some(RoomKind::Sos) && !self.is_shown_to(Some(identity)) {
+            Rejection::NotFound
+        } else {
+            rejection
+        }
+    }
+
     /// Decides a person's command and makes it so in memory.
     pub fn decide(
         &mut self,
@@ -286,11 +308,12 @@ impl RoomCore {
         } = *asker;
         let standing = self.standing(identity);
         if !identity.may_enter(&self.state.id) || !identity.may(command.scope()) {
-            return Err(Rejection::Forbidden);
+            return Err(self.refusal(identity, Rejection::Forbidden));
         }
         let known = self.people.find(&identity.subject);
         let who = known.unwrap_or(fresh);
-        let bodies = decide(&self.state, policy, Actor::Participant(who), standing, command)?;
+        let bodies = decide(&self.state, policy, Actor::Participant(who), standing, command)
+            .map_err(|rejection| self.refusal(identity, rejection))?;
         let mut person = Person::new(who, identity);
         if let Some(name) = display_name {
             person.name = Some(name.to_owned());

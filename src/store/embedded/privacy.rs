@@ -126,7 +126,7 @@ pub(super) fn note_signs(writes: &mut Writes<'_>, signs: &[Sign]) -> Result<(), 
 
 /// Whether somebody's pseudonym in a room was erased.
 pub(super) fn is_erased(writes: &mut Writes<'_>, room: i64, who: i64) -> Result<bool, StoreError> {
-    if !writes.erasures {
+    if !writes.has_erasures()? {
         return Ok(false);
     }
     let sql = "SELECT 1 FROM erased WHERE room = ?1 AND participant = ?2";
@@ -160,7 +160,7 @@ pub(super) fn erase(
             .run("DELETE FROM devices WHERE id = ?1", [id.reveal()])?;
     }
     writes.erased = true;
-    writes.erasures |= !places.is_empty();
+    writes.erasures_changed();
     Ok(Erased {
         people,
         fixes: 0,
@@ -215,7 +215,7 @@ pub(super) fn purge(
     purged: &mut Purged,
 ) -> Result<(), StoreError> {
     let slice = i64::try_from(retention.slice_max_rows.max(1)).unwrap_or(i64::MAX);
-    if writes.erasures {
+    if writes.has_erasures()? {
         let (removed, done) = clear(writes)?;
         purged.leftovers = removed;
         purged.more |= !done;
@@ -223,6 +223,7 @@ pub(super) fn purge(
                        (SELECT room, participant FROM erased WHERE cleared = 1 AND at < ?1 ORDER BY at LIMIT ?2)";
         let forgotten = writes.db.run(old, params![now.before(REMEMBERED).ms(), slice])?;
         purged.more |= forgotten as u64 >= slice.unsigned_abs();
+        writes.erasures_changed();
     }
     if !retention.device_links.is_zero() {
         let sql = "SELECT id FROM devices WHERE linked = 1 AND last_seen < ?1 ORDER BY last_seen LIMIT ?2";
