@@ -120,7 +120,7 @@ impl Janitor {
             }
         }
         let wait = NOTE_AFTER.min(self.node.settings.sweep / 2);
-        ctx.run_later(wait, |act, ctx| act.write_notes(ctx));
+        ctx.run_later(wait, Self::write_notes);
         self.node.janitor.sweeps.fetch_add(1, Relaxed);
         self.node.memberships.sweep();
         self.chores.iter().for_each(|chore| chore());
