@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod batcher;
+pub mod blocks;
 pub mod clock;
 pub mod directory;
 pub mod engine;

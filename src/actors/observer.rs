@@ -56,6 +56,9 @@ pub trait Observer: Send + Sync + 'static {
         let _ = took;
     }
 
+    /// Somebody reported somebody.
+    fn reported(&self) {}
+
     /// A room died without being asked to, and is rebuilt.
     fn room_rebuilt(&self) {}
 }

@@ -50,6 +50,10 @@ impl Observer for Counting {
         self.0.connect_seconds.observe(took.as_secs_f64());
     }
 
+    fn reported(&self) {
+        self.0.reports.inc();
+    }
+
     fn room_rebuilt(&self) {
         self.0.drops.with_label_values(&["room_rebuilt"]).inc();
     }

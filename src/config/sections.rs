@@ -210,6 +210,10 @@ sections! {
     abuse: Abuse {
         /// Incidents that somebody whom staff have blocked may raise in an hour; 0: none.
         blocked_sos_per_hour: u32 = 1,
+        /// People who may be blocked at once.
+        blocks_max: usize = 100_000,
+        /// By which the blocked are recognised; none: generated.
+        block_secret: Option<Secret> = None,
     }
     /// Positions.
     locations: Locations {
@@ -321,6 +325,8 @@ sections! {
         devices_anonymise_days: u32 = 30,
         /// Records of devices, since they were seen last; 0: for ever.
         devices_delete_days: u32 = 90,
+        /// Reports of misconduct; 0: for ever.
+        reports_days: u32 = 90,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
@@ -509,6 +515,11 @@ impl Retention {
     /// How long positions are kept; zero: for ever.
     pub const fn locations(&self) -> Duration {
         Duration::from_secs(self.locations_days as u64 * 86_400)
+    }
+
+    /// How long reports of misconduct are kept; zero: for ever.
+    pub const fn reports(&self) -> Duration {
+        Duration::from_secs(self.reports_days as u64 * 86_400)
     }
 
     /// How long idempotency keys are kept; zero: for ever.

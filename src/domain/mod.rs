@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod budget;
+pub mod conduct;
 pub mod geo;
 pub mod ids;
 pub mod incident;

@@ -18,6 +18,7 @@ use super::connections::{ConnectionGuard, Connections};
 use super::error::ApiError;
 use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
 use super::tickets::{TicketError, Tickets};
+use crate::actors::blocks::Blocks;
 use crate::config::{Config, Secrets, TrustedProxies};
 use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
@@ -35,6 +36,8 @@ pub struct Gate {
     by_address: Connections<Address>,
     by_subject: Connections<u64>,
     proxies: TrustedProxies,
+    blocks: Arc<Blocks>,
+    blocked_may_raise: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -58,6 +61,8 @@ impl Gate {
             by_address: Connections::new(config.limits.connections_per_address),
             by_subject: Connections::new(config.limits.connections_per_subject),
             proxies: config.http.trusted_proxies.clone(),
+            blocks: Arc::new(Blocks::new(secrets.block.reveal(), config.abuse.blocks_max)),
+            blocked_may_raise: config.abuse.blocked_sos_per_hour > 0,
             metrics,
         }
     }
@@ -79,6 +84,9 @@ impl Gate {
         let known = self.auth.websocket(head);
         let caller = known.map_err(|bad| self.impostor(address, bad))?;
         let caller = caller.ok_or_else(no_credential)?;
+        if self.is_blocked(&caller) {
+            return Err(self.keep_out());
+        }
         // Whoever comes with a ticket has paid for it.
         if !has_ticket(head) {
             let charged = self
@@ -93,6 +101,21 @@ impl Gate {
             .ok_or_else(|| self.crowded("subject_connections", &self.by_subject))?;
         let guard = (by_address, by_subject);
         Ok(Admission { caller, guard })
+    }
+
+    /// Whom staff keep out.
+    pub fn blocks(&self) -> &Arc<Blocks> {
+        &self.blocks
+    }
+
+    /// Whether staff keep somebody out.
+    pub fn is_blocked(&self, caller: &Caller) -> bool {
+        self.blocks.holds(&caller.identity.subject, self.auth.now())
+    }
+
+    fn keep_out(&self) -> ApiError {
+        self.metrics.refused.with_label_values(&["blocked"]).inc();
+        ApiError::blocked()
     }
 
     fn crowded<K: Copy + Eq + std::hash::Hash>(&self, what: &str, connections: &Connections<K>) -> ApiError {
@@ -126,6 +149,7 @@ impl Gate {
     /// Forgets what no longer matters. For the janitor, every minute or so.
     pub fn sweep(&self) {
         self.limits.sweep();
+        self.blocks.sweep(self.auth.now());
     }
 
     /// Its numbers, for [`Metrics::register_source`].
@@ -141,6 +165,12 @@ impl Gate {
             "Users, devices and addresses with a budget.",
             &[],
             count(self.limits.keys()),
+        );
+        scrape.gauge(
+            "mayday_blocked",
+            "People whom staff keep out.",
+            &[],
+            count(self.blocks.len()),
         );
         scrape.gauge(
             "mayday_rate_limit_bytes",
@@ -182,7 +212,16 @@ impl Gate {
     /// # Errors
     /// As [`charge`](Self::charge).
     pub fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
-        let payer = self.payer(request)?;
+        let mut payer = self.payer(request)?;
+        let blocked = self
+            .caller(request)?
+            .is_some_and(|caller| self.is_blocked(&caller));
+        if blocked {
+            if !self.blocked_may_raise {
+                return Err(self.keep_out());
+            }
+            payer = payer.blocked();
+        }
         let charged = self.limits.charge_sos(&payer);
         let charged = charged.map_err(|spent| self.over(Class::Sos, &spent))?;
         if charged.over_address {
@@ -289,17 +328,24 @@ impl FromRequest for SisterService {
 
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others. Round a route by
-/// `from_fn`.
+/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others; and whom staff have
+/// blocked, unless it is there for them too. Round a route by `from_fn`.
 ///
 /// # Errors
 /// Only those of the routes inside; a refusal is an answer.
 pub async fn admit<B: MessageBody + 'static>(
     access: &Access,
+    for_blocked: bool,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Answer<B> {
-    let who = gate(request.request()).and_then(|gate| gate.known(request.request()));
+    let who = gate(request.request()).and_then(|gate| {
+        let caller = gate.known(request.request())?;
+        match &caller {
+            Some(caller) if !for_blocked && gate.is_blocked(caller) => Err(gate.keep_out()),
+            _ => Ok(caller),
+        }
+    });
     let refused = match who {
         Err(error) => error,
         Ok(caller) => {

@@ -108,6 +108,8 @@ pub struct Metrics {
     pub address_limited: IntCounterVec,
     /// Incidents taken although their address was over its budget.
     pub sos_over_address: IntCounter,
+    /// Reports of misconduct.
+    pub reports: IntCounter,
     /// What was refused or cut off to protect the engine and its users, by `reason`.
     pub refused: IntCounterVec,
     /// From the wish to append until it is on disk.
@@ -213,6 +215,7 @@ impl Metrics {
                 "mayday_sos_over_address_total",
                 "Incidents taken although their address was over its budget.",
             ),
+            reports: make.counter("mayday_reports_total", "Reports of misconduct."),
             refused: make.counters(
                 "mayday_refused_total",
                 "Refused or cut off to protect the engine and its users.",

@@ -1,5 +1,6 @@
 //! What the layers above hold: one handle to everything that a node can be asked for.
 
+mod conduct;
 mod queries;
 pub mod raise;
 mod start;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+pub use conduct::{BlockError, ReportError};
 pub use queries::RoomInfo;
 pub use start::Parts;
 

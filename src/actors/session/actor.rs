@@ -109,6 +109,11 @@ impl SessionActor {
             node.observer.connected(begun.elapsed());
             // Only now: `connected` is the first thing they hear.
             node.directory.add(&shared);
+            // Blocked while it was opened: whoever closes sessions has not seen this one.
+            if node.blocks.holds(&identity.subject, node.now()) {
+                shared.close(CloseReason::Forbidden);
+                return Ok(());
+            }
             let Some(phone) = identity.phone.as_ref().filter(|_| identity.mission.is_none()) else {
                 return Ok(());
             };

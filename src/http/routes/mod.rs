@@ -3,6 +3,7 @@
 //! Which routes there are, and who may use them, stands in `table`. Nothing else here decides who may do what:
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
+mod conduct;
 mod contacts;
 mod errors;
 mod events;
@@ -127,9 +128,9 @@ fn resource(rows: &'static [Row], api: &Api) -> Resource {
     }
     for row in rows {
         // The last one wrapped is the first one passed: who is never served is charged all the same.
-        let route = row
-            .route()
-            .wrap(from_fn(|request, next| gate::admit(&row.access, request, next)));
+        let route = row.route().wrap(from_fn(|request, next| {
+            gate::admit(&row.access, row.for_blocked(), request, next)
+        }));
         resource = resource.route(match row.class {
             Some(class) => route.wrap(from_fn(move |request, next| gate::charge(class, request, next))),
             None => route,

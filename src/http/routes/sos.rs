@@ -12,6 +12,7 @@ use super::Api;
 use super::params::{RetryKey, SosId};
 use super::scene::Scene;
 use crate::domain::ids::RoomId;
+use crate::domain::incident::Visibility;
 use crate::domain::people::{Identity, Subject};
 use crate::domain::room::{RoomState, Seq};
 use crate::http::auth::Caller;
@@ -37,7 +38,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let who = &caller.identity;
     // A wrong field costs nobody their right to call for help: it is charged like any other request.
-    let CreateSos { report, device } = match CreateSos::parse(&body.0) {
+    let CreateSos { mut report, device } = match CreateSos::parse(&body.0) {
         Ok(parsed) => parsed,
         Err(error) => {
             gate.charge(Class::Writes, &request)?;
@@ -45,6 +46,10 @@ pub(super) async fn create(
         }
     };
     let charge = gate.charge_sos(&request)?;
+    if gate.is_blocked(&caller) {
+        // They may be in danger, and they may be lying: staff look, and nobody else is sent.
+        report.visibility = Visibility::Restricted;
+    }
     // Side by side, so that the device's record goes to the disk with the incident and costs no wait.
     let (created, ()) = futures_util::future::join(
         api.engine.create_sos(who, report, key),

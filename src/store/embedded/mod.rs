@@ -2,6 +2,7 @@
 //! threads beside it. Nothing here blocks the caller's thread.
 
 mod append;
+mod conduct;
 mod fixes;
 mod geo;
 mod history;

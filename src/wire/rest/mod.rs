@@ -6,6 +6,7 @@
 
 mod body;
 mod circle;
+mod conduct;
 mod contacts;
 mod cursor;
 mod envelope;
@@ -29,6 +30,7 @@ pub use body::{BodyError, FieldError};
 pub use circle::{
     BatchAnswer, LocationAnswer, LocationsByUser, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
 };
+pub use conduct::{BlockBody, BlockView, BlocksQuery, ReportBody, ReportView, ReportsQuery, UnblockedView};
 pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
 pub use cursor::{IncidentCursor, PersonCursor};
 pub use envelope::{Failure, Page, Success};

@@ -149,6 +149,8 @@ fn body(row: &Row) -> Value {
         (_, "location") => fix(),
         (_, "batch") => json!({"fixes": [fix()]}),
         (_, "messages") => json!({"content": "we are coming"}),
+        (_, "reports") => json!({"participantId": "p-0000000000000001", "reason": "a liar"}),
+        (_, "block") => json!({}),
         (_, "join") => json!({"userType": "CITIZEN"}),
         (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
         (_, "leave" | "cancel" | "close" | "tickets") => json!({}),
