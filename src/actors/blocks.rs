@@ -80,7 +80,7 @@ impl Blocks {
 
     /// Whether a subject is blocked at `now`. Costs next to nothing while nobody is.
     pub fn holds(&self, subject: &Subject, now: Timestamp) -> bool {
-        self.len() > 0 && self.stands(&self.key(subject), now)
+        !self.is_empty() && self.stands(&self.key(subject), now)
     }
 
     fn stands(&self, key: &BlockKey, now: Timestamp) -> bool {

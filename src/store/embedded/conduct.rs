@@ -97,7 +97,7 @@ pub(super) fn put_block(writes: &mut Writes<'_>, block: &Block) -> Result<(), St
         block.key.bytes(),
         bits(block.participant),
         block.at.ms(),
-        block.until.map(|until| until.ms()),
+        block.until.map(crate::domain::time::Timestamp::ms),
         block.reason,
         block.by.as_ref().map(codec::subject_text)
     ];
