@@ -16,6 +16,7 @@ pub mod memberships;
 pub mod node;
 pub mod notes;
 pub mod observer;
+pub mod pass;
 pub mod registry;
 pub mod room;
 pub mod session;

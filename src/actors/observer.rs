@@ -15,6 +15,8 @@ pub enum Positions {
     Kept,
     /// They were not newer than what is known.
     Stale,
+    /// Nobody moves so fast, and no second one agreed yet.
+    Doubtful,
     /// There was no room for them.
     Dropped,
 }

@@ -42,6 +42,7 @@ impl Observer for Counting {
             Positions::Conflated => self.0.positions_conflated.inc_by(count),
             Positions::Kept => self.0.positions_kept.inc_by(count),
             Positions::Stale => self.0.positions_stale.inc_by(count),
+            Positions::Doubtful => self.0.positions_doubtful.inc_by(count),
             Positions::Dropped => self.0.drops.with_label_values(&["position"]).inc_by(count),
         }
     }

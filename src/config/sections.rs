@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
-use super::value::{LogFormat, StoreUrl};
+use super::value::{LogFormat, OutsideArea, StoreUrl};
+use crate::domain::bounds::ServiceArea;
 use crate::domain::budget::MessageBudget;
+use crate::domain::hints::HintPolicy;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
@@ -210,6 +212,20 @@ sections! {
     abuse: Abuse {
         /// Incidents that somebody whom staff have blocked may raise in an hour; 0: none.
         blocked_sos_per_hour: u32 = 1,
+        /// Where an SOS may come from; empty: anywhere.
+        service_area: ServiceArea = ServiceArea::default(),
+        /// What becomes of one from elsewhere.
+        outside_area: OutsideArea = OutsideArea::Refuse,
+        /// Incidents this near each other may be the same one.
+        duplicates_radius_m: u32 = 300,
+        /// Incidents raised this shortly after each other may be the same one.
+        duplicates_window_s: u64 = 1_800,
+        /// How long hints for staff are kept.
+        hints_keep_s: u64 = 86_400,
+        /// Incidents that hints are kept of; 0: none.
+        hints_max_incidents: usize = 50_000,
+        /// People in them, all together.
+        hints_max_people: usize = 200_000,
         /// People who may be blocked at once.
         blocks_max: usize = 100_000,
         /// By which the blocked are recognised; none: generated.
@@ -239,6 +255,8 @@ sections! {
         mailbox_max_messages: usize = 65_536,
         /// How far ahead of our clock a fix may be.
         max_ahead_s: u64 = 120,
+        /// Faster than this nobody moves; 0: anybody may.
+        max_speed_mps: u32 = 0,
         /// A position older than this is no longer shown as the present one; 0: it always is.
         stale_after_s: u64 = 900,
     }
@@ -474,6 +492,19 @@ impl Limits {
     }
 }
 
+impl Abuse {
+    /// The rules by which hints for staff are made.
+    pub fn hint_policy(&self) -> HintPolicy {
+        HintPolicy {
+            radius_m: self.duplicates_radius_m.into(),
+            window: Duration::from_secs(self.duplicates_window_s),
+            keep: Duration::from_secs(self.hints_keep_s),
+            incidents_max: self.hints_max_incidents,
+            people_max: self.hints_max_people,
+        }
+    }
+}
+
 impl Locations {
     /// Batchers.
     pub fn shards(&self) -> usize {
@@ -487,6 +518,7 @@ impl Locations {
             keep_distance_m: self.history_min_distance_m.into(),
             keep_interval: Duration::from_secs(self.history_min_interval_s),
             max_ahead: Duration::from_secs(self.max_ahead_s),
+            max_speed_mps: self.max_speed_mps.into(),
         }
     }
 }

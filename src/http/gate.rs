@@ -16,12 +16,14 @@ use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
 use super::error::ApiError;
+use super::hints::HintBook;
 use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
 use super::tickets::{TicketError, Tickets};
 use crate::actors::blocks::Blocks;
 use crate::config::{Config, Secrets, TrustedProxies};
 use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
+use crate::domain::time::Timestamp;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Told to whoever finds all of an address's connections, or all tickets, in use.
@@ -38,6 +40,7 @@ pub struct Gate {
     proxies: TrustedProxies,
     blocks: Arc<Blocks>,
     blocked_may_raise: bool,
+    hints: HintBook,
     metrics: Arc<Metrics>,
 }
 
@@ -46,6 +49,8 @@ pub struct Gate {
 pub struct Admission {
     /// Who.
     pub caller: Caller,
+    /// From where; `None` only in tests.
+    pub address: Option<Address>,
     /// Counts the connection; without an address only in tests.
     pub guard: (Option<ConnectionGuard<Address>>, ConnectionGuard<u64>),
 }
@@ -62,6 +67,7 @@ impl Gate {
             by_subject: Connections::new(config.limits.connections_per_subject),
             proxies: config.http.trusted_proxies.clone(),
             blocks: Arc::new(Blocks::new(secrets.block.reveal(), config.abuse.blocks_max)),
+            hints: HintBook::new(&config.abuse),
             blocked_may_raise: config.abuse.blocked_sos_per_hour > 0,
             metrics,
         }
@@ -100,12 +106,57 @@ impl Gate {
             .open(subject)
             .ok_or_else(|| self.crowded("subject_connections", &self.by_subject))?;
         let guard = (by_address, by_subject);
-        Ok(Admission { caller, guard })
+        Ok(Admission {
+            caller,
+            address,
+            guard,
+        })
     }
 
     /// Whom staff keep out.
     pub fn blocks(&self) -> &Arc<Blocks> {
         &self.blocks
+    }
+
+    /// What staff are told of incidents.
+    pub fn hints(&self) -> &HintBook {
+        &self.hints
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.auth.now()
+    }
+
+    /// Where a request comes from; `None` only in tests.
+    pub fn address(&self, request: &HttpRequest) -> Option<Address> {
+        Address::of(request.head(), &self.proxies)
+    }
+
+    /// Counts something that was refused to protect the engine and its users.
+    pub fn refused(&self, reason: &str) {
+        self.metrics.refused.with_label_values(&[reason]).inc();
+    }
+
+    /// Who pays for what `caller` does from `address`.
+    pub(super) fn payer_of(&self, caller: &Caller, address: Option<Address>) -> Payer {
+        self.limits.payer(Some(caller), address)
+    }
+
+    /// Charges something that is no request.
+    pub(super) fn take(&self, class: Class, payer: &Payer) -> Result<Option<Budget>, Spent> {
+        let charged = self.limits.charge(class, payer);
+        charged.inspect_err(|spent| self.count(class, spent))
+    }
+
+    /// Charges an incident that is raised.
+    pub(super) fn take_sos(&self, payer: &Payer) -> Result<SosCharge, Spent> {
+        let charged = self.limits.charge_sos(payer);
+        let charged = charged.inspect_err(|spent| self.count(Class::Sos, spent))?;
+        if charged.over_address {
+            self.metrics.sos_over_address.inc();
+        }
+        Ok(charged)
     }
 
     /// Whether staff keep somebody out.
@@ -114,7 +165,7 @@ impl Gate {
     }
 
     fn keep_out(&self) -> ApiError {
-        self.metrics.refused.with_label_values(&["blocked"]).inc();
+        self.refused("blocked");
         ApiError::blocked()
     }
 
@@ -150,6 +201,7 @@ impl Gate {
     pub fn sweep(&self) {
         self.limits.sweep();
         self.blocks.sweep(self.auth.now());
+        self.hints.sweep(self.auth.now());
     }
 
     /// Its numbers, for [`Metrics::register_source`].
@@ -165,6 +217,12 @@ impl Gate {
             "Users, devices and addresses with a budget.",
             &[],
             count(self.limits.keys()),
+        );
+        scrape.gauge(
+            "mayday_hinted_incidents",
+            "Incidents that hints for staff are kept of.",
+            &[],
+            count(self.hints.len()),
         );
         scrape.gauge(
             "mayday_blocked",
@@ -222,12 +280,7 @@ impl Gate {
             }
             payer = payer.blocked();
         }
-        let charged = self.limits.charge_sos(&payer);
-        let charged = charged.map_err(|spent| self.over(Class::Sos, &spent))?;
-        if charged.over_address {
-            self.metrics.sos_over_address.inc();
-        }
-        Ok(charged)
+        self.take_sos(&payer).map_err(ApiError::from)
     }
 
     /// Who sent a request; a bad credential is charged.
@@ -249,12 +302,16 @@ impl Gate {
     }
 
     fn over(&self, class: Class, spent: &Spent) -> ApiError {
+        self.count(class, spent);
+        limits::over(&spent.budget)
+    }
+
+    fn count(&self, class: Class, spent: &Spent) {
         let counter = match spent.scope {
             Scope::Own => &self.metrics.rate_limited,
             Scope::Address => &self.metrics.address_limited,
         };
         counter.with_label_values(&[class.as_str()]).inc();
-        limits::over(&spent.budget)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod error;
 pub mod extract;
 pub mod gate;
+pub mod hints;
 pub mod jwt;
 pub mod limits;
 pub mod request;

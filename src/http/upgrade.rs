@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use super::connections;
 use super::error::ApiError;
 use super::gate::Gate;
+use super::hints::SocketPass;
 use super::request::refusal;
 use crate::actors::Engine;
 use crate::config::Config;
@@ -63,8 +64,10 @@ impl Upgrades {
             Ok((outbox, inbound)) => {
                 let identity = Arc::clone(&admission.caller.identity);
                 let expires_at = admission.caller.expires_at;
+                let pass = SocketPass::new(self.gate.clone(), admission.caller, admission.address);
+                let guard = Box::new(admission.guard);
                 self.engine
-                    .connect(identity, expires_at, outbox, inbound, Box::new(admission.guard));
+                    .connect(identity, expires_at, outbox, inbound, guard, Arc::new(pass));
             }
             Err(bad) => bad.refuse().await,
         }

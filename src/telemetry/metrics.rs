@@ -92,6 +92,8 @@ pub struct Metrics {
     pub positions_kept: IntCounter,
     /// Positions older than what was known.
     pub positions_stale: IntCounter,
+    /// Positions that would mean a speed which nobody has.
+    pub positions_doubtful: IntCounter,
     /// Frames handed to outboxes.
     pub deliveries: IntCounter,
     /// What was not delivered or not taken, by `reason`.
@@ -187,6 +189,10 @@ impl Metrics {
             positions_stale: make.counter(
                 "mayday_positions_stale_total",
                 "Positions older than what was known.",
+            ),
+            positions_doubtful: make.counter(
+                "mayday_positions_doubtful_total",
+                "Positions left out until a second one agrees.",
             ),
             deliveries: make.counter("mayday_deliveries_total", "Frames handed to outboxes."),
             drops: make.counters(

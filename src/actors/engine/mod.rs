@@ -21,6 +21,7 @@ use super::clock::random;
 use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
+use super::pass::Pass;
 use super::room::{Act, By, Outcome, Reply, RoomView};
 use super::session::SessionActor;
 use crate::delivery::Outbox;
@@ -62,7 +63,7 @@ impl Engine {
         self.batchers.waiting()
     }
 
-    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. When the
+    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. `pass` says what it may cost. When the
     /// credential ends, so does the session.
     pub fn connect(
         &self,
@@ -71,6 +72,7 @@ impl Engine {
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
+        pass: Arc<dyn Pass>,
     ) {
         SessionActor::start(
             &self.node,
@@ -78,7 +80,7 @@ impl Engine {
             identity,
             expires_at,
             (outbox, inbound),
-            guard,
+            (guard, pass),
         );
     }
 

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::actors::area::WatcherId;
 use crate::actors::node::Node;
+use crate::actors::pass::Pass;
 use crate::actors::room::{Act, By, Manner, Reply};
 use crate::delivery::{CloseReason, EndReason, Outbox};
 use crate::domain::budget::MessageBudget;
@@ -49,11 +50,11 @@ impl SessionActor {
         identity: Arc<Identity>,
         expires_at: Option<Timestamp>,
         (outbox, inbound): (Arc<Outbox>, Inbound),
-        guard: Box<dyn std::any::Any + Send>,
+        (guard, pass): (Box<dyn std::any::Any + Send>, Arc<dyn Pass>),
     ) {
         let settings = &node.settings;
         let clock = Arc::clone(&node.clock);
-        let shared = SessionShared::new(identity, outbox, clock, settings.session_rooms_max);
+        let shared = SessionShared::new(identity, outbox, clock, pass, settings.session_rooms_max);
         let budget = MessageBudget::new(settings.messages_per_second, settings.messages_burst, node.now());
         let actor = Self {
             node: Arc::clone(node),

@@ -35,7 +35,8 @@ use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
-use crate::config::Config;
+use crate::config::{Config, OutsideArea};
+use crate::domain::bounds::ServiceArea;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::room::{Rejection, RoomKind};
@@ -55,6 +56,8 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    service_area: ServiceArea,
+    outside_area: OutsideArea,
 }
 
 impl Api {
@@ -67,6 +70,8 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            service_area: config.abuse.service_area.clone(),
+            outside_area: config.abuse.outside_area,
         }
     }
 

@@ -15,13 +15,17 @@ use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
+use crate::http::gate::Gate;
 use crate::http::gate::MaybeCaller;
+use crate::http::hints::From;
 use crate::wire::rest::{AnonymousCount, JoinBody, ParticipantsQuery, PersonCursor, StatsView};
 
 /// `POST /sos/{id}/participants/join`. Who joins is the credential's word: the body's `userId` and `phone`
 /// are read for the sake of older clients and shown to nobody.
 pub(super) async fn join(
     api: web::Data<Api>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
     caller: Caller,
     SosId(id): SosId,
     body: JsonBytes,
@@ -33,6 +37,13 @@ pub(super) async fn join(
         user_type: body.user_type,
     };
     let outcome = api.engine.act(&id, who, command, body.display_name).await?;
+    if let Some(who) = outcome.participant {
+        let from = From {
+            caller: &caller,
+            address: gate.address(&request),
+        };
+        gate.hints().joined(from, &id, who, api.now());
+    }
     let view = api.engine.view(&id, who).await?;
     let joined = outcome
         .participant

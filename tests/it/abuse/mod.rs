@@ -3,6 +3,7 @@
 mod blocks;
 mod connections;
 mod flood;
+mod hints;
 mod hostile;
 mod raw;
 mod reports;

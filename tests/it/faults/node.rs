@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use mayday::actors::blocks::Blocks;
 use mayday::actors::engine::Parts;
+use mayday::actors::pass::FreePass;
 use mayday::actors::room::{Act, By, Reply, Work};
 use mayday::actors::session::SessionShared;
 use mayday::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
@@ -312,7 +313,7 @@ impl Node {
         });
         let outbox = Outbox::detached(64 << 20);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let shared = SessionShared::new(identity, outbox, clock, 1_000);
+        let shared = SessionShared::new(identity, outbox, clock, Arc::new(FreePass), 1_000);
         Seated { shared }
     }
 }
