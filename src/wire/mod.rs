@@ -9,6 +9,7 @@ mod field;
 pub mod json;
 mod loose;
 pub mod rest;
+pub mod schema;
 pub mod stamp;
 
 use std::time::Duration;
