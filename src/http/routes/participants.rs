@@ -16,6 +16,7 @@ use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
+use crate::http::gate::MaybeCaller;
 use crate::wire::rest::{AnonymousCount, JoinBody, ParticipantsQuery, PersonCursor, StatsView};
 use crate::wire::schema;
 
@@ -110,12 +111,12 @@ pub(super) async fn outsider(api: &Api, caller: &Caller, id: &RoomId) -> ApiErro
 /// `GET /sos/{id}/participants/active`
 pub(super) async fn active(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ParticipantsQuery::parse(request.query_string())?;
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     page(&view, query, Participant::is_active)
 }
 
@@ -180,11 +181,11 @@ pub(super) struct CheckView<'a> {
 /// `GET /sos/{id}/participants/{participantId}/check`
 pub(super) async fn check(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
     SomebodysId(whom): SomebodysId,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
     Ok(envelope::ok(CheckView {
         participant_id: whom.to_string(),
@@ -197,10 +198,10 @@ pub(super) async fn check(
 /// `GET /sos/{id}/participants/stats`
 pub(super) async fn stats(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
     Ok(envelope::ok(StatsView::from(view.state.statistics(api.now()))))
 }
@@ -208,10 +209,10 @@ pub(super) async fn stats(
 /// `GET /sos/{id}/participants/anonymous/count`
 pub(super) async fn anonymous(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
     Ok(envelope::ok(AnonymousCount {
         anonymous_count: view.state.statistics(api.now()).anonymous_rescuers,
