@@ -5,6 +5,7 @@
 //! views that are serialized and from beside the readers, with the same bounds, errors from the code that answers
 //! them. The black-box tests hold every answer and every frame to them.
 
+mod asyncapi;
 mod circle;
 mod incidents;
 mod openapi;
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 use super::Api;
 use crate::config::Config;
 
+pub use asyncapi::asyncapi;
 pub use openapi::openapi;
 pub(super) use page::{page, script, style};
 
@@ -32,6 +34,7 @@ pub(super) use page::{page, script, style};
 pub struct Documents {
     config: Config,
     openapi: OnceLock<Served>,
+    asyncapi: OnceLock<Served>,
 }
 
 /// Bytes that do not change while the process runs.
@@ -87,6 +90,7 @@ impl Documents {
         Self {
             config: config.clone(),
             openapi: OnceLock::new(),
+            asyncapi: OnceLock::new(),
         }
     }
 }
@@ -96,4 +100,11 @@ pub(super) async fn read_openapi(api: web::Data<Api>, request: HttpRequest) -> H
     let documents = &api.documents;
     let make = || Served::document(&openapi(&documents.config));
     documents.openapi.get_or_init(make).answer(&request, "application/json")
+}
+
+/// `GET /asyncapi.json`
+pub(super) async fn read_asyncapi(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let documents = &api.documents;
+    let make = || Served::document(&asyncapi(&documents.config));
+    documents.asyncapi.get_or_init(make).answer(&request, "application/json")
 }

@@ -6,7 +6,7 @@ use super::operation::Describer;
 use super::{circle, incidents, people, refusals, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
-use crate::http::routes::table::{ROWS, Row};
+use crate::http::routes::table::ROWS;
 use crate::wire::rest::FieldError;
 use crate::wire::rest::schemas::{Bounds, bodies};
 use crate::wire::schema::{add_words, generator};
