@@ -4,6 +4,7 @@ pub mod access;
 pub mod address;
 pub mod auth;
 pub mod connections;
+pub mod device_tokens;
 pub mod envelope;
 pub mod error;
 pub mod extract;
