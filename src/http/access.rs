@@ -82,7 +82,7 @@ pub enum Needs {
     Nothing,
     /// The incident is shown to them: it is public, or they have part in it.
     Sight,
-    /// They are or were in the incident and were not put out.
+    /// They are or were in the incident and were not put out, or were sent to it.
     Part,
     /// They are in the incident now.
     Place,
@@ -140,10 +140,10 @@ impl Access {
 
     /// To come into an incident. A mission's bearer was sent.
     pub const JOIN: Self = {
-        use Needs::{Never, Nothing, Sight};
+        use Needs::{Never, Nothing, Part, Sight};
         Self::new(
             "join",
-            [Never, Sight, Sight, Sight, Sight, Nothing, Nothing, Nothing],
+            [Never, Sight, Part, Sight, Sight, Nothing, Nothing, Nothing],
         )
     };
 
@@ -171,7 +171,7 @@ impl Access {
         Self::new("cancel", [Never, Own, Never, Own, Own, Nothing, Nothing, Nothing])
     };
 
-    /// To put somebody out: who raised the incident, operators.
+    /// To put somebody else out: who raised the incident, operators. Oneself goes through the same route.
     pub const REMOVE: Self = {
         use Needs::{Never, Nothing, Own};
         Self::new("remove", [Never, Own, Own, Own, Own, Nothing, Nothing, Nothing])

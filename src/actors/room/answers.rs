@@ -29,15 +29,10 @@ impl RoomActor {
 
     fn view(&self, identity: Option<&Identity>) -> Result<Box<RoomView>, CommandError> {
         let state = &self.core.state;
-        let inside = identity.is_some_and(|who| self.core.is_inside(who));
-        let bound_elsewhere = identity.is_some_and(|who| !who.may_enter(&self.id));
-        let public = state
-            .incident
-            .as_ref()
-            .is_some_and(|incident| incident.report.is_public());
-        if !state.exists() || !(inside || public) || bound_elsewhere {
+        if !self.core.is_shown_to(identity) {
             return Err(Rejection::NotFound.into());
         }
+        let inside = identity.is_some_and(|who| self.core.is_inside(who));
         let online = state.active_participants().map(|(who, _)| who);
         Ok(Box::new(RoomView {
             state: state.clone(),
