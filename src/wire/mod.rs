@@ -10,6 +10,8 @@ pub mod json;
 mod loose;
 pub mod rest;
 pub mod schema;
+#[cfg(test)]
+mod schema_tests;
 pub mod stamp;
 
 use std::time::Duration;

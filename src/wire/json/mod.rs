@@ -10,7 +10,7 @@ mod error;
 mod event;
 mod frame;
 mod parse;
-mod samples;
+pub mod samples;
 pub mod schema;
 mod server;
 mod views;
