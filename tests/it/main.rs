@@ -11,6 +11,7 @@
 mod support;
 
 mod circle;
+mod docs;
 mod faults;
 mod layers;
 mod life;
