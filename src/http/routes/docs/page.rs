@@ -11,12 +11,12 @@ use super::Served;
 /// Nothing but this server's own files, no inline code, in nobody's frame.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; \
-     form-action 'none'; frame-ancestors 'none'",
+     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
 );
 
 macro_rules! file {
     ($name:literal) => {
-        LazyLock::new(|| Served::new(include_bytes!(concat!("page/", $name)).as_slice()))
+        LazyLock::new(|| Served::new(include_bytes!(concat!("../../../../web/docs/", $name)).as_slice()))
     };
 }
 
