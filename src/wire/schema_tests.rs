@@ -44,16 +44,34 @@ fn components() -> Map<String, Value> {
 
 fn compiled(schema: &Value) -> Validator {
     let whole = json!({"components": {"schemas": components()}, "allOf": [schema]});
-    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
+    let options = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true);
     options.build(&whole).unwrap()
 }
 
 /// Values on both sides of every bound that a schema may have.
 fn values(schema: &Value) -> Vec<Value> {
     let mut found = vec![
-        json!(null), json!(true), json!([]), json!({}), json!(""), json!("x"), json!("a b"), json!("a\u{7}b"),
-        json!("\n"), json!("a\tb"), json!("é/€"), json!(-1), json!(0), json!(1), json!(1.5), json!("1"),
-        json!("p-0123456789abcdef"), json!("2026-11-21T01:00:00Z"), json!("x".repeat(10_000)),
+        json!(null),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!("x"),
+        json!("a b"),
+        json!("a\u{7}b"),
+        json!("\n"),
+        json!("a\tb"),
+        json!("é/€"),
+        json!(-1),
+        json!(0),
+        json!(1),
+        json!(1.5),
+        json!("1"),
+        json!("p-0123456789abcdef"),
+        json!("2026-11-21T01:00:00Z"),
+        json!("x".repeat(10_000)),
     ];
     for key in ["minLength", "maxLength"] {
         if let Some(chars) = schema[key].as_u64() {
@@ -64,7 +82,10 @@ fn values(schema: &Value) -> Vec<Value> {
         }
     }
     for key in ["minimum", "maximum", "exclusiveMinimum"] {
-        if let Some(bound) = schema[key].as_i64().filter(|_| schema.to_string().contains("integer")) {
+        if let Some(bound) = schema[key]
+            .as_i64()
+            .filter(|_| schema.to_string().contains("integer"))
+        {
             // 0.0 is an integer to a schema, and none to the readers.
             found.extend([bound - 1, bound, bound + 1].map(Value::from));
         } else if let Some(bound) = schema[key].as_f64() {
@@ -81,16 +102,25 @@ fn agree(name: &str, schema: &Value, example: &Value, skip: &[&str], reads: impl
     let validator = compiled(schema);
     let same = |value: &Value| {
         let (fits, read) = (validator.is_valid(value), reads(value));
-        assert_eq!(fits, read, "{name}: the schema says {fits}, the reader {read}: {value}");
+        assert_eq!(
+            fits, read,
+            "{name}: the schema says {fits}, the reader {read}: {value}"
+        );
     };
     assert!(reads(example), "{name}: {example}");
     same(example);
     let properties = schema["properties"].as_object().unwrap();
-    for (field, property) in properties.iter().filter(|(field, _)| !skip.contains(&field.as_str())) {
+    for (field, property) in properties
+        .iter()
+        .filter(|(field, _)| !skip.contains(&field.as_str()))
+    {
         let mut changed = example.clone();
         changed.as_object_mut().unwrap().remove(field);
         same(&changed);
-        let of_reference = property.pointer("/anyOf/0/$ref").or(property.get("$ref")).and_then(Value::as_str);
+        let of_reference = property
+            .pointer("/anyOf/0/$ref")
+            .or(property.get("$ref"))
+            .and_then(Value::as_str);
         let components = components();
         let shown = of_reference.map_or(property, |path| &components[path.rsplit('/').next().unwrap()]);
         for value in values(shown) {
@@ -141,14 +171,24 @@ fn bodies_are_read_as_their_schemas_say() {
     }
     for field in ["location", "address", "deviceInfo"] {
         let inner = &schemas["CreateSos"]["properties"][field];
-        let inner = if field == "deviceInfo" { &schemas["DeviceInfo"] } else { inner };
+        let inner = if field == "deviceInfo" {
+            &schemas["DeviceInfo"]
+        } else {
+            inner
+        };
         let whole = |value: &Value| {
             let mut body = sos.clone();
             body[field] = value.clone();
             body
         };
-        let example = if field == "location" { place.clone() } else { json!({}) };
-        agree(field, inner, &example, &[], |value| read("CreateSos", &whole(value)));
+        let example = if field == "location" {
+            place.clone()
+        } else {
+            json!({})
+        };
+        agree(field, inner, &example, &[], |value| {
+            read("CreateSos", &whole(value))
+        });
     }
     agree("Contact", &schemas["Contact"], &number, &["phone_no"], |entry| {
         read("Contacts", &json!({"emergency_contacts": [entry]}))
@@ -185,7 +225,11 @@ fn queries_are_read_as_their_schemas_say() {
             let take = |text: &str| reads(name, &format!("{}={text}{beside}", field.name));
             for key in ["minimum", "maximum"] {
                 if let Some(bound) = schema[key].as_f64() {
-                    let outside = if key == "minimum" { bound - 1.0 } else { bound + 1.0 };
+                    let outside = if key == "minimum" {
+                        bound - 1.0
+                    } else {
+                        bound + 1.0
+                    };
                     assert!(take(&bound.to_string()), "{name} {} {bound}", field.name);
                     assert!(!take(&outside.to_string()), "{name} {} {outside}", field.name);
                 }
@@ -198,9 +242,17 @@ fn queries_are_read_as_their_schemas_say() {
                 assert!(take(word.as_str().unwrap()), "{name} {} {word}", field.name);
                 assert!(!take("NONSENSE"), "{name} {}", field.name);
             }
-            let most = schema["maxLength"].as_u64().map(|max| usize::try_from(max).unwrap());
-            if let Some(max) = most.filter(|_| schema.get("pattern").is_none() && field.name != "from" && field.name != "to") {
-                assert!(take(&"a".repeat(max)) && !take(&"a".repeat(max + 1)), "{name} {}", field.name);
+            let most = schema["maxLength"]
+                .as_u64()
+                .map(|max| usize::try_from(max).unwrap());
+            if let Some(max) =
+                most.filter(|_| schema.get("pattern").is_none() && field.name != "from" && field.name != "to")
+            {
+                assert!(
+                    take(&"a".repeat(max)) && !take(&"a".repeat(max + 1)),
+                    "{name} {}",
+                    field.name
+                );
             }
         }
     }
@@ -234,15 +286,26 @@ fn every_message_of_the_server_is_described_as_the_encoder_writes_it() {
     }
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     dialect::samples::each(false, |bare| {
-        let message = described.iter().find(|message| message.kind == bare.kind()).unwrap();
+        let message = described
+            .iter()
+            .find(|message| message.kind == bare.kind())
+            .unwrap();
         let bare: Value = serde_json::from_slice(&bare.encode(dialect::samples::AT)).unwrap();
         let validator = compiled(&message.schema);
         for shown in [&message.example, &bare] {
-            let wrong = validator.iter_errors(shown).map(|error| error.to_string()).collect::<Vec<_>>();
+            let wrong = validator
+                .iter_errors(shown)
+                .map(|error| error.to_string())
+                .collect::<Vec<_>>();
             assert!(wrong.is_empty(), "{wrong:?} in {shown}");
         }
         // With everything: each field that is described. Without: those that are required, and no other.
-        assert_eq!(keys(&message.example), keys(&message.schema["properties"]), "{}", message.kind);
+        assert_eq!(
+            keys(&message.example),
+            keys(&message.schema["properties"]),
+            "{}",
+            message.kind
+        );
         let mut required: Vec<_> = message.schema["required"].as_array().unwrap().clone();
         required.sort_by_key(|name| name.as_str().map(str::to_owned));
         assert_eq!(json!(keys(&bare)), json!(required), "{}", message.kind);

@@ -109,7 +109,11 @@ fn connection(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) 
     to(&ServerMessage::Connected {
         client_id: CONNECTION,
         user: &cast.identity,
-        rooms: if full { std::slice::from_ref(&cast.circle) } else { &[] },
+        rooms: if full {
+            std::slice::from_ref(&cast.circle)
+        } else {
+            &[]
+        },
         session_id: CONNECTION,
     });
     to(&ServerMessage::Pong);
@@ -118,7 +122,9 @@ fn connection(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) 
         message: "roomId is missing",
         field: full.then_some("roomId"),
     });
-    to(&ServerMessage::ServerDraining { reconnect_in_ms: 1_840 });
+    to(&ServerMessage::ServerDraining {
+        reconnect_in_ms: 1_840,
+    });
 }
 
 fn membership(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) {
@@ -203,7 +209,11 @@ fn words(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) {
     });
     to(&ServerMessage::History {
         room,
-        events: if full { std::slice::from_ref(&cast.event) } else { &[] },
+        events: if full {
+            std::slice::from_ref(&cast.event)
+        } else {
+            &[]
+        },
         seq: Seq::new(5),
         more: full,
     });

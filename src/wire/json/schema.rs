@@ -9,7 +9,8 @@ use super::samples::{self, AT};
 use crate::domain::incident::{IncidentType, Severity};
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::schema::{
-    accuracy, heading, instant, latitude, longitude, note, optional_ref, optional_word, reference, speed, words_of,
+    accuracy, heading, instant, latitude, longitude, note, optional_ref, optional_word, reference, speed,
+    words_of,
 };
 use crate::wire::stamp::rfc3339_text;
 
@@ -30,15 +31,24 @@ pub struct Described {
 pub const ERRORS: &[(&str, &str)] = &[
     ("BAD_JSON", "Not a JSON object, or a binary frame."),
     ("UNKNOWN_TYPE", "There is no message of this type."),
-    ("INVALID_FIELD", "A field is missing or wrong; `field` says which."),
+    (
+        "INVALID_FIELD",
+        "A field is missing or wrong; `field` says which.",
+    ),
     ("ROOM_NOT_FOUND", "There is no such room."),
     ("ROOM_EXISTS", "The id is taken."),
     ("ROOM_NOT_ACTIVE", "The room is deactivated."),
     ("ROOM_FULL", "So many people are in."),
     ("ALREADY_IN_ROOM", "This connection sits there already."),
     ("NOT_IN_ROOM", "You are not in, or not seated."),
-    ("NOT_AUTHORIZED", "You may not join it, or not send positions there."),
-    ("FORBIDDEN", "It is the owner's to do, or your token is bound to another incident."),
+    (
+        "NOT_AUTHORIZED",
+        "You may not join it, or not send positions there.",
+    ),
+    (
+        "FORBIDDEN",
+        "It is the owner's to do, or your token is bound to another incident.",
+    ),
     ("USER_TYPE_FORBIDDEN", "This user type is not yours to claim."),
     ("NO_SUCH_REQUEST", "Nobody of that id waits."),
     ("TOO_MANY_REQUESTS", "Too many wait for the owner's answer."),
@@ -48,15 +58,27 @@ pub const ERRORS: &[(&str, &str)] = &[
     ("STATUS_MISMATCH", "The incident stands elsewhere by now."),
     ("SENT_BEFORE", "The message was taken before."),
     ("REPEATED", "The request was answered before."),
-    ("NO_OWNED_ROOMS", "You own no circle, or not the one that you named."),
+    (
+        "NO_OWNED_ROOMS",
+        "You own no circle, or not the one that you named.",
+    ),
     ("NO_EMERGENCY", "There is nothing to resolve."),
     ("NO_ACTIVE_ROOM", "A position, and you are in no room."),
     ("BUSY", "Too much waits. Send it again a moment later."),
     ("STORE_BUSY", "Too much waits. Send it again a moment later."),
-    ("ROOM_RESTARTED", "It may have been done all the same. Send it again; give messages an `id`."),
-    ("TIMEOUT", "It may have been done all the same. Send it again; give messages an `id`."),
+    (
+        "ROOM_RESTARTED",
+        "It may have been done all the same. Send it again; give messages an `id`.",
+    ),
+    (
+        "TIMEOUT",
+        "It may have been done all the same. Send it again; give messages an `id`.",
+    ),
     ("STORE_FULL", "Nothing can be kept now. Send it again later."),
-    ("STORE_UNAVAILABLE", "Nothing can be kept now. Send it again later."),
+    (
+        "STORE_UNAVAILABLE",
+        "Nothing can be kept now. Send it again later.",
+    ),
 ];
 
 /// One object: its fields, each required or not.
@@ -155,7 +177,12 @@ fn rooms() -> Vec<Described> {
             named("join-room").may("since", since),
             json!({"roomId": ROOM, "since": 12}),
         ),
-        described("leave-room", "Leaves a room, on all your connections.", named("leave-room"), example()),
+        described(
+            "leave-room",
+            "Leaves a room, on all your connections.",
+            named("leave-room"),
+            example(),
+        ),
         described(
             "activate-room",
             "Lets newcomers into your circle again.",
@@ -179,8 +206,11 @@ fn rooms() -> Vec<Described> {
 
 fn requests() -> Vec<Described> {
     let answer = |kind| {
-        let requester = json!({"type": "string", "pattern": "^p-[0-9a-fA-F]{16}$", "description": "Who asked."});
-        Shape::of(kind).has("roomId", room()).has("requesterId", requester)
+        let requester =
+            json!({"type": "string", "pattern": "^p-[0-9a-fA-F]{16}$", "description": "Who asked."});
+        Shape::of(kind)
+            .has("roomId", room())
+            .has("requesterId", requester)
     };
     let example = || json!({"roomId": ROOM, "requesterId": REQUESTER});
     vec![
@@ -190,8 +220,18 @@ fn requests() -> Vec<Described> {
             Shape::of("request-join").has("roomId", room()),
             json!({"roomId": ROOM}),
         ),
-        described("approve-join", "Lets somebody in who asked.", answer("approve-join"), example()),
-        described("deny-join", "Does not let somebody in who asked.", answer("deny-join"), example()),
+        described(
+            "approve-join",
+            "Lets somebody in who asked.",
+            answer("approve-join"),
+            example(),
+        ),
+        described(
+            "deny-join",
+            "Does not let somebody in who asked.",
+            answer("deny-join"),
+            example(),
+        ),
     ]
 }
 
@@ -220,7 +260,12 @@ fn talk(bounds: &Bounds) -> Vec<Described> {
                 .may("limit", limit),
             json!({"roomId": ROOM, "since": 0, "limit": 50}),
         ),
-        described("ping", "Asks whether the other side still hears.", Shape::of("ping"), json!({})),
+        described(
+            "ping",
+            "Asks whether the other side still hears.",
+            Shape::of("ping"),
+            json!({}),
+        ),
     ]
 }
 
@@ -241,12 +286,25 @@ fn emergencies() -> Vec<Described> {
         .may("longitude", optional(longitude()))
         .may("accuracy", accuracy())
         .may("timestamp", instant(true, "When the position was measured."))
-        .may("formattedLocation", note(NOTE_MAX_CHARS, "The place, for a person."))
-        .may("roomId", optional_ref("Room", "Only your circle of this id; without: all of them."))
-        .may("severity", optional_word(Severity::ALL.iter().map(|it| it.as_str()), "How bad."))
+        .may(
+            "formattedLocation",
+            note(NOTE_MAX_CHARS, "The place, for a person."),
+        )
+        .may(
+            "roomId",
+            optional_ref("Room", "Only your circle of this id; without: all of them."),
+        )
+        .may(
+            "severity",
+            optional_word(Severity::ALL.iter().map(|it| it.as_str()), "How bad."),
+        )
         .may("emergencyType", kind)
         .schema();
-    sos["dependentRequired"] = json!({"latitude": ["longitude"], "longitude": ["latitude"]});
+    let both = |kind: &str| json!({"latitude": {"type": kind}, "longitude": {"type": kind}});
+    sos["anyOf"] = json!([
+        {"required": ["latitude", "longitude"], "properties": both("number")},
+        {"properties": both("null")},
+    ]);
     let mut raise = described(
         "emergency-sos",
         "Calls for help. It may tell nothing: an SOS is never refused for what it leaves out.",
@@ -262,7 +320,8 @@ fn emergencies() -> Vec<Described> {
         described(
             "emergency-resolve",
             "Says that it is over, in one circle or everywhere.",
-            Shape::of("emergency-resolve").may("roomId", optional_ref("Room", "Only there; without: everywhere.")),
+            Shape::of("emergency-resolve")
+                .may("roomId", optional_ref("Room", "Only there; without: everywhere.")),
             json!({}),
         ),
     ]
@@ -278,13 +337,19 @@ fn around(bounds: &Bounds) -> Vec<Described> {
             "location-update",
             "Says where you are, to one room or to all that you are in.",
             Shape::of("location-update")
-                .may("roomId", optional_ref("Room", "Only there; without: every room that you are in."))
+                .may(
+                    "roomId",
+                    optional_ref("Room", "Only there; without: every room that you are in."),
+                )
                 .has("latitude", latitude())
                 .has("longitude", longitude())
                 .may("accuracy", accuracy())
                 .may("speed", speed())
                 .may("heading", heading())
-                .may("timestamp", instant(true, "When it was measured; now if left out.")),
+                .may(
+                    "timestamp",
+                    instant(true, "When it was measured; now if left out."),
+                ),
             json!({"latitude": 14.6001, "longitude": 120.9839, "accuracy": 8.0, "timestamp": rfc3339_text(AT)}),
         ),
         described(
@@ -296,7 +361,12 @@ fn around(bounds: &Bounds) -> Vec<Described> {
                 .has("radiusKm", radius),
             json!({"latitude": 14.6001, "longitude": 120.9839, "radiusKm": 5}),
         ),
-        described("unwatch-area", "Asks for no more of them.", Shape::of("unwatch-area"), json!({})),
+        described(
+            "unwatch-area",
+            "Asks for no more of them.",
+            Shape::of("unwatch-area"),
+            json!({}),
+        ),
     ]
 }
 
@@ -347,7 +417,8 @@ fn deed(kind: &'static str, always_logged: bool) -> Shape {
     } else {
         shape.may("seq", place())
     };
-    let client = "Whose doing it was: a participant id, `system`, or on the connection that did it its own client id.";
+    let client =
+        "Whose doing it was: a participant id, `system`, or on the connection that did it its own client id.";
     shape.has("clientId", text(client))
 }
 
@@ -371,8 +442,17 @@ fn joining(kind: &'static str) -> Option<(&'static str, Shape)> {
             "The first message of every connection.",
             of_server(kind)
                 .has("clientId", text("This connection."))
-                .has("user", user("Yourself, by the id that your own credential states."))
-                .has("roomIds", list(&room(), "The rooms that you are in. Send join-room for those that you want to hear."))
+                .has(
+                    "user",
+                    user("Yourself, by the id that your own credential states."),
+                )
+                .has(
+                    "roomIds",
+                    list(
+                        &room(),
+                        "The rooms that you are in. Send join-room for those that you want to hear.",
+                    ),
+                )
                 .has("protocol", json!({"const": 1}))
                 .has("sessionId", text("This connection.")),
         ),
@@ -380,18 +460,30 @@ fn joining(kind: &'static str) -> Option<(&'static str, Shape)> {
             "Your circle is there, and you are in it.",
             named()
                 .has("owner", reference("Participant"))
-                .has("emergencyContacts", list(&reference("Phone"), "The numbers on your list."))
+                .has(
+                    "emergencyContacts",
+                    list(&reference("Phone"), "The numbers on your list."),
+                )
                 .has("participantId", reference("Participant"))
                 .has("seq", place()),
         ),
         "join-approved" => (
             "You are in, and this connection is seated. What you missed follows.",
             named()
-                .has("seq", json!({"type": "integer", "minimum": 0, "description": "The log's newest event."}))
-                .has("recovered", json!({"type": "boolean", "description": "Whether all since `since` follows."}))
+                .has(
+                    "seq",
+                    json!({"type": "integer", "minimum": 0, "description": "The log's newest event."}),
+                )
+                .has(
+                    "recovered",
+                    json!({"type": "boolean", "description": "Whether all since `since` follows."}),
+                )
                 .has("participantId", reference("Participant")),
         ),
-        "join-denied" => ("You are not let in.", named().has("message", text("Why, for a person."))),
+        "join-denied" => (
+            "You are not let in.",
+            named().has("message", text("Why, for a person.")),
+        ),
         "join-requested" => ("The owner is asked.", named()),
         "join-request" => (
             "To the owner: somebody wants in. Answer with approve-join or deny-join.",
@@ -440,7 +532,10 @@ fn belonging(kind: &'static str) -> Option<(&'static str, Shape)> {
                 .has("contactId", reference("Participant"))
                 .has("contactName", text("What they are called.")),
         ),
-        "added-as-emergency-contact" => ("Somebody lists you as a contact.", named().has("roomOwner", owner())),
+        "added-as-emergency-contact" => (
+            "Somebody lists you as a contact.",
+            named().has("roomOwner", owner()),
+        ),
         "removed-as-emergency-contact" => (
             "Somebody no longer lists you as a contact.",
             named().has("roomOwner", owner()),
@@ -470,7 +565,10 @@ fn talking(kind: &'static str) -> Option<(&'static str, Shape)> {
                 .has("name", text("What they are called."))
                 .has("user", user("Who."))
                 .schema();
-            ("Everybody who is in, connected or not.", named().has("users", list(&member, "They.")))
+            (
+                "Everybody who is in, connected or not.",
+                named().has("users", list(&member, "They.")),
+            )
         }
         "history" => {
             let frame = json!({"type": "object", "required": ["type", "timestamp", "roomId"]});
@@ -485,7 +583,10 @@ fn talking(kind: &'static str) -> Option<(&'static str, Shape)> {
         "pong" => ("The answer to a ping.", of_server(kind)),
         "error" => {
             let codes: Vec<_> = ERRORS.iter().map(|(code, _)| *code).collect();
-            let meanings: Vec<_> = ERRORS.iter().map(|(code, means)| format!("- `{code}`: {means}")).collect();
+            let meanings: Vec<_> = ERRORS
+                .iter()
+                .map(|(code, means)| format!("- `{code}`: {means}"))
+                .collect();
             let code = json!({"type": "string", "enum": codes, "description": meanings.join("\n")});
             (
                 "Something you sent was not done. The connection stays.",
@@ -528,7 +629,10 @@ fn helping(kind: &'static str) -> Option<(&'static str, Shape)> {
             "To every member: an emergency stands in this room.",
             deed(kind, false)
                 .has("userName", text("What they are called."))
-                .has("user", maybe("User", "Who; null when the engine itself raised it."))
+                .has(
+                    "user",
+                    maybe("User", "Who; null when the engine itself raised it."),
+                )
                 .has("sosId", room()),
         ),
         "emergency-resolved" => (
@@ -551,7 +655,11 @@ fn helping(kind: &'static str) -> Option<(&'static str, Shape)> {
 }
 
 fn looking(kind: &'static str) -> Option<(&'static str, Shape)> {
-    let news = || of_server(kind).has("sosId", room()).has("sos", reference("SosSummary"));
+    let news = || {
+        of_server(kind)
+            .has("sosId", room())
+            .has("sos", reference("SosSummary"))
+    };
     Some(match kind {
         "location-update" => {
             let number = |description: &str| json!({"type": ["number", "null"], "minimum": 0, "description": description});
@@ -589,13 +697,22 @@ fn looking(kind: &'static str) -> Option<(&'static str, Shape)> {
 /// Shapes that several messages share.
 pub fn shared() -> Map<String, Value> {
     let user = Shape::new()
-        .has("id", text("Their participant id; to yourself your own user or device id."))
+        .has(
+            "id",
+            text("Their participant id; to yourself your own user or device id."),
+        )
         .has("name", text("What they are called; Anonymous without a name."))
-        .has("email", json!({"type": ["string", "null"], "description": "To yourself only."}))
+        .has(
+            "email",
+            json!({"type": ["string", "null"], "description": "To yourself only."}),
+        )
         .has("role", reference("UserRole"))
         .has("phone_no", maybe("Phone", "For those who may see it."))
         .schema();
-    let point = Shape::new().has("latitude", latitude()).has("longitude", longitude()).schema();
+    let point = Shape::new()
+        .has("latitude", latitude())
+        .has("longitude", longitude())
+        .schema();
     let sos = Shape::new()
         .has("sosId", room())
         .has("type", reference("IncidentKind"))
@@ -603,10 +720,16 @@ pub fn shared() -> Map<String, Value> {
         .has("severity", reference("Urgency"))
         .has("status", reference("IncidentStatus"))
         .has("location", json!({"anyOf": [point, {"type": "null"}]}))
-        .has("cityId", json!({"type": ["string", "null"], "description": "The city's code."}))
+        .has(
+            "cityId",
+            json!({"type": ["string", "null"], "description": "The city's code."}),
+        )
         .has("createdAt", reference("Instant"))
         .has("updatedAt", reference("Instant"))
-        .has("seq", json!({"type": "integer", "minimum": 1, "description": "Its log's newest event."}))
+        .has(
+            "seq",
+            json!({"type": "integer", "minimum": 1, "description": "Its log's newest event."}),
+        )
         .has("activeParticipants", json!({"type": "integer", "minimum": 0}))
         .schema();
     [("User", user), ("SosSummary", sos)]

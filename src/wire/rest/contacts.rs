@@ -9,8 +9,8 @@ use crate::domain::ids::MessageId;
 use crate::domain::people::{Contact, ContactBook};
 use crate::domain::phone::{PhoneNumber, Region};
 use crate::domain::room::UserType;
-use crate::wire::{Reading, schema};
 use crate::wire::field::{self, NAME_MAX_CHARS, Problem};
+use crate::wire::{Reading, schema};
 
 /// The longest user id that a body may name, in characters.
 pub(super) const USER_ID_MAX_CHARS: usize = 128;
@@ -39,7 +39,9 @@ impl JoinBody {
         let user_type = fields.required("userType", |name, value| {
             field::one_of(name, value, UserType::parse, UserType::ALL, UserType::as_str)
         });
-        let user_id = fields.optional("userId", |name, value| field::note(name, value, USER_ID_MAX_CHARS));
+        let user_id = fields.optional("userId", |name, value| {
+            field::note(name, value, USER_ID_MAX_CHARS)
+        });
         let display_name = fields.optional("displayName", |name, value| {
             field::note(name, value, NAME_MAX_CHARS)
         });

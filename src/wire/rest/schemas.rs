@@ -16,8 +16,8 @@ use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
 use crate::domain::room::UserType;
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::schema::{
-    accuracy, flag, heading, instant, latitude, longitude, note, optional_ref, optional_word, reference, speed,
-    word_of, words_of,
+    accuracy, flag, heading, instant, latitude, longitude, note, optional_ref, optional_word, reference,
+    speed, word_of, words_of,
 };
 
 /// Bounds that a node's settings give.
@@ -31,6 +31,7 @@ pub struct Bounds {
     pub contacts_max: usize,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
 fn object(required: &[&str], properties: Value) -> Value {
     json!({"type": "object", "required": required, "properties": properties})
 }
@@ -229,7 +230,10 @@ fn limit(default: usize) -> QueryField {
 }
 
 fn seq(name: &'static str, description: &str) -> QueryField {
-    field(name, json!({"type": "integer", "minimum": 0, "description": description}))
+    field(
+        name,
+        json!({"type": "integer", "minimum": 0, "description": description}),
+    )
 }
 
 fn cursor() -> QueryField {
@@ -251,10 +255,22 @@ pub fn sos_list_query() -> Vec<QueryField> {
                 "description": "Only these states, separated by commas. Any letter case, and the synonyms of SetStatus.",
             }),
         ),
-        field("type", json!({"type": "string", "enum": kinds, "description": "Only this kind. Any letter case is taken."})),
-        field("cityId", json!({"type": "string", "maxLength": NAME_MAX_CHARS, "description": "Only this city."})),
-        field("lat", json!({"type": "number", "minimum": -90, "maximum": 90, "description": "With lng: only round here, nearest first."})),
-        field("lng", json!({"type": "number", "minimum": -180, "maximum": 180, "description": "With lat."})),
+        field(
+            "type",
+            json!({"type": "string", "enum": kinds, "description": "Only this kind. Any letter case is taken."}),
+        ),
+        field(
+            "cityId",
+            json!({"type": "string", "maxLength": NAME_MAX_CHARS, "description": "Only this city."}),
+        ),
+        field(
+            "lat",
+            json!({"type": "number", "minimum": -90, "maximum": 90, "description": "With lng: only round here, nearest first."}),
+        ),
+        field(
+            "lng",
+            json!({"type": "number", "minimum": -180, "maximum": 180, "description": "With lat."}),
+        ),
         field(
             "radius",
             json!({
@@ -291,7 +307,10 @@ pub fn messages_query() -> Vec<QueryField> {
     vec![
         seq("before", "Only messages before this event."),
         seq("cursor", "The nextCursor of the page before: the same as before."),
-        field("q", json!({"type": "string", "maxLength": SEARCH_MAX_CHARS, "description": "Only messages with this text."})),
+        field(
+            "q",
+            json!({"type": "string", "maxLength": SEARCH_MAX_CHARS, "description": "Only messages with this text."}),
+        ),
         limit(MESSAGES_DEFAULT),
     ]
 }
@@ -344,7 +363,9 @@ impl JsonSchema for EventView<'_> {
 /// What each kind of event tells.
 fn event_data() -> Vec<(&'static str, Value)> {
     let all = |properties: Value| {
-        let names = properties.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>());
+        let names = properties
+            .as_object()
+            .map(|object| object.keys().cloned().collect::<Vec<_>>());
         json!({"type": "object", "required": names.unwrap_or_default(), "properties": properties})
     };
     let text = json!({"type": ["string", "null"]});
@@ -362,7 +383,10 @@ fn event_data() -> Vec<(&'static str, Value)> {
         "raisedFrom": {"type": "array", "items": reference("Room")},
     }));
     vec![
-        ("created", json!({"oneOf": [report, all(json!({"kind": {"const": "circle"}}))]})),
+        (
+            "created",
+            json!({"oneOf": [report, all(json!({"kind": {"const": "circle"}}))]}),
+        ),
         (
             "joined",
             all(json!({
@@ -370,10 +394,16 @@ fn event_data() -> Vec<(&'static str, Value)> {
                 "asContact": {"type": "boolean"},
             })),
         ),
-        ("left", all(json!({"participantId": reference("Participant"), "reason": reference("Departure")}))),
+        (
+            "left",
+            all(json!({"participantId": reference("Participant"), "reason": reference("Departure")})),
+        ),
         ("join-requested", person()),
         ("join-denied", person()),
-        ("message", all(json!({"id": reference("Message"), "content": {"type": "string"}}))),
+        (
+            "message",
+            all(json!({"id": reference("Message"), "content": {"type": "string"}})),
+        ),
         ("activated", nothing()),
         ("deactivated", nothing()),
         ("emptied", nothing()),
@@ -382,7 +412,9 @@ fn event_data() -> Vec<(&'static str, Value)> {
         ("contact-alerted", person()),
         (
             "status-changed",
-            all(json!({"from": reference("IncidentStatus"), "to": reference("IncidentStatus"), "note": text})),
+            all(
+                json!({"from": reference("IncidentStatus"), "to": reference("IncidentStatus"), "note": text}),
+            ),
         ),
         ("link-raised", link()),
         ("link-ended", link()),

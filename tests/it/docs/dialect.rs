@@ -10,7 +10,9 @@ use crate::support::{Engine, Heard};
 async fn every_client_message_that_is_shown_is_understood() {
     let engine = Engine::unlimited();
     let mut client = engine.user("Ana").connect().await;
-    let messages = Document::asyncapi().value["components"]["messages"].as_object().unwrap();
+    let messages = Document::asyncapi().value["components"]["messages"]
+        .as_object()
+        .unwrap();
     let mut said = 0;
     for (name, message) in messages.iter().filter(|(name, _)| name.starts_with("client.")) {
         for example in message["examples"].as_array().unwrap() {

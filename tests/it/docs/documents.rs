@@ -63,7 +63,10 @@ fn the_document_asks_for_the_credentials_that_the_table_asks_for() {
         }
         assert_eq!(operation["x-access"], row.access.name, "{method} {path}");
         let limited = !operation["responses"]["429"].is_null();
-        assert!(limited || row.class.is_none(), "{method} {path} is charged and has no 429");
+        assert!(
+            limited || row.class.is_none(),
+            "{method} {path} is charged and has no 429"
+        );
     }
 }
 
@@ -86,7 +89,9 @@ fn every_reference_leads_somewhere_and_every_schema_is_one() {
         references(&document, &mut found);
         assert!(!found.is_empty());
         for reference in found {
-            let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads elsewhere"));
+            let pointer = reference
+                .strip_prefix('#')
+                .unwrap_or_else(|| panic!("{reference} leads elsewhere"));
             let pointer = pointer.replace("%7B", "{");
             assert!(document.pointer(&pointer).is_some(), "{reference} leads nowhere");
         }
@@ -102,7 +107,12 @@ fn every_reference_leads_somewhere_and_every_schema_is_one() {
 fn operations_have_names_of_their_own_and_describe_every_part_of_their_path() {
     let document = openapi(&Config::default());
     let mut names = BTreeSet::new();
-    let tags: BTreeSet<_> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].clone().to_string()).collect();
+    let tags: BTreeSet<_> = document["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag["name"].clone().to_string())
+        .collect();
     for (method, path, operation) in operations(&document) {
         let name = operation["operationId"].as_str().unwrap();
         assert!(names.insert(name), "{name} names two operations");
@@ -133,7 +143,9 @@ fn every_example_fits_its_schema() {
         let at = format!("/paths/{}/{}", escaped(path), method.to_lowercase());
         let mut check = |pointer: String, media: &Value| {
             let examples = media["examples"].as_object().into_iter().flatten();
-            let examples = examples.map(|(_, example)| &example["value"]).chain(media.get("example"));
+            let examples = examples
+                .map(|(_, example)| &example["value"])
+                .chain(media.get("example"));
             for example in examples {
                 seen += 1;
                 if let Some(wrong) = document.misfit(&format!("{pointer}/schema"), example) {
@@ -143,15 +155,22 @@ fn every_example_fits_its_schema() {
         };
         let body = &operation["requestBody"]["content"]["application/json"];
         if body.is_object() {
-            assert!(!body["examples"].as_object().unwrap().is_empty(), "{method} {path} shows no body");
+            assert!(
+                !body["examples"].as_object().unwrap().is_empty(),
+                "{method} {path} shows no body"
+            );
             check(format!("{at}/requestBody/content/application~1json"), body);
         }
         for (status, response) in operation["responses"].as_object().unwrap() {
             for (kind, media) in response["content"].as_object().into_iter().flatten() {
-                let is_json = kind.ends_with("json") && media["schema"] != serde_json::json!({"type": "object"});
+                let is_json =
+                    kind.ends_with("json") && media["schema"] != serde_json::json!({"type": "object"});
                 let shown = media.get("example").or(media.get("examples")).is_some();
                 assert!(shown || !is_json, "{method} {path} {status} shows no answer");
-                check(format!("{at}/responses/{status}/content/{}", escaped(kind)), media);
+                check(
+                    format!("{at}/responses/{status}/content/{}", escaped(kind)),
+                    media,
+                );
             }
         }
     }
@@ -166,9 +185,15 @@ fn limits_are_those_of_the_settings() {
     config.areas.radius_max_km = 9;
     let schemas = &openapi(&config)["components"]["schemas"];
     assert_eq!(schemas["FixBatch"]["properties"]["fixes"]["maxItems"], 7);
-    assert_eq!(schemas["Contacts"]["properties"]["emergency_contacts"]["maxItems"], 3);
+    assert_eq!(
+        schemas["Contacts"]["properties"]["emergency_contacts"]["maxItems"],
+        3
+    );
     let messages = &asyncapi(&config)["components"]["messages"];
-    assert_eq!(messages["client.watch-area"]["payload"]["properties"]["radiusKm"]["maximum"], 9);
+    assert_eq!(
+        messages["client.watch-area"]["payload"]["properties"]["radiusKm"]["maximum"],
+        9
+    );
 }
 
 #[test]
@@ -180,7 +205,10 @@ fn examples_of_requests_are_valid_values() {
         for parameter in operation["parameters"].as_array().unwrap() {
             for example in parameter["schema"]["examples"].as_array().into_iter().flatten() {
                 let validator = compile(&parameter["schema"], schemas);
-                assert!(misfits(&validator, example).is_none(), "{method} {path} {parameter}");
+                assert!(
+                    misfits(&validator, example).is_none(),
+                    "{method} {path} {parameter}"
+                );
             }
         }
     }
@@ -202,10 +230,18 @@ async fn the_documents_are_served_with_an_etag() {
         assert_eq!(served["info"].take(), made["info"].clone());
         assert_eq!(served["paths"], made["paths"]);
         assert_eq!(served["components"], made["components"]);
-        let again = nobody.request(Method::GET, path).header("If-None-Match", &etag).send().await;
+        let again = nobody
+            .request(Method::GET, path)
+            .header("If-None-Match", &etag)
+            .send()
+            .await;
         assert_eq!((again.status, again.text.as_str()), (304, ""));
         assert_eq!(again.header("ETag"), Some(etag.as_str()));
-        let other = nobody.request(Method::GET, path).header("If-None-Match", "\"x\"").send().await;
+        let other = nobody
+            .request(Method::GET, path)
+            .header("If-None-Match", "\"x\"")
+            .send()
+            .await;
         assert_eq!(other.status, 200);
     }
 }

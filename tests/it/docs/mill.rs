@@ -39,12 +39,21 @@ impl Chance {
     }
 
     fn hex(&mut self, digits: usize) -> String {
-        (0..digits).map(|_| char::from(b"0123456789abcdef"[self.below(16)])).collect()
+        (0..digits)
+            .map(|_| char::from(b"0123456789abcdef"[self.below(16)]))
+            .collect()
     }
 
     fn uuid4(&mut self) -> String {
         let hex = self.hex(30);
-        format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
+        format!(
+            "{}-{}-4{}-a{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..15],
+            &hex[15..18],
+            &hex[18..30]
+        )
     }
 }
 
@@ -69,7 +78,9 @@ impl Known {
                     match (key.as_str(), value.as_str()) {
                         ("sosId", Some(id)) => keep(chance, &mut self.sos, id),
                         ("nextCursor", Some(id)) => keep(chance, &mut self.cursors, id),
-                        ("id" | "reportId", Some(id)) if !id.starts_with("p-") => keep(chance, &mut self.messages, id),
+                        ("id" | "reportId", Some(id)) if !id.starts_with("p-") => {
+                            keep(chance, &mut self.messages, id);
+                        }
                         ("roomId" | "blockId", Some(id)) => keep(chance, &mut self.others, id),
                         (_, Some(id)) if id.starts_with("p-") && id.len() == 18 => {
                             keep(chance, &mut self.participants, id);
@@ -126,8 +137,22 @@ impl std::fmt::Display for Planned {
 
 /// Text that has made programs stumble.
 const ODD: [&str; 16] = [
-    "", " ", "\u{0}", "\u{7}", "\r\n", "null", "NaN", "-0", "1e999", "99999999999999999999", "../../etc/passwd",
-    "' OR 1=1 --", "%00", "\u{202e}\u{1f691}", "\u{fffd}\u{ffff}", "<script>alert(1)</script>",
+    "",
+    " ",
+    "\u{0}",
+    "\u{7}",
+    "\r\n",
+    "null",
+    "NaN",
+    "-0",
+    "1e999",
+    "99999999999999999999",
+    "../../etc/passwd",
+    "' OR 1=1 --",
+    "%00",
+    "\u{202e}\u{1f691}",
+    "\u{fffd}\u{ffff}",
+    "<script>alert(1)</script>",
 ];
 
 /// Makes requests.
@@ -192,7 +217,9 @@ impl<'d> Mill<'d> {
         let mut parts = Vec::new();
         for part in template.split('/') {
             parts.push(match part {
-                "{participant}" => self.id(chance, &known.participants, sound, |chance| format!("p-{}", chance.hex(16))),
+                "{participant}" => self.id(chance, &known.participants, sound, |chance| {
+                    format!("p-{}", chance.hex(16))
+                }),
                 part if part.starts_with('{') => self.id(chance, &known.sos, sound, |chance| chance.hex(32)),
                 part => part.to_owned(),
             });
@@ -274,7 +301,10 @@ impl<'d> Mill<'d> {
             let schema = self.document.pointer(reference.trim_start_matches('#')).unwrap();
             return self.value(chance, known, name, schema, depth + 1);
         }
-        if let Some(forms) = schema["anyOf"].as_array().filter(|_| schema.get("properties").is_none()) {
+        if let Some(forms) = schema["anyOf"]
+            .as_array()
+            .filter(|_| schema.get("properties").is_none())
+        {
             let form = chance.pick(forms);
             return self.value(chance, known, name, form, depth);
         }
@@ -295,14 +325,18 @@ impl<'d> Mill<'d> {
             "number" if name == "timestamp" => (now_ms() - chance.next() % 100_000_000).into(),
             "number" => number(chance, schema).into(),
             "array" => {
-                let most = usize::try_from(schema["maxItems"].as_u64().unwrap_or(4)).unwrap().min(6);
+                let most = usize::try_from(schema["maxItems"].as_u64().unwrap_or(4))
+                    .unwrap()
+                    .min(6);
                 let item = if name == "fixes" {
                     json!({"$ref": "#/components/schemas/Fix"})
                 } else {
                     schema["items"].clone()
                 };
                 let count = chance.below(most + 1);
-                (0..count).map(|_| self.value(chance, known, name, &item, depth + 1)).collect()
+                (0..count)
+                    .map(|_| self.value(chance, known, name, &item, depth + 1))
+                    .collect()
             }
             "object" => self.object(chance, known, schema, depth),
             _ => string(chance, known, name, schema).into(),
@@ -339,7 +373,16 @@ impl<'d> Mill<'d> {
         if sound {
             return headers;
         }
-        for name in ["Accept", "X-Request-Id", "X-Forwarded-For", "Forwarded", "Origin", "Range", "If-None-Match", "Priority"] {
+        for name in [
+            "Accept",
+            "X-Request-Id",
+            "X-Forwarded-For",
+            "Forwarded",
+            "Origin",
+            "Range",
+            "If-None-Match",
+            "Priority",
+        ] {
             if chance.one_in(20) {
                 headers.push((name.to_owned(), odd_header(chance)));
             }
@@ -352,7 +395,12 @@ impl<'d> Mill<'d> {
 
     /// Mostly one that the operation takes; else any, a bad one, two, or none.
     fn credentials(&self, chance: &mut Chance, known: &Known, operation: &Value) -> Vec<(String, Vec<u8>)> {
-        let device = |chance: &mut Chance| ("X-Device-ID".to_owned(), chance.pick(&self.devices).clone().into_bytes());
+        let device = |chance: &mut Chance| {
+            (
+                "X-Device-ID".to_owned(),
+                chance.pick(&self.devices).clone().into_bytes(),
+            )
+        };
         let bearer = |token: String| ("Authorization".to_owned(), format!("Bearer {token}").into_bytes());
         let internal = |token: &str| ("X-Internal-Token".to_owned(), token.as_bytes().to_vec());
         let user = |n: usize, role: &str| {
@@ -369,7 +417,11 @@ impl<'d> Mill<'d> {
             13 | 14 => vec![bearer(sign(&user(0, "DISPATCHER")))],
             15..=17 => vec![bearer(sign(&user(0, "ADMIN")))],
             18 => {
-                let sos = if known.sos.is_empty() { "none".to_owned() } else { chance.pick(&known.sos).clone() };
+                let sos = if known.sos.is_empty() {
+                    "none".to_owned()
+                } else {
+                    chance.pick(&known.sos).clone()
+                };
                 let claims = json!({
                     "identity": {"userId": "anon-1", "role": "RESCUER"}, "actor": {"type": "ANON"},
                     "mission": {"sosId": sos}, "exp": now_s() + 3_600,
@@ -390,9 +442,14 @@ impl<'d> Mill<'d> {
                 let expired = json!({"userId": "u", "role": "ADMIN", "exp": now_s() - 100});
                 let token = match chance.below(5) {
                     0 => sign(&expired),
-                    1 => sign_with(&user(0, "ADMIN"), "another secret of nobody in particular, long enough"),
+                    1 => sign_with(
+                        &user(0, "ADMIN"),
+                        "another secret of nobody in particular, long enough",
+                    ),
                     2 => "eyJhbGciOiJub25lIn0.eyJyb2xlIjoiQURNSU4ifQ.".to_owned(),
-                    3 => sign(&json!({"exp": now_s() + 60, "role": "KING", "userId": operation["operationId"]})),
+                    3 => sign(
+                        &json!({"exp": now_s() + 60, "role": "KING", "userId": operation["operationId"]}),
+                    ),
                     _ => String::from_utf8_lossy(&odd_header(chance)).into_owned(),
                 };
                 vec![bearer(token)]
@@ -463,20 +520,32 @@ fn string(chance: &mut Chance, known: &Known, name: &str, schema: &Value) -> Str
     let pattern = schema["pattern"].as_str().unwrap_or_default();
     match name {
         "phone" | "phone_no" => return format!("+63917{:07}", chance.below(10_000_000)),
-        "roomId" if !known.others.is_empty() && chance.one_in(2) => return chance.pick(&known.others).clone(),
+        "roomId" if !known.others.is_empty() && chance.one_in(2) => {
+            return chance.pick(&known.others).clone();
+        }
         "roomId" if !known.sos.is_empty() => return chance.pick(&known.sos).clone(),
         _ => {}
     }
     if schema["format"] == "date-time" {
         let year = 2000 + chance.below(26);
-        return format!("{year}-0{}-1{}T0{}:00:00.{:03}Z", 1 + chance.below(9), chance.below(9), chance.below(9), chance.below(999));
+        return format!(
+            "{year}-0{}-1{}T0{}:00:00.{:03}Z",
+            1 + chance.below(9),
+            chance.below(9),
+            chance.below(9),
+            chance.below(999)
+        );
     }
     if schema["format"] == "uuid" {
         return chance.uuid4();
     }
     if pattern.contains("p-[0-9a-f") {
         let fresh = format!("p-{}", chance.hex(16));
-        return if known.participants.is_empty() { fresh } else { chance.pick(&known.participants).clone() };
+        return if known.participants.is_empty() {
+            fresh
+        } else {
+            chance.pick(&known.participants).clone()
+        };
     }
     if pattern.contains("A-Za-z0-9_") {
         return if chance.one_in(3) && !known.messages.is_empty() {
@@ -530,10 +599,19 @@ fn odd_header(chance: &mut Chance) -> Vec<u8> {
 
 fn garbage(chance: &mut Chance) -> Vec<u8> {
     let texts: [&[u8]; 8] = [
-        b"", b"{", b"null", b"[]", b"{\"type\":\"FIRE\",\"type\":\"FIRE\"}", b"\xff\xfe{}", b"{} x", b"\"\\ud800\"",
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"{\"type\":\"FIRE\",\"type\":\"FIRE\"}",
+        b"\xff\xfe{}",
+        b"{} x",
+        b"\"\\ud800\"",
     ];
     match chance.below(3) {
-        0 => (0..chance.below(300)).map(|_| chance.next() as u8).collect(),
+        0 => (0..chance.below(300))
+            .map(|_| chance.next().to_le_bytes()[0])
+            .collect(),
         _ => chance.pick(&texts).to_vec(),
     }
 }
@@ -572,7 +650,9 @@ fn spoil(chance: &mut Chance, body: &mut Value) {
 fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b',' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b',' => {
+                char::from(byte).to_string()
+            }
             // A lone dot would be a step in a path.
             byte => format!("%{byte:02X}"),
         })

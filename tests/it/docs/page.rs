@@ -8,7 +8,12 @@ async fn the_page_loads_nothing_from_elsewhere() {
     let nobody = engine.nobody();
     let page = nobody.get("/docs").await;
     let policy = page.header("Content-Security-Policy").unwrap().to_owned();
-    for rule in ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"] {
+    for rule in [
+        "default-src 'none'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+    ] {
         assert!(policy.contains(rule), "{policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");

@@ -43,18 +43,27 @@ async fn whatever_is_asked_the_answer_is_one_that_the_document_knows() {
     println!("{count} requests, seed {seed}");
     let engine = Engine::start(&UNLIMITED);
     let base = format!("http://{}", engine.address());
-    let (known, tally) = (Arc::new(Mutex::new(Known::default())), Arc::new(Mutex::new(Tally::default())));
+    let (known, tally) = (
+        Arc::new(Mutex::new(Known::default())),
+        Arc::new(Mutex::new(Tally::default())),
+    );
     let started = Instant::now();
     let senders = (0..SENDERS).map(|n| {
         let share = count / SENDERS + usize::from(n < count % SENDERS);
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(n as u64);
-        tokio::spawn(send(base.clone(), share, seed, Arc::clone(&known), Arc::clone(&tally)))
+        tokio::spawn(send(
+            base.clone(),
+            share,
+            seed,
+            Arc::clone(&known),
+            Arc::clone(&tally),
+        ))
     });
     for sender in senders.collect::<Vec<_>>() {
         sender.await.unwrap();
     }
     let took = started.elapsed();
-    let tally = tally.lock();
+    let tally = std::mem::take(&mut *tally.lock());
     let operations = Mill::new(&Document::openapi().value, &mut Chance::new(0)).operations();
     println!(
         "{} answers in {took:.1?}, slowest {} ms; by status {:?}; {} of {operations} operations served",
@@ -134,17 +143,27 @@ async fn ask(client: &reqwest::Client, base: &str, planned: &Planned) -> Result<
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         headers.append(name, HeaderValue::from_bytes(value).unwrap());
     }
-    let mut request = client.request(method, format!("{base}{}", planned.target)).headers(headers);
+    let mut request = client
+        .request(method, format!("{base}{}", planned.target))
+        .headers(headers);
     if let Some(body) = &planned.body {
         request = request.body(body.clone());
     }
-    let response = request.send().await.map_err(|error| format!("no answer: {error:?}"))?;
-    Answer::of(response).await.map_err(|error| format!("half an answer: {error:?}"))
+    let response = request
+        .send()
+        .await
+        .map_err(|error| format!("no answer: {error:?}"))?;
+    Answer::of(response)
+        .await
+        .map_err(|error| format!("half an answer: {error:?}"))
 }
 
 fn judge(planned: &Planned, answer: &Answer) -> Option<String> {
     if answer.status >= 500 {
-        return Some(format!("{} to {} {}", answer.status, planned.method, planned.template));
+        return Some(format!(
+            "{} to {} {}",
+            answer.status, planned.method, planned.template
+        ));
     }
     let path = planned.target.split('?').next().unwrap_or_default();
     let document = Document::openapi();

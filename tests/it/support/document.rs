@@ -50,7 +50,10 @@ impl Document {
     pub fn misfit(&self, pointer: &str, instance: &Value) -> Option<String> {
         let known = self.compiled.lock().unwrap().get(pointer).cloned();
         let validator = known.unwrap_or_else(|| {
-            let schema = self.value.pointer(pointer).unwrap_or_else(|| panic!("no schema at {pointer}"));
+            let schema = self
+                .value
+                .pointer(pointer)
+                .unwrap_or_else(|| panic!("no schema at {pointer}"));
             let mut schema = schema.clone();
             close(&mut schema);
             let made = Arc::new(compile(&schema, &self.schemas));
@@ -120,7 +123,8 @@ pub fn wrong_with(method: &str, path: &str, answer: &Answer) -> Option<String> {
     };
     let lower = method.to_lowercase();
     if document.value["paths"][template][&lower].is_null() {
-        return (answer.status != 405).then(|| format!("{method} is none of the path's methods, and the status no 405"));
+        return (answer.status != 405)
+            .then(|| format!("{method} is none of the path's methods, and the status no 405"));
     }
     let responses = format!("/paths/{}/{lower}/responses", escaped(template));
     let pointer = format!("{responses}/{}", answer.status);
@@ -208,7 +212,9 @@ fn wrong_body(document: &Document, pointer: &str, response: &Value, answer: &Ans
         Err(error) => return Some(format!("the body is not JSON: {error}")),
     };
     let schema = format!("{pointer}/content/{}/schema", escaped(kind));
-    document.misfit(&schema, &body).map(|wrong| format!("the body does not fit:\n  {wrong}"))
+    document
+        .misfit(&schema, &body)
+        .map(|wrong| format!("the body does not fit:\n  {wrong}"))
 }
 
 /// Panics when the document knows no such message of the server.
@@ -234,7 +240,14 @@ pub fn check_frame(message: &Value) {
 #[track_caller]
 pub fn check_close(code: u16) {
     let codes = &Document::asyncapi().value["channels"]["socket"]["x-close-codes"];
-    let known = codes.as_array().unwrap().iter().any(|entry| entry["code"] == code);
+    let known = codes
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|entry| entry["code"] == code);
     // An echo has the code that the story closed with, or none.
-    assert!(known || code == 1005 || code >= 3000, "no document knows the close code {code}");
+    assert!(
+        known || code == 1005 || code >= 3000,
+        "no document knows the close code {code}"
+    );
 }

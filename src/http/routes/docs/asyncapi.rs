@@ -54,10 +54,12 @@ pub fn asyncapi(config: &Config) -> Value {
 }
 
 fn channel(config: &Config, sent: &[Described], received: &[Described]) -> Value {
-    let references = names("client", sent).chain(names("server", received)).map(|name| {
-        let reference = json!({"$ref": format!("#/components/messages/{name}")});
-        (name, reference)
-    });
+    let references = names("client", sent)
+        .chain(names("server", received))
+        .map(|name| {
+            let reference = json!({"$ref": format!("#/components/messages/{name}")});
+            (name, reference)
+        });
     json!({
         "address": upgrade::PATH,
         "title": "The WebSocket",
@@ -66,11 +68,13 @@ fn channel(config: &Config, sent: &[Described], received: &[Described]) -> Value
             "method": "GET",
             "query": {"type": "object", "properties": {
                 "ticket": {"type": "string", "description": "From POST /api/v1/tickets: makes the connection that of whoever asked for it. Good once."},
+                "deviceToken": {"type": "string", "description": "Proves that the device id is yours; the same as X-Device-Token."},
                 "deviceId": {"type": "string", "format": "uuid", "description": "An anonymous device; the same as X-Device-ID."},
             }},
             "headers": {"type": "object", "properties": {
                 "Authorization": {"type": "string", "pattern": "^[Bb]earer .+$", "description": "A JWT."},
                 "X-Device-ID": {"type": "string", "format": "uuid", "description": "An anonymous device."},
+                "X-Device-Token": {"type": "string", "description": "Proves that the device id is yours. An operator may ask for it."},
                 "Cookie": {"type": "string", "description": "A JWT, for pages of this server."},
             }},
             "bindingVersion": "0.1.0",
@@ -91,10 +95,15 @@ fn channel(config: &Config, sent: &[Described], received: &[Described]) -> Value
 
 /// `client.ping`: the two sides have messages of the same name.
 fn names<'m>(side: &'static str, messages: &'m [Described]) -> impl Iterator<Item = String> + 'm {
-    messages.iter().map(move |message| format!("{side}.{}", message.kind))
+    messages
+        .iter()
+        .map(move |message| format!("{side}.{}", message.kind))
 }
 
-fn messages<'m>(side: &'static str, described: &'m [Described]) -> impl Iterator<Item = (String, Value)> + 'm {
+fn messages<'m>(
+    side: &'static str,
+    described: &'m [Described],
+) -> impl Iterator<Item = (String, Value)> + 'm {
     names(side, described).zip(described).map(|(name, message)| {
         let value = json!({
             "name": message.kind,
@@ -131,6 +140,7 @@ fn schemes(config: &Config) -> Value {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "cookie": {"type": "httpApiKey", "in": "cookie", "name": config.auth.cookie, "description": "The same token."},
         "device": {"type": "httpApiKey", "in": "header", "name": "X-Device-ID", "description": "An anonymous device."},
+        "deviceToken": {"type": "httpApiKey", "in": "header", "name": "X-Device-Token", "description": "Proves that the device id is yours."},
         "deviceQuery": {"type": "httpApiKey", "in": "query", "name": "deviceId", "description": "An anonymous device."},
         "ticket": {"type": "httpApiKey", "in": "query", "name": "ticket", "description": "From POST /api/v1/tickets."},
     })
@@ -141,16 +151,30 @@ fn close_codes() -> Vec<Value> {
     let reasons = [
         (CloseReason::Normal, "Done."),
         (
-            CloseReason::Draining { retry_after_ms: 1_840 },
+            CloseReason::Draining {
+                retry_after_ms: 1_840,
+            },
             "This node drains: come back after the time in the text, `retry-after-ms=N`.",
         ),
-        (CloseReason::Protocol(Fault::Unmasked), "You broke the WebSocket protocol; the text says how."),
-        (CloseReason::Unsupported, "A kind of message that this endpoint does not take."),
+        (
+            CloseReason::Protocol(Fault::Unmasked),
+            "You broke the WebSocket protocol; the text says how.",
+        ),
+        (
+            CloseReason::Unsupported,
+            "A kind of message that this endpoint does not take.",
+        ),
         (CloseReason::InvalidText, "Text that is not UTF-8."),
         (CloseReason::TooLarge, "A frame or message over the limit."),
         (CloseReason::Internal, "Something went wrong here."),
-        (CloseReason::CredentialExpired, "Your credential expired. Renew it first."),
-        (CloseReason::Forbidden, "Forbidden or blocked. Coming back needs another credential, or the block lifted."),
+        (
+            CloseReason::CredentialExpired,
+            "Your credential expired. Renew it first.",
+        ),
+        (
+            CloseReason::Forbidden,
+            "Forbidden or blocked. Coming back needs another credential, or the block lifted.",
+        ),
         (CloseReason::TooSlow, "You read too slowly. Resume with `since`."),
         (CloseReason::TooManyMessages, "Too many messages. Send fewer."),
         (CloseReason::ServerError, "The server failed to keep the session."),
@@ -166,7 +190,10 @@ fn close_codes() -> Vec<Value> {
 /// How an upgrade is refused: an HTTP answer in the envelope.
 fn refusals() -> Vec<Value> {
     let ways = [
-        (Code::Unauthenticated, "A credential is needed: a token, a device id or a ticket"),
+        (
+            Code::Unauthenticated,
+            "A credential is needed: a token, a device id or a ticket",
+        ),
         (Code::NotFound, "There is no WebSocket here; it is at /api/ws"),
         (Code::UpgradeRequired, "This is a WebSocket: ask for an upgrade"),
         (Code::RateLimited, "Too many requests, come back later"),

@@ -22,9 +22,15 @@ pub(super) fn describe(to: &mut Describer<'_>) {
         "active": true, "members": 2, "seq": 15, "createdAt": "2026-11-21T01:16:49.337Z",
     });
     to.add(
-        Operation::new("GET", "/api/rooms-info", TAG, "listRooms", "Rooms that are yours, or that you are in")
-            .text("For `ADMIN` every room in use on this node, with counts.")
-            .answers(200, "The rooms.", rooms, json!({"rooms": [room]})),
+        Operation::new(
+            "GET",
+            "/api/rooms-info",
+            TAG,
+            "listRooms",
+            "Rooms that are yours, or that you are in",
+        )
+        .text("For `ADMIN` every room in use on this node, with counts.")
+        .answers(200, "The rooms.", rooms, json!({"rooms": [room]})),
     );
 }
 
@@ -33,42 +39,57 @@ fn uploads(to: &mut Describer<'_>) {
     let mut with_room = fix_in_unix_time();
     with_room["roomId"] = CIRCLE.into();
     to.add(
-        Operation::new("POST", "/api/location", TAG, "uploadLocation", "Say where you are")
-            .text(
-                "To one room, which must be yours or list you as a contact, or to every room that you are in. \
+        Operation::new(
+            "POST",
+            "/api/location",
+            TAG,
+            "uploadLocation",
+            "Say where you are",
+        )
+        .text(
+            "To one room, which must be yours or list you as a contact, or to every room that you are in. \
                  Acknowledged when what history keeps of it is on disk.",
-            )
-            .body("Fix", &[("to all", fix()), ("to one room", with_room)])
-            .refuses(Code::Forbidden, "User is not authorized to broadcast to this room")
-            .refuses(Code::NotFound, "Room not found")
-            .refuses(
-                Code::Conflict,
-                "User is not in any active room. Provide roomId for disconnected location updates.",
-            )
-            .answers(
-                200,
-                "Taken.",
-                taken,
-                json!({"success": true, "timestamp": LAST, "rooms": [CIRCLE]}),
-            ),
+        )
+        .body("Fix", &[("to all", fix()), ("to one room", with_room)])
+        .refuses(
+            Code::Forbidden,
+            "User is not authorized to broadcast to this room",
+        )
+        .refuses(Code::NotFound, "Room not found")
+        .refuses(
+            Code::Conflict,
+            "User is not in any active room. Provide roomId for disconnected location updates.",
+        )
+        .answers(
+            200,
+            "Taken.",
+            taken,
+            json!({"success": true, "timestamp": LAST, "rooms": [CIRCLE]}),
+        ),
     );
     let batch = to.schema::<BatchAnswer>();
     let wrong = json!({"latitude": 91, "longitude": 120.9839, "timestamp": LAST});
     to.add(
-        Operation::new("POST", "/api/location/batch", TAG, "uploadLocations", "What was queued while offline")
-            .text(
-                "Each fix is judged alone. Older ones go to history and never move anybody back. Sending a batch \
+        Operation::new(
+            "POST",
+            "/api/location/batch",
+            TAG,
+            "uploadLocations",
+            "What was queued while offline",
+        )
+        .text(
+            "Each fix is judged alone. Older ones go to history and never move anybody back. Sending a batch \
                  again changes nothing that was taken.",
-            )
-            .body("FixBatch", &[("two", json!({"fixes": [fix(), wrong]}))])
-            .answers(
-                200,
-                "How many were taken, and why others were not.",
-                batch,
-                json!({"accepted": 1, "rejected": [
-                    {"index": 1, "error": "latitude must be a number from -90 to 90 degrees"},
-                ]}),
-            ),
+        )
+        .body("FixBatch", &[("two", json!({"fixes": [fix(), wrong]}))])
+        .answers(
+            200,
+            "How many were taken, and why others were not.",
+            batch,
+            json!({"accepted": 1, "rejected": [
+                {"index": 1, "error": "latitude must be a number from -90 to 90 degrees"},
+            ]}),
+        ),
     );
 }
 
@@ -116,17 +137,25 @@ fn contacts(to: &mut Describer<'_>) {
         "emergency_contacts": [{"name": "Ben", "phone_no": "+639171234502"}], "dependent_contacts": [],
     });
     to.add(
-        Operation::new("GET", "/api/contacts", TAG, "readContacts", "Your emergency contacts").answers(
-            200,
-            "The lists.",
-            book.clone(),
-            example.clone(),
-        ),
+        Operation::new(
+            "GET",
+            "/api/contacts",
+            TAG,
+            "readContacts",
+            "Your emergency contacts",
+        )
+        .answers(200, "The lists.", book.clone(), example.clone()),
     );
     to.add(
-        Operation::new("PUT", "/api/contacts", TAG, "replaceContacts", "Change your emergency contacts")
-            .text("Both lists are replaced. A change reaches open rooms within a second.")
-            .body("Contacts", &[("one", example.clone())])
-            .answers(200, "The lists as they are now.", book, example),
+        Operation::new(
+            "PUT",
+            "/api/contacts",
+            TAG,
+            "replaceContacts",
+            "Change your emergency contacts",
+        )
+        .text("Both lists are replaced. A change reaches open rooms within a second.")
+        .body("Contacts", &[("one", example.clone())])
+        .answers(200, "The lists as they are now.", book, example),
     );
 }

@@ -8,9 +8,7 @@ use crate::http::error::Code;
 use crate::http::routes::params::KEY_MAX_CHARS;
 use crate::http::routes::uploads::IncidentAnswer;
 use crate::wire::rest::schemas::{events_query, locations_query, messages_query, sos_list_query};
-use crate::wire::rest::{
-    EventView, FeatureCollection, LocationView, MessageView, SosListItem, SosView,
-};
+use crate::wire::rest::{EventView, FeatureCollection, LocationView, MessageView, SosListItem, SosView};
 
 const TAG: &str = "Incidents";
 const SAID: &str = "Messages and log";
@@ -100,15 +98,25 @@ fn raising(to: &mut Describer<'_>) {
     to.add(
         Operation::new("POST", "/api/v1/sos", TAG, "raiseIncident", "Call for help")
             .text("The answer leaves only after the incident is on disk.")
-            .header("Idempotency-Key", &key, "A retry with the same key gets the first answer.")
+            .header(
+                "Idempotency-Key",
+                &key,
+                "A retry with the same key gets the first answer.",
+            )
             .body("CreateSos", &[("least", raise), ("all", whole)])
             .charged()
             .answers(201, "The incident stands.", one.clone(), data(sos())),
     );
     to.add(
-        Operation::new("GET", "/api/v1/sos/{id}", TAG, "readIncident", "All about an incident")
-            .text("The last position and the linked rooms are for those who are in it.")
-            .answers(200, "The incident.", one, data(sos())),
+        Operation::new(
+            "GET",
+            "/api/v1/sos/{id}",
+            TAG,
+            "readIncident",
+            "All about an incident",
+        )
+        .text("The last position and the linked rooms are for those who are in it.")
+        .answers(200, "The incident.", one, data(sos())),
     );
 }
 
@@ -118,22 +126,48 @@ fn steering(to: &mut Describer<'_>) {
     moved["status"] = "RESPONDING".into();
     let status = json!({"status": "RESPONDING", "note": "Two of us are on our way"});
     to.add(
-        Operation::new("PATCH", "/api/v1/sos/{id}/status", TAG, "moveIncident", "Move it along its states")
-            .body("SetStatus", &[("on the way", status)])
-            .refuses(Code::InvalidTransition, MOVE_REFUSED)
-            .answers(200, "The incident as it is now.", one.clone(), data(moved)),
+        Operation::new(
+            "PATCH",
+            "/api/v1/sos/{id}/status",
+            TAG,
+            "moveIncident",
+            "Move it along its states",
+        )
+        .body("SetStatus", &[("on the way", status)])
+        .refuses(Code::InvalidTransition, MOVE_REFUSED)
+        .answers(200, "The incident as it is now.", one.clone(), data(moved)),
     );
     to.add(
-        Operation::new("POST", "/api/v1/sos/{id}/cancel", TAG, "cancelIncident", "Call it off")
-            .optional_body("CancelSos", &[("false alarm", json!({"reason": "False alarm"}))])
-            .refuses(Code::InvalidTransition, MOVE_REFUSED)
-            .answers(200, "The incident, cancelled.", one.clone(), data(ended("CANCELLED"))),
+        Operation::new(
+            "POST",
+            "/api/v1/sos/{id}/cancel",
+            TAG,
+            "cancelIncident",
+            "Call it off",
+        )
+        .optional_body("CancelSos", &[("false alarm", json!({"reason": "False alarm"}))])
+        .refuses(Code::InvalidTransition, MOVE_REFUSED)
+        .answers(
+            200,
+            "The incident, cancelled.",
+            one.clone(),
+            data(ended("CANCELLED")),
+        ),
     );
     to.add(
-        Operation::new("POST", "/api/v1/sos/{id}/close", TAG, "closeIncident", "Close the file")
-            .optional_body("CloseSos", &[("resolved", json!({"resolution": "Taken to hospital"}))])
-            .refuses(Code::InvalidTransition, "Cannot go from CLOSED to CLOSED")
-            .answers(200, "The incident, closed.", one, data(ended("CLOSED"))),
+        Operation::new(
+            "POST",
+            "/api/v1/sos/{id}/close",
+            TAG,
+            "closeIncident",
+            "Close the file",
+        )
+        .optional_body(
+            "CloseSos",
+            &[("resolved", json!({"resolution": "Taken to hospital"}))],
+        )
+        .refuses(Code::InvalidTransition, "Cannot go from CLOSED to CLOSED")
+        .answers(200, "The incident, closed.", one, data(ended("CLOSED"))),
     );
 }
 
@@ -161,17 +195,23 @@ fn tracking(to: &mut Describer<'_>) {
         }],
     });
     to.add(
-        Operation::new("GET", "/api/v1/sos/{id}/locations", TAG, "listPositions", "Where people were")
-            .text("Oldest first. With `Accept: application/geo+json` as GeoJSON.")
-            .query(locations_query(true))
-            .answers_with(
-                200,
-                "A page of positions.",
-                vec![
-                    ("application/json", list, page(seen, Value::Null)),
-                    (FeatureCollection::MEDIA_TYPE, map, geojson),
-                ],
-            ),
+        Operation::new(
+            "GET",
+            "/api/v1/sos/{id}/locations",
+            TAG,
+            "listPositions",
+            "Where people were",
+        )
+        .text("Oldest first. With `Accept: application/geo+json` as GeoJSON.")
+        .query(locations_query(true))
+        .answers_with(
+            200,
+            "A page of positions.",
+            vec![
+                ("application/json", list, page(seen, Value::Null)),
+                (FeatureCollection::MEDIA_TYPE, map, geojson),
+            ],
+        ),
     );
 }
 
@@ -183,18 +223,35 @@ fn talking(to: &mut Describer<'_>) {
     });
     let (one, list) = (to.data::<MessageView<'_>>(), to.page::<MessageView<'_>>());
     to.add(
-        Operation::new("GET", "/api/v1/sos/{id}/messages", SAID, "listMessages", "What was said")
-            .text("Newest first.")
-            .query(messages_query())
-            .answers(200, "A page of messages.", list, page(message.clone(), json!("4"))),
+        Operation::new(
+            "GET",
+            "/api/v1/sos/{id}/messages",
+            SAID,
+            "listMessages",
+            "What was said",
+        )
+        .text("Newest first.")
+        .query(messages_query())
+        .answers(
+            200,
+            "A page of messages.",
+            list,
+            page(message.clone(), json!("4")),
+        ),
     );
     let body = json!({"content": "I am two minutes away", "id": "m-1"});
     to.add(
-        Operation::new("POST", "/api/v1/sos/{id}/messages", SAID, "sendMessage", "Say something")
-            .text("A message that is sent again by its `id` gets the first answer.")
-            .body("SendMessage", &[("with an id", body)])
-            .refuses(Code::SosClosed, "SOS is closed")
-            .answers(201, "The message is on disk.", one, data(message)),
+        Operation::new(
+            "POST",
+            "/api/v1/sos/{id}/messages",
+            SAID,
+            "sendMessage",
+            "Say something",
+        )
+        .text("A message that is sent again by its `id` gets the first answer.")
+        .body("SendMessage", &[("with an id", body)])
+        .refuses(Code::SosClosed, "SOS is closed")
+        .answers(201, "The message is on disk.", one, data(message)),
     );
     let events = to.page::<EventView<'_>>();
     let event = json!({
@@ -203,9 +260,15 @@ fn talking(to: &mut Describer<'_>) {
         "data": {"participantId": "p-b447fcbc8b87f80c", "userType": "ANON_RESCUER", "asContact": false},
     });
     to.add(
-        Operation::new("GET", "/api/v1/sos/{id}/events", SAID, "listEvents", "The incident's log")
-            .text("The audit trail, and the replay: oldest first, after `since`.")
-            .query(events_query())
-            .answers(200, "A page of events.", events, page(event, json!("3"))),
+        Operation::new(
+            "GET",
+            "/api/v1/sos/{id}/events",
+            SAID,
+            "listEvents",
+            "The incident's log",
+        )
+        .text("The audit trail, and the replay: oldest first, after `since`.")
+        .query(events_query())
+        .answers(200, "A page of events.", events, page(event, json!("3"))),
     );
 }

@@ -99,12 +99,18 @@ impl Documents {
 pub(super) async fn read_openapi(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let documents = &api.documents;
     let make = || Served::document(&openapi(&documents.config));
-    documents.openapi.get_or_init(make).answer(&request, "application/json")
+    documents
+        .openapi
+        .get_or_init(make)
+        .answer(&request, "application/json")
 }
 
 /// `GET /asyncapi.json`
 pub(super) async fn read_asyncapi(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let documents = &api.documents;
     let make = || Served::document(&asyncapi(&documents.config));
-    documents.asyncapi.get_or_init(make).answer(&request, "application/json")
+    documents
+        .asyncapi
+        .get_or_init(make)
+        .answer(&request, "application/json")
 }

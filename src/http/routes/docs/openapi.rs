@@ -44,11 +44,11 @@ pub fn openapi(config: &Config) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for row in ROWS {
         let method = row.method.as_str();
-        let is_it = |operation: &&super::operation::Operation| operation.method == method && operation.path == row.path;
+        let is_it = |operation: &&super::operation::Operation| {
+            operation.method == method && operation.path == row.path
+        };
         if let Some(operation) = operations.iter().find(is_it) {
-            paths
-                .entry(row.path)
-                .or_insert_with(|| json!({}))[method.to_lowercase()] = operation.render(row);
+            paths.entry(row.path).or_insert_with(|| json!({}))[method.to_lowercase()] = operation.render(row);
         }
     }
     let mut schemas = generator.take_definitions(true);
@@ -98,7 +98,11 @@ fn tags() -> Value {
 fn headers() -> Value {
     let whole = json!({"type": "integer", "minimum": 0});
     let named = [
-        ("X-Request-Id", "The request's id.", json!({"type": "string", "minLength": 1, "maxLength": 64})),
+        (
+            "X-Request-Id",
+            "The request's id.",
+            json!({"type": "string", "minLength": 1, "maxLength": 64}),
+        ),
         ("RateLimit-Limit", "The whole budget, in requests.", whole.clone()),
         ("RateLimit-Remaining", "What is left of it.", whole.clone()),
         ("RateLimit-Reset", "Seconds until it is whole again.", whole),
@@ -107,7 +111,11 @@ fn headers() -> Value {
             "Come back after so many seconds.",
             json!({"type": "integer", "minimum": 1}),
         ),
-        ("ETag", "Names this version of the answer.", json!({"type": "string", "pattern": "^(W/)?\".+\"$"})),
+        (
+            "ETag",
+            "Names this version of the answer.",
+            json!({"type": "string", "pattern": "^(W/)?\".+\"$"}),
+        ),
     ];
     let mut headers = Map::new();
     for (name, description, schema) in named {
@@ -130,6 +138,10 @@ fn schemes(config: &Config) -> Value {
             "type": "apiKey", "in": "header", "name": "X-Device-ID",
             "description": "A version 4 UUID of your own: an anonymous device. Keep it to yourself, it is your credential.",
         },
+        "deviceToken": {
+            "type": "apiKey", "in": "header", "name": "X-Device-Token",
+            "description": "Proves that the device id is yours. An operator may ask for it.",
+        },
         "internal": {
             "type": "apiKey", "in": "header", "name": "X-Internal-Token", "description": "A sister service.",
         },
@@ -142,4 +154,3 @@ fn schemes(config: &Config) -> Value {
     }
     schemes
 }
-

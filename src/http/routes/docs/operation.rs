@@ -80,6 +80,7 @@ impl Describer<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
 fn enveloped(data: Value) -> Value {
     json!({
         "type": "object",
@@ -272,7 +273,12 @@ impl Operation {
             }
             responses.insert(answer.status.to_string(), response);
         }
-        refusals::add(&mut responses, &self.refusals_of(row), Dialect::of(self.path), self.method);
+        refusals::add(
+            &mut responses,
+            &self.refusals_of(row),
+            Dialect::of(self.path),
+            self.method,
+        );
         responses.into()
     }
 
@@ -291,20 +297,36 @@ impl Operation {
         let needs = |who| row.access.needs(who);
         let known = || Who::ALL.into_iter().filter(|who| *who != Who::Visitor);
         let reads = self.body.is_some() || !self.query.is_empty();
-        also(reads, Code::ValidationFailed, "limit: must be a whole number from 1 to 100");
+        also(
+            reads,
+            Code::ValidationFailed,
+            "limit: must be a whole number from 1 to 100",
+        );
         also(true, Code::Unauthenticated, "the token has expired");
         let forbids = known().any(|who| !matches!(needs(who), Needs::Nothing | Needs::Sight));
         also(forbids, Code::Forbidden, "Not authorized");
         also(self.path.contains("{id}"), Code::NotFound, "SOS not found");
-        also(self.body.is_some(), Code::PayloadTooLarge, "The body may have at most 65536 bytes");
+        also(
+            self.body.is_some(),
+            Code::PayloadTooLarge,
+            "The body may have at most 65536 bytes",
+        );
         also(
             self.body.is_some(),
             Code::UnsupportedMediaType,
             "Content-Type must be application/json",
         );
-        also(self.is_limited(row), Code::RateLimited, "Too many requests, come back later");
+        also(
+            self.is_limited(row),
+            Code::RateLimited,
+            "Too many requests, come back later",
+        );
         also(true, Code::Unavailable, "The store is not available");
-        also(true, Code::Timeout, "The request took too long; it may have been carried out");
+        also(
+            true,
+            Code::Timeout,
+            "The request took too long; it may have been carried out",
+        );
         found
     }
 }
@@ -336,6 +358,7 @@ fn security(row: &Row) -> Value {
     ways.push(json!({"cookie": []}));
     if takes(Who::Device) {
         ways.push(json!({"device": []}));
+        ways.push(json!({"device": [], "deviceToken": []}));
     }
     if takes(Who::Service) {
         ways.push(json!({"internal": []}));
@@ -346,7 +369,9 @@ fn security(row: &Row) -> Value {
 /// The row of the authorisation matrix, for a person.
 fn rights(row: &Row) -> String {
     let of = |wanted: Needs| {
-        let who = Who::ALL.into_iter().filter(|who| row.access.needs(*who) == wanted);
+        let who = Who::ALL
+            .into_iter()
+            .filter(|who| row.access.needs(*who) == wanted);
         who.map(Who::as_str).collect::<Vec<_>>()
     };
     if of(Needs::Nothing).len() == Who::ALL.len() {

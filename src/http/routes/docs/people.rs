@@ -72,18 +72,40 @@ fn coming(to: &mut Describer<'_>) {
     let one = to.data::<ParticipantView<'_>>();
     let join = json!({"userType": "ANON_RESCUER", "displayName": "Ben"});
     to.add(
-        Operation::new("POST", "/api/v1/sos/{id}/participants/join", TAG, "joinIncident", "Come to help")
-            .body("JoinSos", &[("a stranger", join)])
-            .refuses(Code::AlreadyJoined, "User already joined this SOS")
-            .refuses(Code::SosClosed, "SOS is closed")
-            .refuses(Code::Conflict, "Room is full")
-            .refuses(Code::Forbidden, "userType: RESCUER is not yours to claim")
-            .answers(201, "You are in.", one.clone(), json!({"success": true, "data": rescuer()})),
+        Operation::new(
+            "POST",
+            "/api/v1/sos/{id}/participants/join",
+            TAG,
+            "joinIncident",
+            "Come to help",
+        )
+        .body("JoinSos", &[("a stranger", join)])
+        .refuses(Code::AlreadyJoined, "User already joined this SOS")
+        .refuses(Code::SosClosed, "SOS is closed")
+        .refuses(Code::Conflict, "Room is full")
+        .refuses(Code::Forbidden, "userType: RESCUER is not yours to claim")
+        .answers(
+            201,
+            "You are in.",
+            one.clone(),
+            json!({"success": true, "data": rescuer()}),
+        ),
     );
     to.add(
-        Operation::new("POST", "/api/v1/sos/{id}/participants/leave", TAG, "leaveIncident", "Leave")
-            .refuses(Code::SosClosed, "SOS is closed")
-            .answers(200, "You have left.", one.clone(), json!({"success": true, "data": gone()})),
+        Operation::new(
+            "POST",
+            "/api/v1/sos/{id}/participants/leave",
+            TAG,
+            "leaveIncident",
+            "Leave",
+        )
+        .refuses(Code::SosClosed, "SOS is closed")
+        .answers(
+            200,
+            "You have left.",
+            one.clone(),
+            json!({"success": true, "data": gone()}),
+        ),
     );
     to.add(
         Operation::new(
@@ -95,7 +117,12 @@ fn coming(to: &mut Describer<'_>) {
         )
         .refuses(Code::SosClosed, "SOS is closed")
         .refuses(Code::Conflict, "The participant has left already")
-        .answers(200, "They have left.", one, json!({"success": true, "data": gone()})),
+        .answers(
+            200,
+            "They have left.",
+            one,
+            json!({"success": true, "data": gone()}),
+        ),
     );
 }
 
@@ -103,26 +130,38 @@ fn looking(to: &mut Describer<'_>) {
     let list = to.page::<ParticipantView<'_>>();
     let next = json!("00000193460d7bc027c059c801000003");
     to.add(
-        Operation::new("GET", "/api/v1/sos/{id}/participants/active", TAG, "listActive", "Who is in")
-            .text("In the order they came.")
-            .query(participants_query())
-            .answers(
-                200,
-                "A page of participants.",
-                list.clone(),
-                json!({"success": true, "data": [participant()], "nextCursor": next}),
-            ),
+        Operation::new(
+            "GET",
+            "/api/v1/sos/{id}/participants/active",
+            TAG,
+            "listActive",
+            "Who is in",
+        )
+        .text("In the order they came.")
+        .query(participants_query())
+        .answers(
+            200,
+            "A page of participants.",
+            list.clone(),
+            json!({"success": true, "data": [participant()], "nextCursor": next}),
+        ),
     );
     to.add(
-        Operation::new("GET", "/api/v1/sos/{id}/participants/history", TAG, "listHistory", "Who ever was in")
-            .text("In the order they came.")
-            .query(participants_query())
-            .answers(
-                200,
-                "A page of participants.",
-                list,
-                json!({"success": true, "data": [participant(), gone()], "nextCursor": null}),
-            ),
+        Operation::new(
+            "GET",
+            "/api/v1/sos/{id}/participants/history",
+            TAG,
+            "listHistory",
+            "Who ever was in",
+        )
+        .text("In the order they came.")
+        .query(participants_query())
+        .answers(
+            200,
+            "A page of participants.",
+            list,
+            json!({"success": true, "data": [participant(), gone()], "nextCursor": null}),
+        ),
     );
     let check = to.data::<CheckView<'_>>();
     to.add(
@@ -163,8 +202,16 @@ fn counting(to: &mut Describer<'_>) {
         );
     }
     for (path, id, text) in [
-        ("/api/v1/sos/{id}/participants/anonymous/count", "countAnonymous", ""),
-        ("/api/v1/participants/{id}/anonymous/count", "countAnonymousOld", older),
+        (
+            "/api/v1/sos/{id}/participants/anonymous/count",
+            "countAnonymous",
+            "",
+        ),
+        (
+            "/api/v1/participants/{id}/anonymous/count",
+            "countAnonymousOld",
+            older,
+        ),
     ] {
         to.add(
             Operation::new("GET", path, TAG, id, "Rescuers without an account")

@@ -44,7 +44,11 @@ fn says_when(code: Code) -> bool {
 /// References to headers: (name, whether it is always there).
 pub(super) fn headers(named: &[(&str, bool)]) -> Value {
     let one = |(name, always): &(&str, bool)| {
-        let key = if *always { format!("{name}.always") } else { (*name).to_owned() };
+        let key = if *always {
+            format!("{name}.always")
+        } else {
+            (*name).to_owned()
+        };
         let component = json!({"$ref": format!("#/components/headers/{key}")});
         ((*name).to_owned(), component)
     };
@@ -125,7 +129,9 @@ fn meaning(code: Code) -> &'static str {
         Code::MethodNotAllowed => "`METHOD_NOT_ALLOWED`: the path knows other methods.",
         Code::UpgradeRequired => "`UPGRADE_REQUIRED`: the path is a WebSocket's.",
         Code::ValidationFailed => "`VALIDATION_FAILED`: `fields` names everything that is wrong.",
-        Code::InvalidTransition => "`INVALID_TRANSITION`: the incident has no such move; `allowed` has those there are.",
+        Code::InvalidTransition => {
+            "`INVALID_TRANSITION`: the incident has no such move; `allowed` has those there are."
+        }
         Code::AlreadyJoined => "`ALREADY_JOINED`: you take part in it already.",
         Code::SosClosed => "`SOS_CLOSED`: the incident is over.",
         Code::Conflict => "`CONFLICT`: something else stands against it.",
@@ -133,7 +139,9 @@ fn meaning(code: Code) -> &'static str {
         Code::UnsupportedMediaType => "`UNSUPPORTED_MEDIA_TYPE`: the body is not JSON by its Content-Type.",
         Code::RateLimited => "`RATE_LIMITED`: over a budget; come back after `Retry-After`.",
         Code::Internal => "`INTERNAL`: a fault of ours.",
-        Code::Unavailable => "`UNAVAILABLE`: too much to do, or the store is away; come back after `Retry-After`.",
+        Code::Unavailable => {
+            "`UNAVAILABLE`: too much to do, or the store is away; come back after `Retry-After`."
+        }
         Code::Timeout => "`TIMEOUT`: not answered in time; it may have happened all the same.",
     }
 }
@@ -171,8 +179,12 @@ pub(super) fn schemas() -> Map<String, Value> {
         "type": "object", "required": ["error"], "properties": {"error": text},
         "description": "What circle clients get when something is wrong.",
     });
-    [("Error", error), ("CircleRefusal", refusal), ("CircleError", bare)]
-        .into_iter()
-        .map(|(name, schema)| (name.to_owned(), schema))
-        .collect()
+    [
+        ("Error", error),
+        ("CircleRefusal", refusal),
+        ("CircleError", bare),
+    ]
+    .into_iter()
+    .map(|(name, schema)| (name.to_owned(), schema))
+    .collect()
 }

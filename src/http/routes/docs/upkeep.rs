@@ -31,9 +31,17 @@ pub(super) fn describe(to: &mut Describer<'_>) {
                 .with_header("Retry-After", true),
         );
     }
-    let text = |kind: &'static str, what: &str| (kind, json!({"type": "string", "description": what}), Value::Null);
+    let text =
+        |kind: &'static str, what: &str| (kind, json!({"type": "string", "description": what}), Value::Null);
     to.add(
-        Operation::new("GET", "/metrics", TAG, "metrics", "What the process does, in numbers").answers_with(
+        Operation::new(
+            "GET",
+            "/metrics",
+            TAG,
+            "metrics",
+            "What the process does, in numbers",
+        )
+        .answers_with(
             200,
             "Every metric.",
             vec![text("text/plain", "Prometheus' text format, version 0.0.4.")],
@@ -42,7 +50,11 @@ pub(super) fn describe(to: &mut Describer<'_>) {
     let document = || json!({"type": "object"});
     for (path, id, summary) in [
         ("/openapi.json", "openapi", "This document"),
-        ("/asyncapi.json", "asyncapi", "The WebSocket's messages, as AsyncAPI 3.0"),
+        (
+            "/asyncapi.json",
+            "asyncapi",
+            "The WebSocket's messages, as AsyncAPI 3.0",
+        ),
     ] {
         to.add(
             Operation::new("GET", path, TAG, id, summary)
@@ -53,7 +65,12 @@ pub(super) fn describe(to: &mut Describer<'_>) {
     for (path, id, summary, kind) in [
         ("/docs", "docsPage", "Both documents, to read", "text/html"),
         ("/docs/page.css", "docsStyle", "That page's style", "text/css"),
-        ("/docs/page.js", "docsScript", "That page's script", "text/javascript"),
+        (
+            "/docs/page.js",
+            "docsScript",
+            "That page's script",
+            "text/javascript",
+        ),
     ] {
         to.add(
             Operation::new("GET", path, TAG, id, summary)
