@@ -91,9 +91,12 @@ function fields(whole, schema) {
   const parts = [known, ...(known.allOf ?? []).map((part) => resolve(whole, part))];
   const items = [];
   for (const part of parts) {
-    for (const [name, property] of Object.entries(part?.properties ?? {})) {
-      if (part !== known && known.properties?.[name]) continue;
-      items.push(field(whole, name, property, parts.some((one) => one?.required?.includes(name))));
+    const must = (name) => parts.some((one) => one?.required?.includes(name));
+    const all = Object.entries(part?.properties ?? {}).filter(([name]) => part === known || !known.properties?.[name]);
+    for (const required of [true, false]) {
+      for (const [name, property] of all.filter(([name]) => must(name) === required)) {
+        items.push(field(whole, name, property, required));
+      }
     }
   }
   const list = items.length ? el("ul", { class: "fields" }, items) : null;
@@ -119,7 +122,7 @@ function inner(whole, known) {
     return inside && (inside.properties || inside.allOf || inside.oneOf) ? schema : null;
   };
   const target = holds(known) ?? holds(known.items) ?? (known.anyOf ?? []).map(holds).find(Boolean);
-  return target ? nested(whole, target, `the fields of ${nameOf(target) ?? "it"}`) : null;
+  return target ? nested(whole, target, nameOf(target) ? `the fields of ${nameOf(target)}` : "its fields") : null;
 }
 
 function nested(whole, schema, title) {
@@ -175,9 +178,9 @@ function curl(path, method, operation) {
 
 function credentials(whole, operation) {
   const ways = operation.security ?? [];
-  const names = ways.map((way) => Object.keys(way)[0]);
-  return el("p", null, "Credentials: ", names.map((name, n) => [
-    n ? ", " : "", name ? code(whole.components.securitySchemes[name]?.name ?? name) : "none",
+  const nameOfScheme = (scheme) => code(whole.components.securitySchemes[scheme]?.name ?? scheme);
+  return el("p", null, "Credentials: ", ways.map((way, n) => [
+    n ? ", or " : "", Object.keys(way).length ? Object.keys(way).map((scheme, k) => [k ? " with " : "", nameOfScheme(scheme)]) : "none",
   ]));
 }
 
