@@ -280,10 +280,6 @@ fn client_messages_are_read_as_their_schemas_say() {
 #[test]
 fn every_message_of_the_server_is_described_as_the_encoder_writes_it() {
     let described = dialect::schema::server_messages();
-    let kinds: Vec<_> = described.iter().map(|message| message.kind).collect();
-    for kind in dialect::ServerMessage::KINDS {
-        assert_eq!(kinds.iter().filter(|known| *known == kind).count(), 1, "{kind}");
-    }
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     dialect::samples::each(false, |bare| {
         let message = described

@@ -18,66 +18,53 @@ const POSITION: usize = 384;
 /// Room for a message about a person.
 const PERSON: usize = 384;
 
-macro_rules! kinds {
-    ($($variant:ident = $kind:literal;)*) => {
-        impl ServerMessage<'_> {
-            /// The `type` of every message.
-            pub const KINDS: &'static [&'static str] = &[$($kind),*];
-
-            /// Its `type`.
-            pub fn kind(&self) -> &'static str {
-                match self {
-                    $(Self::$variant { .. } => $kind,)*
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    Connected = "connected";
-    AutoJoined = "auto-joined";
-    AutoJoinSummary = "auto-join-summary";
-    EmergencyContactJoined = "emergency-contact-joined";
-    RoomCreated = "room-created";
-    JoinApproved = "join-approved";
-    JoinDenied = "join-denied";
-    UserJoined = "user-joined";
-    RoomLeft = "room-left";
-    UserLeft = "user-left";
-    RoomDeactivated = "room-deactivated";
-    RoomActivated = "room-activated";
-    JoinRequested = "join-requested";
-    JoinRequest = "join-request";
-    MessageAccepted = "message-accepted";
-    RoomMessage = "room-message";
-    EmergencyConfirmed = "emergency-confirmed";
-    EmergencyAlert = "emergency-alert";
-    EmergencyActivated = "emergency-activated";
-    EmergencyResolved = "emergency-resolved";
-    EmergencyEnded = "emergency-ended";
-    LocationUpdate = "location-update";
-    LocationUpdateConfirmed = "location-update-confirmed";
-    RoomUsers = "room-users";
-    History = "history";
-    Area = "area";
-    SosCreated = "sos-created";
-    SosUpdated = "sos-updated";
-    SosClosed = "sos-closed";
-    StatusChanged = "sos-status";
-    Pong = "pong";
-    Error = "error";
-    AddedAsEmergencyContact = "added-as-emergency-contact";
-    RemovedAsEmergencyContact = "removed-as-emergency-contact";
-    ServerDraining = "server-draining";
-}
-
 impl ServerMessage<'_> {
     /// The message's JSON text, said at `now`.
     pub fn encode(&self, now: Timestamp) -> Vec<u8> {
         let mut frame = Frame::new(self.kind(), now, self.size());
         self.fill(&mut frame);
         frame.finish()
+    }
+
+    /// Its `type`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Connected { .. } => "connected",
+            Self::AutoJoined { .. } => "auto-joined",
+            Self::AutoJoinSummary { .. } => "auto-join-summary",
+            Self::EmergencyContactJoined { .. } => "emergency-contact-joined",
+            Self::RoomCreated { .. } => "room-created",
+            Self::JoinApproved { .. } => "join-approved",
+            Self::JoinDenied { .. } => "join-denied",
+            Self::UserJoined { .. } => "user-joined",
+            Self::RoomLeft { .. } => "room-left",
+            Self::UserLeft { .. } => "user-left",
+            Self::RoomDeactivated { .. } => "room-deactivated",
+            Self::RoomActivated { .. } => "room-activated",
+            Self::JoinRequested { .. } => "join-requested",
+            Self::JoinRequest { .. } => "join-request",
+            Self::MessageAccepted { .. } => "message-accepted",
+            Self::RoomMessage { .. } => "room-message",
+            Self::EmergencyConfirmed { .. } => "emergency-confirmed",
+            Self::EmergencyAlert { .. } => "emergency-alert",
+            Self::EmergencyActivated { .. } => "emergency-activated",
+            Self::EmergencyResolved { .. } => "emergency-resolved",
+            Self::EmergencyEnded { .. } => "emergency-ended",
+            Self::LocationUpdate { .. } => "location-update",
+            Self::LocationUpdateConfirmed { .. } => "location-update-confirmed",
+            Self::RoomUsers { .. } => "room-users",
+            Self::History { .. } => "history",
+            Self::Area { .. } => "area",
+            Self::SosCreated(_) => "sos-created",
+            Self::SosUpdated(_) => "sos-updated",
+            Self::SosClosed(_) => "sos-closed",
+            Self::StatusChanged { .. } => "sos-status",
+            Self::Pong => "pong",
+            Self::Error { .. } => "error",
+            Self::AddedAsEmergencyContact { .. } => "added-as-emergency-contact",
+            Self::RemovedAsEmergencyContact { .. } => "removed-as-emergency-contact",
+            Self::ServerDraining { .. } => "server-draining",
+        }
     }
 
     /// About how many bytes it takes; too few costs one more allocation, nothing else.

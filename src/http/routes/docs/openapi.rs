@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::Describer;
+use super::operation::{Describer, Operation, path_parameters, security};
 use super::{circle, incidents, people, refusals, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
-use crate::http::routes::table::ROWS;
+use crate::http::routes::table::{ROWS, Row};
 use crate::wire::rest::FieldError;
 use crate::wire::rest::schemas::{Bounds, bodies};
 use crate::wire::schema::{add_words, generator};
@@ -44,12 +44,10 @@ pub fn openapi(config: &Config) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for row in ROWS {
         let method = row.method.as_str();
-        let is_it = |operation: &&super::operation::Operation| {
-            operation.method == method && operation.path == row.path
-        };
-        if let Some(operation) = operations.iter().find(is_it) {
-            paths.entry(row.path).or_insert_with(|| json!({}))[method.to_lowercase()] = operation.render(row);
-        }
+        let is_it = |operation: &&Operation| operation.method == method && operation.path == row.path;
+        let operation = operations.iter().find(is_it);
+        let rendered = operation.map_or_else(|| undescribed(row), |operation| operation.render(row));
+        paths.entry(row.path).or_insert_with(|| json!({}))[method.to_lowercase()] = rendered;
     }
     let mut schemas = generator.take_definitions(true);
     schemas.extend(bodies(&Bounds {
@@ -81,6 +79,22 @@ pub fn openapi(config: &Config) -> Value {
             "securitySchemes": schemes(config),
         },
     })
+}
+
+/// A route that is there and that nobody has described: what its row says.
+fn undescribed(row: &Row) -> Value {
+    let name = format!("{} {}", row.method, row.path);
+    let mut operation = json!({
+        "operationId": name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"),
+        "tags": ["Operations"],
+        "summary": name,
+        "x-undescribed": true,
+        "x-access": row.access.name,
+        "security": security(row),
+        "responses": {"default": {"description": "Not described."}},
+    });
+    operation["parameters"] = path_parameters(row.path).collect::<Vec<_>>().into();
+    operation
 }
 
 fn tags() -> Value {

@@ -225,16 +225,6 @@ impl Operation {
     }
 
     fn parameters(&self) -> Vec<Value> {
-        let path = self.path.split('/').filter_map(|part| {
-            let name = part.strip_prefix('{')?.strip_suffix('}')?;
-            let (schema, text) = match name {
-                "participant" => ("Participant", "Somebody in the incident."),
-                _ => ("Room", "The incident."),
-            };
-            Some(json!({
-                "name": name, "in": "path", "required": true, "schema": reference(schema), "description": text,
-            }))
-        });
         let query = self.query.iter().map(|field| {
             let mut parameter = json!({"name": field.name, "in": "query", "schema": field.schema});
             if field.schema["type"] == "array" {
@@ -245,7 +235,8 @@ impl Operation {
             parameter
         });
         let id = json!({"$ref": "#/components/parameters/RequestId"});
-        path.chain(query)
+        path_parameters(self.path)
+            .chain(query)
             .chain(self.headers.iter().cloned())
             .chain([id])
             .collect()
@@ -303,7 +294,8 @@ impl Operation {
             "limit: must be a whole number from 1 to 100",
         );
         also(true, Code::Unauthenticated, "the token has expired");
-        let forbids = known().any(|who| !matches!(needs(who), Needs::Nothing | Needs::Sight));
+        let forbids =
+            self.is_limited(row) || known().any(|who| !matches!(needs(who), Needs::Nothing | Needs::Sight));
         also(forbids, Code::Forbidden, "Not authorized");
         also(self.path.contains("{id}"), Code::NotFound, "SOS not found");
         also(
@@ -347,8 +339,22 @@ impl Body {
     }
 }
 
+/// The names in a path.
+pub(super) fn path_parameters(path: &'static str) -> impl Iterator<Item = Value> {
+    path.split('/').filter_map(|part| {
+        let name = part.strip_prefix('{')?.strip_suffix('}')?;
+        let (schema, text) = match name {
+            "participant" => ("Participant", "Somebody in an incident."),
+            _ => ("Room", "The incident."),
+        };
+        Some(json!({
+            "name": name, "in": "path", "required": true, "schema": reference(schema), "description": text,
+        }))
+    })
+}
+
 /// Which credentials do, in the words of the document's security schemes. `{}` is none at all.
-fn security(row: &Row) -> Value {
+pub(super) fn security(row: &Row) -> Value {
     let takes = |who| row.access.needs(who) != Needs::Never;
     let mut ways = Vec::new();
     if takes(Who::Visitor) {

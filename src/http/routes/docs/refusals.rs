@@ -117,6 +117,9 @@ fn schema(refusals: &[&Refusal], dialect: Dialect) -> Value {
         Dialect::Bare => return reference("CircleError"),
     };
     let codes: Vec<_> = refusals.iter().map(|refusal| refusal.code.as_str()).collect();
+    if codes.contains(&Code::Forbidden.as_str()) {
+        return reference(name);
+    }
     json!({"allOf": [reference(name), {"properties": {"code": {"enum": codes}}}]})
 }
 
@@ -149,7 +152,7 @@ fn meaning(code: Code) -> &'static str {
 /// The shapes of errors, for the document's components.
 pub(super) fn schemas() -> Map<String, Value> {
     let code = json!({
-        "type": "string", "enum": Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
+        "type": "string", "examples": Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>(),
         "description": "For programs.",
     });
     let envelope = json!({
