@@ -5,8 +5,8 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
-use super::{contacts, docs, events, messages, operations, participants, positions, rooms, sos, status};
-use super::{tickets, uploads};
+use super::{contacts, events, messages, operations, participants, positions, rooms, sos, status};
+use super::{docs, tickets, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
 
