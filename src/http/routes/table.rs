@@ -6,7 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
 use super::{contacts, events, messages, operations, participants, positions, rooms, sos, status};
-use super::{docs, tickets, uploads};
+use super::{tickets, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
 
@@ -58,11 +58,11 @@ pub const ROWS: &[Row] = rows! {
     GET "/ready" Free EVERYBODY => |r| r.to(operations::ready);
     HEAD "/ready" Free EVERYBODY => |r| r.to(operations::ready);
     GET "/metrics" Free EVERYBODY => |r| r.to(operations::metrics);
-    GET "/openapi.json" Free EVERYBODY => |r| r.to(docs::read_openapi);
-    GET "/asyncapi.json" Free EVERYBODY => |r| r.to(docs::read_asyncapi);
-    GET "/docs" Free EVERYBODY => |r| r.to(docs::page);
-    GET "/docs/page.css" Free EVERYBODY => |r| r.to(docs::style);
-    GET "/docs/page.js" Free EVERYBODY => |r| r.to(docs::script);
+    GET "/openapi.json" Free EVERYBODY => |r| r.to(super::docs::read_openapi);
+    GET "/asyncapi.json" Free EVERYBODY => |r| r.to(super::docs::read_asyncapi);
+    GET "/docs" Free EVERYBODY => |r| r.to(super::docs::page);
+    GET "/docs/page.css" Free EVERYBODY => |r| r.to(super::docs::style);
+    GET "/docs/page.js" Free EVERYBODY => |r| r.to(super::docs::script);
 
     // For circle clients: bare JSON.
     POST "/api/location" Locations ONESELF => |r| r.to(uploads::location);
