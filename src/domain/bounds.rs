@@ -77,7 +77,8 @@ impl FromStr for Bounds {
             return Err(InvalidArea);
         };
         let corner = |latitude, longitude| Position::new(latitude, longitude).map_err(|_| InvalidArea);
-        (corner(*south, *west)?, corner(*north, *east)?);
+        corner(*south, *west)?;
+        corner(*north, *east)?;
         if south > north {
             return Err(InvalidArea);
         }

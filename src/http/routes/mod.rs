@@ -5,6 +5,7 @@
 
 mod conduct;
 mod contacts;
+pub mod docs;
 mod errors;
 mod events;
 mod messages;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
 
+use docs::Documents;
 pub use operations::Readiness;
 use table::{Body, ROWS, Row};
 
@@ -58,6 +60,7 @@ pub struct Api {
     batch_max_fixes: usize,
     service_area: ServiceArea,
     outside_area: OutsideArea,
+    documents: Documents,
 }
 
 impl Api {
@@ -72,6 +75,7 @@ impl Api {
             batch_max_fixes: config.locations.batch_max_fixes,
             service_area: config.abuse.service_area.clone(),
             outside_area: config.abuse.outside_area,
+            documents: Documents::new(config),
         }
     }
 

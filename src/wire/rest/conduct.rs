@@ -1,5 +1,6 @@
 //! Reports of misconduct and blocks: bodies, queries, views.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::body::{self, BodyError};
@@ -11,10 +12,11 @@ use crate::domain::ids::ParticipantId;
 use crate::domain::people::Subject;
 use crate::domain::time::Timestamp;
 use crate::wire::field::{self, NOTE_MAX_CHARS, Problem};
+use crate::wire::schema;
 use crate::wire::stamp::Stamp;
 
 /// Entries of a page when nobody says how many.
-const PAGE: usize = 50;
+pub(super) const PAGE: usize = 50;
 
 /// `POST /sos/{id}/reports`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,13 +156,21 @@ impl BlocksQuery {
 }
 
 /// A report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportView<'a> {
+    /// The incident.
+    #[schemars(with = "schema::Room")]
     sos_id: &'a str,
+    /// Of whom.
+    #[schemars(with = "schema::Participant")]
     participant_id: String,
+    /// By whom.
+    #[schemars(with = "schema::Participant")]
     reporter_id: String,
+    /// What they did.
     reason: &'a str,
+    /// When it was reported.
     reported_at: Stamp,
 }
 
@@ -177,14 +187,21 @@ impl<'a> From<&'a Complaint> for ReportView<'a> {
 }
 
 /// A block.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlockView<'a> {
+    /// By this name staff blocked them.
+    #[schemars(with = "schema::Participant")]
     participant_id: String,
+    /// Whether it stands.
     blocked: bool,
+    /// When they were blocked.
     blocked_at: Stamp,
+    /// Until when; null: until it is lifted.
     until: Option<Stamp>,
+    /// Why.
     reason: Option<&'a str>,
+    /// Who of the staff did it.
     blocked_by: Option<&'a str>,
 }
 
@@ -207,10 +224,11 @@ impl<'a> BlockView<'a> {
 }
 
 /// `DELETE /devices/{participantId}/block`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnblockedView {
     /// Whom.
+    #[schemars(with = "schema::Participant")]
     pub participant_id: String,
     /// Whether they are kept out: no.
     pub blocked: bool,

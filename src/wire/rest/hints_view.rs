@@ -1,18 +1,26 @@
 //! What staff are told of an incident beside what it says itself.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::hints::{Hint, Oddities};
+use crate::wire::schema;
 
 /// `hints` of an incident, for staff only; each part is left out when there is nothing to tell.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HintsView {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Incidents that may be the same one, or the same hoax: near in place and time, by one person or from one
+    /// address. The newest first, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<schema::Room>")]
     possible_duplicates: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Participants without an account who came from one address, for each such address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<Vec<schema::Participant>>")]
     same_address: Vec<Vec<String>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What is odd: ADDRESS_OVER_BUDGET, RAISED_BY_BLOCKED, NO_POSITION, OUTSIDE_AREA.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     flags: Vec<&'static str>,
 }
 
