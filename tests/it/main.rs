@@ -15,3 +15,4 @@ mod faults;
 mod layers;
 mod life;
 mod rest;
+mod upgrade;
