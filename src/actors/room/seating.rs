@@ -12,7 +12,7 @@ use crate::actors::session::{Entry, SessionShared};
 use crate::delivery::{Except, Frame};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::ContactBook;
-use crate::domain::room::{Command, Event, LeaveReason, Seq};
+use crate::domain::room::{Command, Event, LeaveReason, RoomKind, Seq};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, SosSummary};
 
