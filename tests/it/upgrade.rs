@@ -19,9 +19,11 @@ const DEVICE: &str = "0b8f9d4e-6a53-4c1f-9a77-3d2f1e5c8b60";
 const KEY: &str = "the first of the device";
 
 /// What grows old is kept, and nobody leaves by themselves: the database may be years old.
-const QUIET: [(&str, &str); 4] = [
+const QUIET: [(&str, &str); 6] = [
     ("retention.locations_days", "0"),
     ("retention.idempotency_hours", "0"),
+    ("retention.devices_anonymise_days", "0"),
+    ("retention.devices_delete_days", "0"),
     ("rooms.idle_participant_s", "0"),
     ("rooms.empty_room_s", "0"),
 ];
