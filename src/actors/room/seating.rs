@@ -359,8 +359,12 @@ impl RoomActor {
         self.put_out_former();
     }
 
-    /// Those who came as contacts and are none any more go.
+    /// Those who came as contacts and are none any more go. Only a circle has a list of its own: who came into an
+    /// incident by one stays until it ends, whatever is restarted meanwhile.
     pub(super) fn put_out_former(&mut self) {
+        if self.core.state.kind != Some(RoomKind::Circle) {
+            return;
+        }
         let former: Vec<_> = self
             .core
             .state
