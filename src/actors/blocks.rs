@@ -199,6 +199,7 @@ impl Blocks {
 mod tests {
     use super::*;
     use crate::domain::ids::{DeviceId, ParticipantId, UserId};
+    use crate::store::{Embedded, EmbeddedOptions};
 
     fn ms(at: i64) -> Timestamp {
         Timestamp::from_ms(at)
@@ -243,6 +244,23 @@ mod tests {
         assert_ne!(one.key(&device(1)), other.key(&device(1)));
         assert_ne!(one.key(&Subject::Device(id)), one.key(&user));
         assert_eq!(one.key(&device(1)), one.key(&device(1)));
+    }
+
+    #[tokio::test]
+    async fn what_another_node_changed_is_read_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(EmbeddedOptions::new(folder.path())).unwrap();
+        let (here, there) = (Blocks::new(b"secret", 2), Blocks::new(b"secret", 2));
+        for (n, until) in [(1, None), (2, Some(50)), (3, Some(500))] {
+            store.put_block(block(&there, &device(n), until)).await.unwrap();
+        }
+        here.load(&store, ms(100)).await.unwrap();
+        let held = [1, 2, 3].map(|n| here.holds(&device(n), ms(100)));
+        assert_eq!((held, here.len()), ([true, false, true], 2));
+        store.lift_block(there.key(&device(1))).await.unwrap();
+        here.load(&store, ms(100)).await.unwrap();
+        assert!(!here.holds(&device(1), ms(100)) && here.holds(&device(3), ms(100)));
+        assert_eq!(here.len(), 1);
     }
 
     #[test]
