@@ -1,7 +1,10 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
 mod build;
+mod certificates;
+mod door;
 mod limits;
+mod listeners;
 mod observe;
 mod settings;
 
@@ -12,6 +15,7 @@ use crate::store::embedded::{Embedded, EmbeddedOptions};
 use crate::store::{Store, StoreError};
 
 pub use build::Running;
+pub use certificates::CertificateError;
 
 /// Why the engine does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +34,9 @@ pub enum AppError {
         /// Why not.
         error: std::io::Error,
     },
+    /// TLS has no certificate to show.
+    #[error("tls: {0}")]
+    Certificate(#[from] CertificateError),
     /// The server failed.
     #[error("server: {0}")]
     Server(#[from] std::io::Error),

@@ -15,9 +15,10 @@ use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
 use super::error::ApiError;
+use super::forwarded::Forwarding;
 use super::limits::{Class, Limits};
 use super::tickets::{TicketError, Tickets};
-use crate::config::{Config, Secrets, TrustedProxies};
+use crate::config::{Config, Secrets};
 use crate::telemetry::{Metrics, Scrape};
 
 /// Told to whoever finds all of an address's connections, or all tickets, in use.
@@ -30,7 +31,7 @@ pub struct Gate {
     tickets: Arc<Tickets>,
     limits: Limits,
     connections: Connections,
-    proxies: TrustedProxies,
+    forwarding: Forwarding,
     metrics: Arc<Metrics>,
 }
 
@@ -52,7 +53,7 @@ impl Gate {
             tickets,
             limits: Limits::new(&config.limits),
             connections: Connections::new(config.limits.connections_per_address),
-            proxies: config.http.trusted_proxies.clone(),
+            forwarding: Forwarding::new(&config.http),
             metrics,
         }
     }
@@ -62,7 +63,7 @@ impl Gate {
     /// # Errors
     /// 401 without a good credential, 429 when the address has too many connections.
     pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
-        let address = Address::of(head, &self.proxies);
+        let address = Address::of(head, &self.forwarding);
         // Counted first, so that a refusal does not use up a ticket.
         let guard = address
             .map(|address| self.connections.open(address).ok_or_else(|| self.crowded()))
@@ -146,7 +147,7 @@ impl Gate {
         let caller = self.caller(request)?;
         let payer = self
             .limits
-            .payer(caller.as_ref(), Address::of(request.head(), &self.proxies));
+            .payer(caller.as_ref(), Address::of(request.head(), &self.forwarding));
         self.limits.charge(class, &payer).map_err(|spent| {
             self.metrics
                 .rate_limited

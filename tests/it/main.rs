@@ -12,6 +12,7 @@ mod support;
 
 mod circle;
 mod faults;
+mod http;
 mod layers;
 mod life;
 mod rest;
