@@ -120,18 +120,20 @@ pub async fn frame<B: MessageBody + 'static>(
     // The path and the query stay out: they may hold what no log should.
     let span = tracing::info_span!("request", id = dress.id.as_str(), method = %dress.method);
 
-    let answered = match early(&frame.edge, request.head(), &dress.asker) {
-        Some(response) => Ok(request.into_response(response)),
-        None => {
-            methods::head_is_get(&mut request);
-            tokio::time::timeout(
-                frame.timeout,
-                next.call(request).map_ok(ServiceResponse::map_into_boxed_body),
-            )
-            .instrument(span.clone())
-            .await
-            .unwrap_or_else(|_| Err(ApiError::timeout().into()))
-        }
+    let edge = &frame.edge;
+    let answered = if let Err(refused) = edge.bounds.check(request.head()) {
+        Ok(request.error_response(refused))
+    } else if let Some(told) = edge.cors.preflight(request.head(), &dress.asker) {
+        Ok(request.into_response(told))
+    } else {
+        methods::head_is_get(&mut request);
+        tokio::time::timeout(
+            frame.timeout,
+            next.call(request).map_ok(ServiceResponse::map_into_boxed_body),
+        )
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|_| Err(ApiError::timeout().into()))
     };
     let (outcome, status) = match answered {
         Ok(response) => {
@@ -158,14 +160,6 @@ pub async fn frame<B: MessageBody + 'static>(
         .metrics
         .http_request(class, status.as_u16(), started.elapsed());
     outcome
-}
-
-/// What needs no route: a head that is too large, and a browser that asks what a page may do.
-fn early(edge: &Edge, head: &RequestHead, asker: &Asker) -> Option<HttpResponse> {
-    match edge.bounds.check(head) {
-        Err(refused) => Some(HttpResponse::from_error(refused)),
-        Ok(()) => edge.cors.preflight(head, asker),
-    }
 }
 
 /// Only asked for answers that say "not found": finding the pattern costs as much as routing did.
