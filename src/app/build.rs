@@ -11,14 +11,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::capacity::Capacity;
 use super::certificates::{CertificateError, Certificates};
-use super::door::Door;
 use super::listeners::{Addresses, Services, Workers, listen};
 use super::{AppError, observe, open_store, secrets, settings};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
 use crate::delivery;
+use crate::http::connections::Doors;
 use crate::http::gate::Gate;
 use crate::http::request::Frame;
 use crate::http::routes::{Api, Readiness};
@@ -79,8 +80,8 @@ impl Running {
         let observed = gate.clone();
         metrics.register_source(move |scrape| observed.observe(scrape));
 
-        let door = Door::new(config.http.connections_max);
-        let counted = Arc::clone(&door);
+        let capacity = Capacity::new(config.http.connections_max);
+        let counted = Arc::clone(&capacity);
         metrics.register_source(move |scrape| counted.observe(scrape));
         let tls = tls(&config, &metrics)?;
         let workers = Workers::default();
@@ -91,6 +92,7 @@ impl Running {
             Arc::new(Readiness::new(Arc::clone(&store))),
             &config,
         ));
+        let doors = Doors::new(&config, Arc::clone(&metrics));
         let frame = Frame::new(&config, metrics, Arc::clone(&in_flight));
         let limits = settings::transport(&config);
         let config = Arc::new(config);
@@ -102,13 +104,14 @@ impl Running {
             api,
             frame,
             workers: Arc::clone(&workers),
-            door,
+            capacity,
+            doors,
             leaving,
         };
         let server = Server::build()
             .workers(config.http.workers())
             .backlog(config.http.backlog)
-            // The door turns away whom it does not let in; this must not keep them waiting before it.
+            // Who is too many is told so; this must not keep them waiting before that.
             .max_concurrent_connections(config.http.connections_max.saturating_mul(2))
             .disable_signals()
             .shutdown_timeout(FAREWELL_S);

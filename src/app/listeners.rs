@@ -7,8 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::h2::Reason;
 use actix::{Arbiter, ArbiterHandle};
 use actix_http::body::BoxBody;
+use actix_http::error::DispatchError;
 use actix_http::{HttpService, KeepAlive, Protocol, Request};
 use actix_server::{Server, ServerBuilder};
 use actix_service::boxed::{self, RcService};
@@ -26,9 +28,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::AppError;
-use super::door::{Door, Handshake, Listener, turn_away};
+use super::capacity::{Capacity, Handshake, Listener, turn_away};
 use crate::config::Config;
 use crate::delivery::{self, Hub, HubHandle};
+use crate::http::connections::{self, Doors, guarded};
 use crate::http::gate::Gate;
 use crate::http::h2;
 use crate::http::request::{Frame, frame};
@@ -61,7 +64,9 @@ pub(super) struct Services {
     pub(super) frame: Frame,
     pub(super) upgrades: Upgrades,
     pub(super) workers: Workers,
-    pub(super) door: Arc<Door>,
+    pub(super) capacity: Arc<Capacity>,
+    /// How many connections each address may have.
+    pub(super) doors: Doors,
     /// Turns true when everybody is let go.
     pub(super) leaving: watch::Receiver<bool>,
 }
@@ -90,7 +95,8 @@ pub(super) fn listen(
         let services = services.clone();
         server = server.listen("plain", listener, move || {
             let services = services.clone();
-            fn_factory(move || services.clone().plain())
+            let doors = services.doors.clone();
+            guarded(doors, fn_factory(move || services.clone().plain()), fault)
         })?;
     }
     if let Some(acceptor) = tls {
@@ -99,7 +105,12 @@ pub(super) fn listen(
         let services = services.clone();
         server = server.listen("tls", listener, move || {
             let (services, acceptor) = (services.clone(), acceptor.clone());
-            fn_factory(move || services.clone().tls(acceptor.clone()))
+            let doors = services.doors.clone();
+            guarded(
+                doors,
+                fn_factory(move || services.clone().tls(acceptor.clone())),
+                fault,
+            )
         })?;
     }
     Ok((server.run(), addresses))
@@ -134,23 +145,24 @@ fn bind(config: &Config, port: u16) -> Result<TcpListener, AppError> {
 
 impl Services {
     /// The service of the listener without TLS.
-    async fn plain(self) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    async fn plain(self) -> Result<impl Service<TcpStream, Response = (), Error = Fault>, ()> {
         let application = self.application(self.frame.clone()).await?;
         let http1 = self
             .clone()
             .http1::<TcpStream>(application.clone(), self.upgrades.clone())
             .await?;
         let limits = self.config.http.h2c.then(|| h2::Limits::new(&self.config.http));
-        let (header_timeout, door, leaving) = (
+        let (header_timeout, capacity, leaving) = (
             self.config.http.header_timeout(),
-            self.door.clone(),
+            self.capacity.clone(),
             self.leaving.clone(),
         );
         Ok(fn_service(move |socket: TcpStream| {
             let (http1, application, leaving) = (Rc::clone(&http1), application.clone(), leaving.clone());
-            let inside = door.enter(Listener::Plain);
+            let inside = capacity.enter(Listener::Plain);
             async move {
                 let Some(_inside) = inside else {
+                    connections::spoke();
                     turn_away(socket).await;
                     return Ok(());
                 };
@@ -160,9 +172,9 @@ impl Services {
                         .await
                         .unwrap_or(false)
                 {
-                    noted(h2::serve(socket, peer, &application, &limits, leaving).await)
+                    Ok(h2::serve(socket, peer, &application, &limits, leaving).await?)
                 } else {
-                    noted(http1.call((socket, Protocol::Http1, peer)).await)
+                    Ok(http1.call((socket, Protocol::Http1, peer)).await?)
                 }
             }
         }))
@@ -172,7 +184,7 @@ impl Services {
     async fn tls(
         self,
         acceptor: TlsAcceptor,
-    ) -> Result<impl Service<TcpStream, Response = (), Error = ()>, ()> {
+    ) -> Result<impl Service<TcpStream, Response = (), Error = Fault>, ()> {
         let application = self.application(self.frame.over_tls()).await?;
         let http1 = self
             .clone()
@@ -181,23 +193,23 @@ impl Services {
         let limits = h2::Limits::new(&self.config.http);
         let turns = Rc::new(Semaphore::new(self.config.tls.handshakes_max));
         let within = self.config.tls.handshake_timeout();
-        let (door, leaving) = (self.door.clone(), self.leaving.clone());
+        let (capacity, leaving) = (self.capacity.clone(), self.leaving.clone());
         Ok(fn_service(move |socket: TcpStream| {
             let (http1, application, leaving) = (Rc::clone(&http1), application.clone(), leaving.clone());
-            let (acceptor, turns, door) = (acceptor.clone(), Rc::clone(&turns), Arc::clone(&door));
+            let (acceptor, turns, capacity) = (acceptor.clone(), Rc::clone(&turns), Arc::clone(&capacity));
             async move {
-                let Some(_inside) = door.enter(Listener::Tls) else {
+                let Some(_inside) = capacity.enter(Listener::Tls) else {
                     return Ok(());
                 };
-                let Some(stream) = shake_hands(&acceptor, &turns, within, &door, socket).await else {
+                let Some(stream) = shake_hands(&acceptor, &turns, within, &capacity, socket).await else {
                     return Ok(());
                 };
                 let (socket, session) = stream.get_ref();
                 let peer = socket.peer_addr().ok();
                 if session.alpn_protocol() == Some(b"h2") {
-                    noted(h2::serve(stream, peer, &application, &limits, leaving).await)
+                    Ok(h2::serve(stream, peer, &application, &limits, leaving).await?)
                 } else {
-                    noted(http1.call((stream, Protocol::Http1, peer)).await)
+                    Ok(http1.call((stream, Protocol::Http1, peer)).await?)
                 }
             }
         }))
@@ -264,7 +276,7 @@ async fn shake_hands(
     acceptor: &TlsAcceptor,
     turns: &Semaphore,
     within: Duration,
-    door: &Door,
+    capacity: &Capacity,
     socket: TcpStream,
 ) -> Option<TlsStream<TcpStream>> {
     let handshake = async {
@@ -273,16 +285,16 @@ async fn shake_hands(
     };
     match timeout(within, handshake).await {
         Ok(Ok(stream)) => {
-            door.shook_hands(Handshake::Done);
+            capacity.shook_hands(Handshake::Done);
             Some(stream)
         }
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
-            door.shook_hands(Handshake::Failed);
+            capacity.shook_hands(Handshake::Failed);
             None
         }
         Err(_) => {
-            door.shook_hands(Handshake::TimedOut);
+            capacity.shook_hands(Handshake::TimedOut);
             None
         }
     }
@@ -295,10 +307,21 @@ async fn begins_with_http2(socket: &TcpStream) -> bool {
     matches!(socket.peek(&mut first).await, Ok(n) if n >= 3 && PREFACE.starts_with(&first[..n]))
 }
 
-/// How a connection ended matters to nobody: what was wrong with a request its answer said.
-fn noted<E: std::fmt::Debug>(ended: Result<(), E>) -> Result<(), ()> {
-    if let Err(error) = ended {
-        tracing::debug!(?error, "a connection ended");
+/// Why a connection ended that did not end well.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Http1(#[from] DispatchError),
+    #[error(transparent)]
+    Http2(#[from] ::h2::Error),
+}
+
+/// What that says of the client.
+fn fault(fault: &Fault) -> Option<&'static str> {
+    match fault {
+        Fault::Http1(error) => connections::fault(error),
+        Fault::Http2(error) if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => Some("http2_flood"),
+        Fault::Http2(error) if error.is_library() => Some("malformed"),
+        Fault::Http2(_) => None,
     }
-    Ok(())
 }

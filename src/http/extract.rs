@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use actix_web::error::PayloadError;
-use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
+use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use flate2::read::MultiGzDecoder;
@@ -46,6 +46,10 @@ impl FromRequest for JsonBytes {
             .copied()
             .unwrap_or(DEFAULT_LIMIT)
             .0;
+        // What says that it is too long need not be waited for.
+        if announced(request).is_some_and(|length| length > limit as u64) {
+            return Box::pin(async move { Err(ApiError::payload_too_large(limit).into()) });
+        }
         let reading = web::Payload::from_request(request, payload);
         Box::pin(async move {
             let read = reading.await?.to_bytes_limited(limit).await;
@@ -111,6 +115,10 @@ impl Packing {
         }
         Ok(plain.into())
     }
+}
+
+fn announced(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_json(request: &HttpRequest) -> bool {

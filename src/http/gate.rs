@@ -11,14 +11,17 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 
+use super::access::{Access, Needs, Who};
 use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
 use super::error::ApiError;
 use super::forwarded::Forwarding;
-use super::limits::{Class, Limits};
+use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
 use super::tickets::{TicketError, Tickets};
 use crate::config::{Config, Secrets};
+use crate::domain::ids::DeviceId;
+use crate::domain::people::Identity;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Told to whoever finds all of an address's connections, or all tickets, in use.
@@ -30,7 +33,8 @@ pub struct Gate {
     auth: Authenticator,
     tickets: Arc<Tickets>,
     limits: Limits,
-    connections: Connections,
+    by_address: Connections<Address>,
+    by_subject: Connections<u64>,
     forwarding: Forwarding,
     metrics: Arc<Metrics>,
 }
@@ -40,8 +44,8 @@ pub struct Gate {
 pub struct Admission {
     /// Who.
     pub caller: Caller,
-    /// Counts the connection; `None` when it has no address (in tests).
-    pub guard: Option<ConnectionGuard>,
+    /// Counts the connection; without an address only in tests.
+    pub guard: (Option<ConnectionGuard<Address>>, ConnectionGuard<u64>),
 }
 
 impl Gate {
@@ -51,8 +55,9 @@ impl Gate {
         Self {
             auth: Authenticator::new(config, secrets, tickets.clone(), clock),
             tickets,
-            limits: Limits::new(&config.limits),
-            connections: Connections::new(config.limits.connections_per_address),
+            limits: Limits::new(&config.limits, config.abuse.blocked_sos_per_hour),
+            by_address: Connections::new(config.limits.connections_per_address),
+            by_subject: Connections::new(config.limits.connections_per_subject),
             forwarding: Forwarding::new(&config.http),
             metrics,
         }
@@ -61,23 +66,39 @@ impl Gate {
     /// Decides on a WebSocket before the upgrade.
     ///
     /// # Errors
-    /// 401 without a good credential, 429 when the address has too many connections.
+    /// 401 without a good credential, 429 when its sender or their address has too many connections, or opened too
+    /// many lately.
     pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
         let address = Address::of(head, &self.forwarding);
         // Counted first, so that a refusal does not use up a ticket.
-        let guard = address
-            .map(|address| self.connections.open(address).ok_or_else(|| self.crowded()))
+        let by_address = address
+            .map(|address| {
+                let opened = self.by_address.open(address);
+                opened.ok_or_else(|| self.crowded("connections", &self.by_address))
+            })
             .transpose()?;
-        let caller = self.auth.websocket(head)?.ok_or_else(no_credential)?;
+        let known = self.auth.websocket(head);
+        let caller = known.map_err(|bad| self.impostor(address, bad))?;
+        let caller = caller.ok_or_else(no_credential)?;
+        // Whoever comes with a ticket has paid for it.
+        if !has_ticket(head) {
+            let charged = self
+                .limits
+                .charge(Class::Connects, &self.limits.payer(Some(&caller), address));
+            charged.map_err(|spent| self.over(Class::Connects, &spent))?;
+        }
+        let subject = self.limits.subject(&caller.identity.subject);
+        let by_subject = self
+            .by_subject
+            .open(subject)
+            .ok_or_else(|| self.crowded("subject_connections", &self.by_subject))?;
+        let guard = (by_address, by_subject);
         Ok(Admission { caller, guard })
     }
 
-    fn crowded(&self) -> ApiError {
-        self.metrics
-            .rate_limited
-            .with_label_values(&["connections"])
-            .inc();
-        ApiError::rate_limited(BUSY_RETRY)
+    fn crowded<K: Copy + Eq + std::hash::Hash>(&self, what: &str, connections: &Connections<K>) -> ApiError {
+        self.metrics.rate_limited.with_label_values(&[what]).inc();
+        connections.crowded()
     }
 
     /// Makes a WebSocket ticket for `caller`: its text and how long it is good.
@@ -95,6 +116,12 @@ impl Gate {
                 TicketError::Random | TicketError::Invalid => ApiError::internal(),
             })?;
         Ok((issued, self.tickets.ttl()))
+    }
+
+    /// The token that a device shows beside its id (`X-Device-Token`, `?deviceToken=`) from now on. It is the
+    /// same each time while the secret is.
+    pub fn device_token(&self, device: DeviceId) -> String {
+        self.auth.device_token(device)
     }
 
     /// Forgets what no longer matters. For the janitor, every minute or so.
@@ -116,7 +143,13 @@ impl Gate {
             &[],
             count(self.limits.keys()),
         );
-        let addresses = count(self.connections.addresses());
+        scrape.gauge(
+            "mayday_rate_limit_bytes",
+            "About how much memory those budgets take.",
+            &[],
+            count(self.limits.bytes()),
+        );
+        let addresses = count(self.by_address.len());
         scrape.gauge(
             "mayday_connection_addresses",
             "Addresses with an open WebSocket.",
@@ -139,23 +172,57 @@ impl Gate {
     ///
     /// # Errors
     /// 429 when the budget is spent, 401 when a credential is bad.
-    pub fn charge(
-        &self,
-        class: Class,
-        request: &HttpRequest,
-    ) -> Result<Option<super::limits::Budget>, ApiError> {
-        let caller = self.caller(request)?;
-        let payer = self
-            .limits
-            .payer(caller.as_ref(), Address::of(request.head(), &self.forwarding));
-        self.limits.charge(class, &payer).map_err(|spent| {
-            self.metrics
-                .rate_limited
-                .with_label_values(&[class.as_str()])
-                .inc();
-            spent.into()
-        })
+    pub fn charge(&self, class: Class, request: &HttpRequest) -> Result<Option<Budget>, ApiError> {
+        let payer = self.payer(request)?;
+        let charged = self.limits.charge(class, &payer);
+        charged.map_err(|spent| self.over(class, &spent))
     }
+
+    /// Charges a request that raises an incident.
+    ///
+    /// # Errors
+    /// As [`charge`](Self::charge).
+    pub fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
+        let payer = self.payer(request)?;
+        let charged = self.limits.charge_sos(&payer);
+        let charged = charged.map_err(|spent| self.over(Class::Sos, &spent))?;
+        if charged.over_address {
+            self.metrics.sos_over_address.inc();
+        }
+        Ok(charged)
+    }
+
+    /// Who sent a request; a bad credential is charged.
+    fn known(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
+        let address = Address::of(request.head(), &self.forwarding);
+        self.caller(request).map_err(|bad| self.impostor(address, bad))
+    }
+
+    fn payer(&self, request: &HttpRequest) -> Result<Payer, ApiError> {
+        let address = Address::of(request.head(), &self.forwarding);
+        let caller = self.known(request)?;
+        Ok(self.limits.payer(caller.as_ref(), address))
+    }
+
+    /// Trying credentials out costs the address they are tried from.
+    fn impostor(&self, address: Option<Address>, bad: ApiError) -> ApiError {
+        let charged = self.limits.charge(Class::General, &self.limits.impostor(address));
+        charged.map_or_else(|spent| self.over(Class::General, &spent), |_| bad)
+    }
+
+    fn over(&self, class: Class, spent: &Spent) -> ApiError {
+        let counter = match spent.scope {
+            Scope::Own => &self.metrics.rate_limited,
+            Scope::Address => &self.metrics.address_limited,
+        };
+        counter.with_label_values(&[class.as_str()]).inc();
+        limits::over(&spent.budget)
+    }
+}
+
+fn has_ticket(head: &RequestHead) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ticket")
 }
 
 fn count(n: usize) -> u64 {
@@ -190,6 +257,13 @@ impl FromRequest for Caller {
 #[derive(Clone, Debug)]
 pub struct MaybeCaller(pub Option<Caller>);
 
+impl MaybeCaller {
+    /// Who, if it is anybody.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.0.as_ref().map(|caller| &caller.identity)
+    }
+}
+
 impl FromRequest for MaybeCaller {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
@@ -214,25 +288,38 @@ impl FromRequest for SisterService {
     }
 }
 
-/// Charges the general budget: `.wrap(from_fn(gate::general))`.
-///
-/// # Errors
-/// Only those of the routes inside; a refusal is an answer.
-pub async fn general<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
-    charged(Class::General, request, next).await
-}
-
-/// Charges the budget of uploading positions.
-///
-/// # Errors
-/// Only those of the routes inside; a refusal is an answer.
-pub async fn locations<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
-    charged(Class::Locations, request, next).await
-}
-
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-async fn charged<B: MessageBody + 'static>(
+/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others. Round a route by
+/// `from_fn`.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn admit<B: MessageBody + 'static>(
+    access: &Access,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Answer<B> {
+    let who = gate(request.request()).and_then(|gate| gate.known(request.request()));
+    let refused = match who {
+        Err(error) => error,
+        Ok(caller) => {
+            let who = Who::of(caller.as_ref().map(|caller| &*caller.identity));
+            match (access.needs(who), who) {
+                (Needs::Never, Who::Visitor) => no_credential(),
+                (Needs::Never, _) => ApiError::forbidden(format!("Not for the role {}", who.as_str())),
+                _ => return Ok(next.call(request).await?.map_into_left_body()),
+            }
+        }
+    };
+    Ok(request.error_response(refused).map_into_right_body())
+}
+
+/// Charges a request to a budget before it is served.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn charge<B: MessageBody + 'static>(
     class: Class,
     request: ServiceRequest,
     next: Next<B>,
@@ -243,7 +330,7 @@ async fn charged<B: MessageBody + 'static>(
         Ok(budget) => {
             let mut response = next.call(request).await?.map_into_left_body();
             if let Some(budget) = budget {
-                budget.tell(response.headers_mut());
+                limits::tell(&budget, response.headers_mut());
             }
             Ok(response)
         }

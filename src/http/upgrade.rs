@@ -8,6 +8,7 @@ use actix_http::Request;
 use actix_web::web::Data;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::connections;
 use super::error::ApiError;
 use super::gate::Gate;
 use super::request::Frame;
@@ -65,6 +66,7 @@ impl Upgrades {
     where
         T: AsyncRead + AsyncWrite + Unpin + Into<Socket>,
     {
+        connections::spoke();
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {

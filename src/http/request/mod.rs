@@ -23,7 +23,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::{Error, HttpMessage, web};
 use futures_util::TryFutureExt as _;
 use tracing::{Instrument, Span};
 
@@ -31,10 +31,11 @@ pub use id::{RequestId, X_REQUEST_ID, id_of};
 
 use self::bounds::Bounds;
 use self::compress::Compression;
-use self::cors::{Asker, Cors};
+use self::cors::Cors;
 use self::dress::Dress;
 use self::headers::Protection;
 use self::in_flight::InFlight;
+use super::connections;
 use super::error::{ApiError, Dialect};
 use super::forwarded::Forwarding;
 use crate::config::Config;
@@ -106,6 +107,7 @@ pub async fn frame<B: MessageBody + 'static>(
         return Err(ApiError::internal().into());
     };
     let _counted = InFlight::one(&frame.in_flight);
+    connections::spoke();
     let id = RequestId::of(request.headers().get(X_REQUEST_ID));
     request.extensions_mut().insert(id.clone());
     let class = RouteClass::of(Some(request.path()));

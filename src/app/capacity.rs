@@ -35,7 +35,7 @@ pub(super) enum Handshake {
 
 /// Counts connections while HTTP has them. A WebSocket is counted by `delivery` from its upgrade on.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Capacity {
     max: usize,
     open: [AtomicUsize; 2],
     refused: AtomicU64,
@@ -44,9 +44,9 @@ pub(super) struct Door {
 
 /// One connection; dropping it counts it out.
 #[derive(Debug)]
-pub(super) struct Inside(Arc<Door>, Listener);
+pub(super) struct Inside(Arc<Capacity>, Listener);
 
-impl Door {
+impl Capacity {
     pub(super) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
             max,
@@ -135,11 +135,11 @@ mod tests {
 
     #[test]
     fn who_leaves_makes_room() {
-        let door = Door::new(2);
-        let first = door.enter(Listener::Plain).unwrap();
-        let _second = door.enter(Listener::Tls).unwrap();
-        assert!(door.enter(Listener::Plain).is_none());
+        let capacity = Capacity::new(2);
+        let first = capacity.enter(Listener::Plain).unwrap();
+        let _second = capacity.enter(Listener::Tls).unwrap();
+        assert!(capacity.enter(Listener::Plain).is_none());
         drop(first);
-        assert!(door.enter(Listener::Tls).is_some());
+        assert!(capacity.enter(Listener::Tls).is_some());
     }
 }
