@@ -126,7 +126,10 @@ impl Cli {
                 telemetry::init(&config.log)?;
                 args.run(config)?;
             }
-            Command::Check => println!("config is valid"),
+            Command::Check => {
+                app::check(&config)?;
+                println!("config is valid");
+            }
             Command::Token(args) => println!("{}", args.token(&config, now())?),
         }
         Ok(())

@@ -62,6 +62,17 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     })
 }
 
+/// Looks at what the settings name and a start would need: the TLS certificate and its key.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn check(config: &Config) -> Result<(), AppError> {
+    if config.tls.is_on() {
+        certificates::Certificates::load(&config.tls)?;
+    }
+    Ok(())
+}
+
 fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
     let options = EmbeddedOptions {
         writer_queue_max_ops: config.store.writer_queue_max_ops,

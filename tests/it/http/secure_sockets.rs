@@ -1,10 +1,13 @@
 //! WebSockets over TLS do what plain ones do.
 
+use std::net::SocketAddr;
+
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Pki, UNLIMITED};
+use crate::support::{Pki, UNLIMITED, eventually};
 
 #[tokio::test]
 async fn people_meet_over_tls_and_without_it() {
@@ -135,4 +138,53 @@ async fn an_upgrade_without_a_credential_is_refused_in_words() {
         answer.json::<serde_json::Value>().await.unwrap()["code"],
         "UNAUTHENTICATED"
     );
+}
+
+#[tokio::test]
+async fn who_reads_late_over_tls_gets_all_of_it_in_order() {
+    let pki = Pki::new();
+    let mut settings = UNLIMITED.to_vec();
+    settings.push(("sessions.outbox_max_bytes", "16777216"));
+    let engine = pki.engine(&settings);
+    let ana = engine.user("Ana");
+    let narrow = narrow_socket(engine.tls_address()).await;
+    let mut socket = pki.open_on(narrow, &engine, &ana, "Ana").await;
+    socket.expect(json!({"type": "connected"})).await;
+    socket.creates("ana-circle").await;
+    for n in 0..50 {
+        socket
+            .writes("ana-circle", &format!("{n} {}", "x".repeat(1_900)))
+            .await;
+    }
+    // Some 100 KB each, of which the kernel takes a part only: the rest waits in the outbox and in TLS.
+    let asked: Vec<u64> = (0..50).collect();
+    for since in &asked {
+        socket
+            .says(json!({"type": "get-history", "roomId": "ana-circle", "since": since, "limit": 200}))
+            .await;
+    }
+    let blocked = || async {
+        let metrics = engine.nobody().get("/metrics").await.text;
+        let queued = "mayday_queue_depth{queue=\"outboxes_bytes\"} ";
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(queued))
+            .unwrap();
+        (line.parse::<f64>().unwrap() > 100_000.0).then_some(())
+    };
+    eventually("much waits for a reader", blocked).await;
+    for since in asked {
+        let history = socket
+            .expect(json!({"type": "history", "roomId": "ana-circle"}))
+            .await;
+        assert_eq!(history["events"][0]["seq"], since + 1);
+    }
+    socket.hears_nothing_more().await;
+}
+
+/// A client whose kernel keeps little of what it has not read.
+async fn narrow_socket(to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8_192).unwrap();
+    socket.connect(to).await.unwrap()
 }

@@ -174,5 +174,7 @@ async fn a_start_without_a_usable_certificate_says_which_file_is_at_fault() {
         let output = command.env("MAYDAY__DATA__PATH", folder.path()).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && told.contains(said), "{told}");
+        let checked = engine.command(&["check"]).output().unwrap();
+        assert!(!checked.status.success(), "{checked:?}");
     }
 }

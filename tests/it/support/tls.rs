@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_tungstenite::{Connector, connect_async_tls_with_config};
+use tokio_tungstenite::{Connector, client_async_tls_with_config};
 
 use super::client::Client;
 use super::engine::{DEADLINE, Engine};
@@ -126,16 +126,19 @@ impl Pki {
 
     /// A person's WebSocket over TLS, which has heard nothing yet.
     pub async fn open(&self, engine: &Engine, person: &Person, name: &str) -> Client {
+        let socket = TcpStream::connect(engine.tls_address()).await.unwrap();
+        self.open_on(socket, engine, person, name).await
+    }
+
+    /// The same on a socket of one's own making.
+    pub async fn open_on(&self, socket: TcpStream, engine: &Engine, person: &Person, name: &str) -> Client {
         let mut request = person.upgrade("/api/ws");
-        let to = format!(
-            "wss://{}{}",
-            engine.tls_address(),
-            request.uri().path_and_query().unwrap()
-        );
+        let path = request.uri().path_and_query().unwrap();
+        let to = format!("wss://{}{path}", engine.tls_address());
         *request.uri_mut() = to.parse().unwrap();
         let config = self.client_config(&[], rustls::ALL_VERSIONS);
         let connector = Connector::Rustls(Arc::new(config));
-        let connecting = connect_async_tls_with_config(request, None, false, Some(connector));
+        let connecting = client_async_tls_with_config(request, socket, None, Some(connector));
         let connected = timeout(DEADLINE, connecting)
             .await
             .expect("no answer to the upgrade");

@@ -48,7 +48,7 @@ async fn what_is_not_there_and_what_cannot_be_done_there_is_told_in_the_clients_
     assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS, POST");
     let answer = rig.get(&who, "/api/location").await;
     assert_eq!(answer.error().0, 405);
-    assert_eq!(answer.header("allow"), "POST");
+    assert_eq!(answer.header("allow"), "OPTIONS, POST");
 }
 
 #[actix_web::test]
