@@ -141,9 +141,9 @@ sections! {
         /// Answers smaller than this are sent as they are.
         min_bytes: usize = 1_024,
         /// How hard gzip tries.
-        gzip_level: u32 = 4,
+        gzip_level: u32 = 1,
         /// How hard brotli tries.
-        brotli_quality: u32 = 4,
+        brotli_quality: u32 = 2,
     }
     /// What the engine keeps on disk.
     data: Data {
