@@ -126,7 +126,7 @@ sections! {
         methods: String = "GET, HEAD, POST, PUT, PATCH, DELETE".into(),
         /// The headers that their requests may have.
         request_headers: String =
-            "Authorization, Content-Type, Content-Encoding, X-Device-ID, X-Request-Id, Idempotency-Key, \
+            "Authorization, Content-Type, Content-Encoding, X-Device-ID, X-Device-Token, X-Request-Id, Idempotency-Key, \
              If-None-Match, If-Match".into(),
         /// The headers of an answer that they may read.
         expose_headers: String =
