@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::capacity::Capacity;
 use super::certificates::{CertificateError, Certificates};
 use super::listeners::{Addresses, Services, Workers, listen};
-use super::{AppError, observe, open_store, secrets, settings};
+use super::{AppError, backup, observe, open_store, secrets, settings};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
@@ -24,7 +24,7 @@ use crate::http::gate::Gate;
 use crate::http::request::Frame;
 use crate::http::routes::{Api, Readiness};
 use crate::http::upgrade::Upgrades;
-use crate::store::Store;
+use crate::store::{Embedded, Store};
 use crate::telemetry::Metrics;
 
 /// How often it looks whether what it waits for has happened.
@@ -130,7 +130,17 @@ impl Running {
             int,
         };
         running.settle().await?;
+        running.watch_restores(embedded);
         Ok(running)
+    }
+
+    /// Takes backups that are brought back while it runs; ends with this system.
+    fn watch_restores(&self, store: Arc<Embedded>) {
+        actix_rt::spawn(backup::watch(
+            store,
+            self.engine.clone(),
+            Config::clone(&self.config),
+        ));
     }
 
     /// Waits for the workers, whose threads the actors share unless they have their own.

@@ -11,9 +11,12 @@
 mod support;
 
 mod abuse;
+mod backup;
 mod circle;
+mod docs;
 mod faults;
 mod http;
 mod layers;
 mod life;
 mod rest;
+mod upgrade;
