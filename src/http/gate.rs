@@ -16,11 +16,12 @@ use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
 use super::error::ApiError;
+use super::forwarded::Forwarding;
 use super::hints::HintBook;
 use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
 use super::tickets::{TicketError, Tickets};
 use crate::actors::blocks::Blocks;
-use crate::config::{Config, Secrets, TrustedProxies};
+use crate::config::{Config, Secrets};
 use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
@@ -37,7 +38,7 @@ pub struct Gate {
     limits: Limits,
     by_address: Connections<Address>,
     by_subject: Connections<u64>,
-    proxies: TrustedProxies,
+    forwarding: Forwarding,
     blocks: Arc<Blocks>,
     blocked_may_raise: bool,
     hints: HintBook,
@@ -65,7 +66,7 @@ impl Gate {
             limits: Limits::new(&config.limits, config.abuse.blocked_sos_per_hour),
             by_address: Connections::new(config.limits.connections_per_address),
             by_subject: Connections::new(config.limits.connections_per_subject),
-            proxies: config.http.trusted_proxies.clone(),
+            forwarding: Forwarding::new(&config.http),
             blocks: Arc::new(Blocks::new(secrets.block.reveal(), config.abuse.blocks_max)),
             hints: HintBook::new(&config.abuse),
             blocked_may_raise: config.abuse.blocked_sos_per_hour > 0,
@@ -79,7 +80,7 @@ impl Gate {
     /// 401 without a good credential, 429 when its sender or their address has too many connections, or opened too
     /// many lately.
     pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
-        let address = Address::of(head, &self.proxies);
+        let address = Address::of(head, &self.forwarding);
         // Counted first, so that a refusal does not use up a ticket.
         let by_address = address
             .map(|address| {
@@ -130,7 +131,7 @@ impl Gate {
 
     /// Where a request comes from; `None` only in tests.
     pub fn address(&self, request: &HttpRequest) -> Option<Address> {
-        Address::of(request.head(), &self.proxies)
+        Address::of(request.head(), &self.forwarding)
     }
 
     /// Counts something that was refused to protect the engine and its users.
@@ -285,12 +286,12 @@ impl Gate {
 
     /// Who sent a request; a bad credential is charged.
     fn known(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
-        let address = Address::of(request.head(), &self.proxies);
+        let address = Address::of(request.head(), &self.forwarding);
         self.caller(request).map_err(|bad| self.impostor(address, bad))
     }
 
     fn payer(&self, request: &HttpRequest) -> Result<Payer, ApiError> {
-        let address = Address::of(request.head(), &self.proxies);
+        let address = Address::of(request.head(), &self.forwarding);
         let caller = self.known(request)?;
         Ok(self.limits.payer(caller.as_ref(), address))
     }
