@@ -85,6 +85,7 @@ fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
         reader_cache_kib: config.store.reader_cache_kib,
         checkpoint_kib: config.store.checkpoint_kib,
         checkpoint_max_kib: config.store.checkpoint_max_kib,
+        open_incidents_max: config.store.open_incidents_max,
         check_integrity: config.store.integrity_check,
         ..EmbeddedOptions::new(&config.data.path)
     };

@@ -110,6 +110,8 @@ sections! {
         checkpoint_kib: u32 = 4_096,
         /// The size from which it is moved in any case.
         checkpoint_max_kib: u32 = 131_072,
+        /// Open incidents whose list is kept in memory.
+        open_incidents_max: usize = 100_000,
         /// Check the database when starting.
         integrity_check: bool = true,
     }

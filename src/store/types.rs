@@ -1,5 +1,7 @@
 //! What goes into the store and what comes out.
 
+use std::sync::Arc;
+
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
@@ -135,8 +137,8 @@ pub struct IncidentCursor {
 /// A listed incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
-    /// The incident.
-    pub incident: IncidentRow,
+    /// The incident; shared with whoever else lists it.
+    pub incident: Arc<IncidentRow>,
     /// How far away, when a position was given.
     pub distance_m: Option<f64>,
 }

@@ -1,5 +1,6 @@
 //! The contract, each call handed to the thread that does it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, EventBody, Genesis, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
-use crate::store::meters::{Observed, total};
+use crate::store::meters::{Observed, bump, total};
 use crate::store::types::{
     Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
     KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
@@ -101,14 +102,21 @@ impl Store for Embedded {
     }
 
     async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError> {
+        if let Some(row) = self.open.get(room) {
+            return Ok(Some(IncidentRow::clone(&row)));
+        }
         let room = room.clone();
         self.read(Lane::Urgent, move |db| incidents::incident(db, &room))
             .await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
-        let query = query.clone();
-        self.read(Lane::Rest, move |db| incidents::incidents(db, &query))
+        if let Some(found) = incidents::at_once(&self.open, query) {
+            bump(&self.meters.lists_at_once, 1);
+            return Ok(found);
+        }
+        let (query, open) = (query.clone(), Arc::clone(&self.open));
+        self.read(Lane::Rest, move |db| incidents::incidents(db, &open, &query))
             .await
     }
 
@@ -222,6 +230,7 @@ impl Store for Embedded {
     }
 
     fn observe(&self) -> Observed {
+        let open = self.open.held();
         Observed {
             append_us: self.meters.append_us.read(),
             commit_us: self.meters.commit_us.read(),
@@ -229,6 +238,9 @@ impl Store for Embedded {
             failed_commits: total(&self.meters.failed_commits),
             reads_refused: total(&self.meters.reads_refused),
             reads_waiting: self.reads.len() as u64,
+            lists_at_once: total(&self.meters.lists_at_once),
+            open_held: open.held,
+            open_left_out: open.left_out,
         }
     }
 

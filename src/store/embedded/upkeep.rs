@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::open::Note;
 use super::project::{forget, project};
 use super::rows::{self, RoomKey, put_room};
 use super::writes::Writes;
@@ -99,6 +100,7 @@ fn rebuild_room(
         }
     }
     put_room(&mut writes.db, key, id, &row)?;
+    writes.notes.push(Note::Rebuilt(key));
     Ok(after.get())
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::job::{Held, Job};
+use super::open::OpenIncidents;
 use super::options::EmbeddedOptions;
 use super::queue::Queue;
 use super::schema;
@@ -30,6 +31,7 @@ pub(super) struct Writer {
     pub queue: Arc<Queue<Box<dyn Job>>>,
     pub meters: Arc<Meters>,
     pub lock: Held,
+    pub open: Arc<OpenIncidents>,
 }
 
 impl Writer {
@@ -38,11 +40,15 @@ impl Writer {
         let mut first = Some(first);
         let mut group = Group::new();
         while self.next_group(&mut group) {
+            let is_first = first.is_some();
             let opened = first
                 .take()
                 .map_or_else(|| schema::open_writer(&self.options), Ok);
             let error = match opened {
-                Ok(conn) => self.serve(&conn, &mut group).err(),
+                Ok(conn) => self
+                    .begin(&conn, is_first)
+                    .and_then(|()| self.serve(&conn, &mut group))
+                    .err(),
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
@@ -50,6 +56,14 @@ impl Writer {
             }
         }
         drop(self.lock);
+    }
+
+    /// After a connection that failed nobody knows what its last commit left behind: it is read anew.
+    fn begin(&self, conn: &Connection, is_first: bool) -> Result<(), StoreError> {
+        if is_first {
+            return Ok(());
+        }
+        self.open.reload(&mut Db::new(conn))
     }
 
     fn next_group(&self, group: &mut Group) -> bool {
@@ -73,6 +87,11 @@ impl Writer {
                     bump(&self.meters.fixes, writes.fixes);
                 }
                 Err(_) => bump(&self.meters.failed_commits, 1),
+            }
+            if outcome.is_ok() {
+                // Before anybody is answered: whoever has heard that an incident stands finds it in the list.
+                let Writes { db, notes, .. } = &mut writes;
+                self.open.take(notes, db);
             }
             // What was erased is not gone while an old page of it stands in the log.
             erasing |= outcome.is_ok() && writes.erased;

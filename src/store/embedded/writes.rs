@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::params;
 
+use super::open::Note;
 use super::sql::Db;
 use crate::domain::ids::RoomId;
 use crate::store::contract::StoreError;
@@ -20,6 +21,8 @@ pub(super) struct Writes<'c> {
     pub fixes: u64,
     /// What was deleted must leave the write-ahead log too.
     pub erased: bool,
+    /// What the list of open incidents has to take over once this is on disk.
+    pub notes: Vec<Note>,
     next_key: i64,
     keys: HashMap<RoomId, i64>,
 }
@@ -35,6 +38,7 @@ impl<'c> Writes<'c> {
             events: 0,
             fixes: 0,
             erased: false,
+            notes: Vec::new(),
             next_key,
             keys: HashMap::new(),
         })
@@ -42,6 +46,7 @@ impl<'c> Writes<'c> {
 
     pub fn begin(&mut self) -> Result<(), StoreError> {
         (self.events, self.fixes, self.erased) = (0, 0, false);
+        self.notes.clear();
         self.db.run("BEGIN IMMEDIATE", []).map(drop)
     }
 
