@@ -1,6 +1,6 @@
 use super::*;
 
-use crate::config::Secret;
+use crate::config::{DeviceSecrets, Secret};
 use crate::domain::people::Role;
 use crate::domain::time::Timestamp;
 use crate::http::error::Code;
@@ -17,6 +17,10 @@ fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
     let secrets = Secrets {
         jwt: secret("j"),
         internal: secret("i"),
+        device: DeviceSecrets {
+            current: secret("d"),
+            previous: None,
+        },
     };
     let clock = Arc::new(|| Timestamp::from_ms(1_800_000_000_000));
     web::Data::new(Gate::new(&config, &secrets, Arc::new(Metrics::new()), clock))
@@ -35,9 +39,21 @@ macro_rules! app {
         init_service(
             App::new()
                 .app_data($gate)
-                .service(web::resource("/role").wrap(from_fn(general)).get(role))
-                .service(web::resource("/locations").wrap(from_fn(locations)).get(role))
-                .service(web::resource("/anybody").wrap(from_fn(general)).get(anybody))
+                .service(
+                    web::resource("/role")
+                        .wrap(from_fn(|request, next| charge(Class::General, request, next)))
+                        .get(role),
+                )
+                .service(
+                    web::resource("/locations")
+                        .wrap(from_fn(|request, next| charge(Class::Locations, request, next)))
+                        .get(role),
+                )
+                .service(
+                    web::resource("/anybody")
+                        .wrap(from_fn(|request, next| charge(Class::General, request, next)))
+                        .get(anybody),
+                )
                 .service(web::resource("/internal").get(async |_: SisterService| HttpResponse::Ok())),
         )
         .await

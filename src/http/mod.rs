@@ -1,8 +1,10 @@
 //! HTTP: parses, calls a handle, renders; decides nothing.
 
+pub mod access;
 pub mod address;
 pub mod auth;
 pub mod connections;
+pub mod device_tokens;
 pub mod envelope;
 pub mod error;
 pub mod extract;
