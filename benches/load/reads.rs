@@ -233,7 +233,7 @@ fn steps(
         "\"locations_by_user\":{\"",
         own("/api/locations/contacts"),
     );
-    add("rooms-info", "\"room_id\":\"", own("/api/rooms-info"));
+    add("rooms-info", "\"roomId\":\"", own("/api/rooms-info"));
     add("contacts", "\"phone_no\":", own("/api/contacts"));
     add("health", "\"ok\"", vec![get("/health", "")]);
     add("metrics", "mayday_", vec![get("/metrics", "")]);

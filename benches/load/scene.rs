@@ -92,7 +92,7 @@ pub fn bearer(common: &Common, mut claims: Value) -> Result<String> {
 /// Person `number`, who has a number of their own.
 pub fn citizen(common: &Common, number: usize) -> Result<String> {
     let name = format!("Citizen {number}");
-    let claims = json!({"userId": format!("citizen-{number}"), "role": "CITIZEN", "name": name, "phone": phone(number)});
+    let claims = json!({"userId": format!("citizen-{number}"), "role": "CITIZEN", "name": name, "phone_no": phone(number)});
     bearer(common, claims)
 }
 

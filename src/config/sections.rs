@@ -112,6 +112,8 @@ sections! {
         checkpoint_max_kib: u32 = 131_072,
         /// Open incidents whose list is kept in memory.
         open_incidents_max: usize = 100_000,
+        /// Messages that one search looks through.
+        search_max_messages: usize = 20_000,
         /// Check the database when starting.
         integrity_check: bool = true,
         /// Bring an older schema up to date when starting.

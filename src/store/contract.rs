@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::meters::Observed;
 use super::types::{
-    Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
-    KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
+    Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
+    IncidentRow, KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredRoom,
 };
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::location::LocationPolicy;
@@ -95,14 +95,15 @@ pub trait Store: Send + Sync + 'static {
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError>;
 
     /// A room's messages before `before` (or the newest), newest first, at most `limit`; with `text`, only
-    /// those that contain it (ASCII case ignored).
+    /// those that contain it (ASCII case ignored). A search looks through a bounded number of messages at a time:
+    /// its page may have fewer than `limit` and say where to continue.
     async fn messages(
         &self,
         room: &RoomId,
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError>;
+    ) -> Result<FoundMessages, StoreError>;
 
     /// Keeps fixes; one that is there already stays as it is. Answers how many were new.
     async fn keep_fixes(&self, fixes: Vec<KeptFix>, policy: &LocationPolicy) -> Result<usize, StoreError>;

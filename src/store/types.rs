@@ -200,6 +200,16 @@ pub struct StoredMessage {
     pub content: String,
 }
 
+/// A page of a room's messages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundMessages {
+    /// Newest first.
+    pub messages: Vec<StoredMessage>,
+    /// Continue before this one; `None`: there are no more. A search that has looked through many messages ends its
+    /// page there, be it empty.
+    pub more_before: Option<Seq>,
+}
+
 /// What is kept of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceRecord {

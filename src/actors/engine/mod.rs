@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-pub use queries::RoomInfo;
+pub use queries::{Part, RoomInfo, RoomInfos};
 pub use start::Parts;
 
 use super::batcher::{Batchers, Upload};

@@ -18,11 +18,13 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = EventsQuery::parse(request.query_string())?;
-    let (view, mut events) = api
-        .engine
-        .events(&id, &caller.identity, query.since, query.limit + 1)
-        .await?;
-    Scene::of(&view)?;
+    let view = api.engine.inside(&id, &caller.identity).await?;
+    let stamp = Scene::of(&view)?.stamp(&request, Some(&caller.identity));
+    if stamp.is_known_to(&request) {
+        return Ok(stamp.unchanged(&request));
+    }
+    let store = &api.engine.node().store;
+    let mut events = store.events(&id, query.since, query.limit + 1).await?;
     let more = events.len() > query.limit;
     events.truncate(query.limit);
     let next = events
@@ -30,5 +32,5 @@ pub(super) async fn list(
         .filter(|_| more)
         .map(|last| last.seq.get().to_string());
     let items: Vec<_> = events.iter().map(EventView::of).collect();
-    Ok(envelope::page(&items, next))
+    Ok(stamp.answer(&request, || envelope::page(&items, next)))
 }

@@ -56,7 +56,7 @@ async fn sent_before(api: &Api, caller: &Caller, id: &RoomId, seq: Seq) -> Resul
         .messages(id, &caller.identity, Some(seq.next()), 1, None)
         .await?;
     let scene = Scene::of(&view)?;
-    let message = found.first().filter(|message| message.seq == seq);
+    let message = found.messages.first().filter(|message| message.seq == seq);
     let message = message.ok_or_else(ApiError::internal)?;
     Ok(envelope::created(shown(&scene, message)))
 }
@@ -69,25 +69,23 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = MessagesQuery::parse(request.query_string())?;
-    let (view, mut found) = api
-        .engine
-        .messages(
-            &id,
-            &caller.identity,
-            query.before,
-            query.limit + 1,
-            query.text.as_deref(),
-        )
-        .await?;
+    let view = api.engine.inside(&id, &caller.identity).await?;
     let scene = Scene::of(&view)?;
-    let more = found.len() > query.limit;
-    found.truncate(query.limit);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| last.seq.get().to_string());
-    let items: Vec<_> = found.iter().map(|message| shown(&scene, message)).collect();
-    Ok(envelope::page(&items, next))
+    let stamp = scene.stamp(&request, Some(&caller.identity));
+    if stamp.is_known_to(&request) {
+        return Ok(stamp.unchanged(&request));
+    }
+    let store = &api.engine.node().store;
+    let found = store
+        .messages(&id, query.before, query.limit, query.text.as_deref())
+        .await?;
+    let next = found.more_before.map(|seq| seq.get().to_string());
+    let items: Vec<_> = found
+        .messages
+        .iter()
+        .map(|message| shown(&scene, message))
+        .collect();
+    Ok(stamp.answer(&request, || envelope::page(&items, next)))
 }
 
 fn shown<'a>(scene: &Scene<'a>, message: &'a StoredMessage) -> MessageView<'a> {

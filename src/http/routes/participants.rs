@@ -1,5 +1,7 @@
 //! Who is in an incident, who comes and who goes.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -9,11 +11,13 @@ use super::scene::Scene;
 use crate::actors::CommandError;
 use crate::actors::room::RoomView;
 use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::Identity;
 use crate::domain::room::{Command, LeaveReason, Participant, Rejection};
 use crate::domain::time::Timestamp;
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
+use crate::http::etag::Stamp;
 use crate::http::extract::JsonBytes;
 use crate::http::gate::MaybeCaller;
 use crate::wire::rest::{AnonymousCount, JoinBody, ParticipantsQuery, PersonCursor, StatsView};
@@ -115,7 +119,7 @@ pub(super) async fn active(
 ) -> Result<HttpResponse, ApiError> {
     let query = ParticipantsQuery::parse(request.query_string())?;
     let view = api.engine.view_as(&id, caller.identity()).await?;
-    page(&view, query, Participant::is_active)
+    page(&view, query, Participant::is_active, &request, caller.identity())
 }
 
 /// `GET /sos/{id}/participants/history`: everybody who was ever in, for those who were too.
@@ -131,7 +135,7 @@ pub(super) async fn history(
     if !view.inside {
         return Err(Rejection::NotIn.into());
     }
-    page(&view, query, |_| true)
+    page(&view, query, |_| true, &request, Some(&caller.identity))
 }
 
 /// In the order they came.
@@ -139,6 +143,8 @@ fn page(
     view: &RoomView,
     query: ParticipantsQuery,
     wanted: impl Fn(&Participant) -> bool,
+    request: &HttpRequest,
+    reader: Option<&Arc<Identity>>,
 ) -> Result<HttpResponse, ApiError> {
     let scene = Scene::of(view)?;
     let after = query.cursor.map(|cursor| (cursor.at, cursor.participant));
@@ -151,15 +157,21 @@ fn page(
     found.sort_unstable();
     let more = found.len() > query.limit;
     found.truncate(query.limit);
-    let next = found.last().filter(|_| more).map(|&(at, participant)| {
-        let cursor = PersonCursor { at, participant };
-        cursor.encode()
+    // By the people shown, not by the log: what is said meanwhile does not change who is in.
+    let stamp = Stamp::new(request, reader.map(Arc::as_ref)).with(more);
+    let stamp = found.iter().fold(stamp, |stamp, (joined_at, who)| {
+        let stay = view.state.participants.get(who);
+        let stay = stay.map(|stay| (stay.user_type.as_str(), stay.left_at));
+        stamp.with((joined_at, who, scene.name(*who), stay))
     });
-    let items: Vec<_> = found
-        .iter()
-        .filter_map(|(_, who)| scene.participant(*who))
-        .collect();
-    Ok(envelope::page(&items, next))
+    Ok(stamp.answer(request, || {
+        let next = found.last().filter(|_| more).map(|&(at, participant)| {
+            let cursor = PersonCursor { at, participant };
+            cursor.encode()
+        });
+        let shown = found.iter().filter_map(|(_, who)| scene.participant(*who));
+        envelope::page(&shown.collect::<Vec<_>>(), next)
+    }))
 }
 
 #[derive(Serialize)]
@@ -177,14 +189,20 @@ pub(super) async fn check(
     caller: MaybeCaller,
     SosId(id): SosId,
     SomebodysId(whom): SomebodysId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
-    Ok(envelope::ok(CheckView {
-        participant_id: whom.to_string(),
-        sos_id: id.as_str(),
-        is_participant: view.state.participants.contains_key(&whom),
-        is_active: view.state.is_in(whom),
+    let is_participant = view.state.participants.contains_key(&whom);
+    let is_active = view.state.is_in(whom);
+    let stamp = Stamp::new(&request, caller.identity().map(Arc::as_ref)).with((is_participant, is_active));
+    Ok(stamp.answer(&request, || {
+        envelope::ok(CheckView {
+            participant_id: whom.to_string(),
+            sos_id: id.as_str(),
+            is_participant,
+            is_active,
+        })
     }))
 }
 
@@ -193,10 +211,22 @@ pub(super) async fn stats(
     api: web::Data<Api>,
     caller: MaybeCaller,
     SosId(id): SosId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
-    Ok(envelope::ok(StatsView::from(view.state.statistics(api.now()))))
+    let stats = view.state.statistics(api.now());
+    // The mean grows with every moment that somebody stays; by whole seconds it is the same to a reader.
+    let people = (
+        stats.total,
+        stats.active,
+        stats.registered_rescuers,
+        stats.anonymous_rescuers,
+    );
+    let stamp = Stamp::new(&request, caller.identity().map(Arc::as_ref))
+        .with(people)
+        .with_number(stats.average_seconds.floor());
+    Ok(stamp.answer(&request, || envelope::ok(StatsView::from(stats))))
 }
 
 /// `GET /sos/{id}/participants/anonymous/count`
@@ -204,10 +234,11 @@ pub(super) async fn anonymous(
     api: web::Data<Api>,
     caller: MaybeCaller,
     SosId(id): SosId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
-    Ok(envelope::ok(AnonymousCount {
-        anonymous_count: view.state.statistics(api.now()).anonymous_rescuers,
-    }))
+    let anonymous_count = view.state.statistics(api.now()).anonymous_rescuers;
+    let stamp = Stamp::new(&request, caller.identity().map(Arc::as_ref)).with(anonymous_count);
+    Ok(stamp.answer(&request, || envelope::ok(AnonymousCount { anonymous_count })))
 }

@@ -1,12 +1,18 @@
 //! A room as the caller may see it, made ready to be rendered.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
 
 use crate::actors::room::RoomView;
+use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::Person;
+use crate::domain::people::{Identity, Person};
 use crate::domain::room::{Rejection, RoomKind};
 use crate::http::error::ApiError;
+use crate::http::etag::Stamp;
 use crate::wire::rest::{ParticipantView, Sender, SosView};
 
 /// An incident's room with its people by their ids.
@@ -45,6 +51,19 @@ impl<'a> Scene<'a> {
         self.person(who).and_then(|person| person.name.as_deref())
     }
 
+    /// What answers about the room depend on: its log, what its people are called, and who reads.
+    pub fn stamp(&self, request: &HttpRequest, reader: Option<&Arc<Identity>>) -> Stamp {
+        // In any order: their records come in none.
+        let names = self.view.people.iter().fold(0, |sum: u64, person| {
+            let mut hasher = DefaultHasher::new();
+            (person.participant, &person.name).hash(&mut hasher);
+            sum.wrapping_add(hasher.finish())
+        });
+        Stamp::new(request, reader.map(Arc::as_ref))
+            .with((self.room(), self.view.state.seq, names))
+            .with((self.view.inside, self.view.viewer))
+    }
+
     /// Somebody's stay; 404 when they never were in.
     pub fn participant(&self, who: ParticipantId) -> Option<ParticipantView<'a>> {
         let known = self.view.state.participants.get(&who)?;
@@ -61,10 +80,15 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// Where somebody was last, for those inside.
+    pub fn last(&self) -> Option<(ParticipantId, &Fix)> {
+        let newest = self.view.newest.iter().max_by_key(|(_, fix)| fix.at);
+        newest.filter(|_| self.view.inside).map(|(who, fix)| (*who, fix))
+    }
+
     /// The incident. Where people are, and which circles it was raised from, is for those inside.
     pub fn sos(&self) -> Result<SosView<'_>, ApiError> {
-        let newest = self.view.newest.iter().max_by_key(|(_, fix)| fix.at);
-        let last = newest.filter(|_| self.view.inside).map(|(who, fix)| (*who, fix));
+        let last = self.last();
         let shows_links = self.view.inside;
         SosView::of(&self.view.state, &|who| self.person(who), last, shows_links)
             .ok_or_else(|| Rejection::NotFound.into())

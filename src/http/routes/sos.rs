@@ -17,6 +17,7 @@ use crate::domain::room::{RoomState, Seq};
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
+use crate::http::etag::Stamp;
 use crate::http::extract::JsonBytes;
 use crate::http::gate::{Gate, MaybeCaller};
 use crate::http::limits::Class;
@@ -132,9 +133,16 @@ pub(super) async fn list(
     let mut found = api.engine.incidents(&asked(query, caller.identity())).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
-    let items: Vec<_> = found.iter().map(item).collect();
-    Ok(envelope::page(&items, next))
+    // A row is what its log says: its head tells whether it has changed.
+    let rows = found.iter().fold(
+        Stamp::new(&request, caller.identity().map(Arc::as_ref)),
+        |stamp, listed| stamp.with((&listed.incident.room, listed.incident.seq)),
+    );
+    Ok(rows.with(more).answer(&request, || {
+        let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
+        let items: Vec<_> = found.iter().map(item).collect();
+        envelope::page(&items, next)
+    }))
 }
 
 fn asked(query: SosListQuery, who: Option<&Arc<Identity>>) -> IncidentQuery {
@@ -188,7 +196,12 @@ pub(super) async fn read(
     api: web::Data<Api>,
     caller: MaybeCaller,
     SosId(id): SosId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let view = api.engine.view_as(&id, caller.identity()).await?;
-    Ok(envelope::ok(Scene::of(&view)?.sos()?))
+    let scene = Scene::of(&view)?;
+    let last = scene.last().map(|(who, fix)| (who, fix.at));
+    let sos = scene.sos()?;
+    let stamp = scene.stamp(&request, caller.identity()).with(last);
+    Ok(stamp.answer(&request, || envelope::ok(sos)))
 }

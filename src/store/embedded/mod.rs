@@ -7,6 +7,7 @@ mod geo;
 mod history;
 mod incidents;
 mod job;
+mod messages;
 mod migrations;
 mod open;
 mod options;
@@ -56,6 +57,7 @@ pub struct Embedded {
     reads: Arc<Queue<Read>>,
     meters: Arc<Meters>,
     open: Arc<OpenIncidents>,
+    search_max: usize,
     /// Ends when the last thread has.
     ended: Mutex<mpsc::Receiver<()>>,
 }
@@ -84,6 +86,7 @@ impl Embedded {
             reads,
             meters,
             open: Arc::clone(&open),
+            search_max: options.search_max_messages,
             ended: Mutex::new(ended),
         };
         store.start_readers(readers, &lock, &alive)?;

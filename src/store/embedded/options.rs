@@ -35,6 +35,8 @@ pub struct EmbeddedOptions {
     pub checkpoint_max_kib: u32,
     /// The most open incidents whose list is kept in memory. While there are more, lists are read from the file.
     pub open_incidents_max: usize,
+    /// Messages that one search looks through before it says where it stopped.
+    pub search_max_messages: usize,
     /// Look through the whole file for damage before using it.
     pub check_integrity: bool,
     /// Bring an older schema up to date; otherwise it is refused.
@@ -56,6 +58,7 @@ impl EmbeddedOptions {
             checkpoint_kib: 4 * 1024,
             checkpoint_max_kib: 128 * 1024,
             open_incidents_max: 100_000,
+            search_max_messages: 20_000,
             check_integrity: true,
             migrate: true,
         }

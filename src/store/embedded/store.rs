@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
-use super::{Embedded, answered, append, fixes, history, incidents, records, rooms, upkeep};
+use super::{Embedded, answered, append, fixes, history, incidents, messages, records, rooms, upkeep};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::location::LocationPolicy;
 use crate::domain::people::{ContactBook, Subject};
@@ -18,8 +18,8 @@ use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::meters::{Observed, bump, total};
 use crate::store::types::{
-    Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
-    KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
+    Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
+    IncidentRow, KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredRoom,
 };
 
 /// Fixes that are written in one piece.
@@ -126,10 +126,11 @@ impl Store for Embedded {
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    ) -> Result<FoundMessages, StoreError> {
         let (room, text) = (room.clone(), text.map(str::to_owned));
+        let look_max = self.search_max;
         self.read(Lane::Rest, move |db| {
-            rooms::messages(db, &room, before, limit, text.as_deref())
+            messages::messages(db, &room, before, limit, text.as_deref(), look_max)
         })
         .await
     }

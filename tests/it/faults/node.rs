@@ -16,9 +16,9 @@ use mayday::domain::phone::PhoneNumber;
 use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
-    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, HistoryFix, HistoryQuery,
-    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, Listed, ListingCircle, Membership, Purged,
-    Retention, Store, StoreError, StoreStats, StoredMessage, StoredRoom,
+    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, FoundMessages, HistoryFix,
+    HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, Listed, ListingCircle, Membership,
+    Purged, Retention, Store, StoreError, StoreStats, StoredRoom,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -148,7 +148,7 @@ impl Store for Meddling {
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    ) -> Result<FoundMessages, StoreError> {
         self.inner.messages(room, before, limit, text).await
     }
 
