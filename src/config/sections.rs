@@ -167,16 +167,53 @@ sections! {
         user_requests: u32 = 1_000,
         /// That window.
         user_window_s: u64 = 900,
+        /// Writing requests of an anonymous device in its window.
+        anon_writes: u32 = 100,
+        /// The same of a registered user.
+        user_writes: u32 = 1_000,
         /// Location uploads in a minute.
         locations_per_minute: u32 = 180,
+        /// Registrations of a device in an hour.
+        registrations_per_hour: u32 = 20,
+        /// Tickets and WebSockets in a minute.
+        connects_per_minute: u32 = 120,
+        /// Reports of others in an hour.
+        reports_per_hour: u32 = 20,
+        /// Incidents an address may raise in an hour before they are marked.
+        address_sos_per_hour: u32 = 1_000,
+        /// Incidents an address may raise in an hour at all.
+        address_sos_max_per_hour: u32 = 36_000,
+        /// Reads of an address in the anonymous window.
+        address_requests: u32 = 10_000,
+        /// Writes of an address in the anonymous window.
+        address_writes: u32 = 5_000,
+        /// Location uploads of an address in a minute.
+        address_locations_per_minute: u32 = 30_000,
+        /// Registrations from an address in an hour.
+        address_registrations_per_hour: u32 = 500,
+        /// Tickets and WebSockets of an address in a minute.
+        address_connects_per_minute: u32 = 6_000,
+        /// Reports from an address in an hour.
+        address_reports_per_hour: u32 = 200,
+        /// How many times an address's budget an IPv6 /48 has.
+        site_factor: u32 = 8,
         /// WebSocket connections from one address.
         connections_per_address: usize = 1_000,
+        /// WebSocket connections of one user or device.
+        connections_per_subject: usize = 100,
+        /// Connections from one address that are no WebSocket.
+        http_connections_per_address: usize = 4_000,
         /// Messages a second on one connection.
         messages_per_second: u32 = 50,
         /// Messages at once on one connection.
         messages_burst: u32 = 100,
         /// Users, devices and addresses that are told apart, for each budget.
         keys_max: usize = 100_000,
+    }
+    /// What guards people from each other.
+    abuse: Abuse {
+        /// Incidents that somebody whom staff have blocked may raise in an hour; 0: none.
+        blocked_sos_per_hour: u32 = 1,
     }
     /// Positions.
     locations: Locations {
@@ -373,6 +410,35 @@ impl Auth {
 }
 
 impl Limits {
+    /// No limit on anything, for tests of something else.
+    pub fn none() -> Self {
+        Self {
+            sos_per_hour: 0,
+            user_sos_per_hour: 0,
+            anon_requests: 0,
+            user_requests: 0,
+            anon_writes: 0,
+            user_writes: 0,
+            locations_per_minute: 0,
+            registrations_per_hour: 0,
+            connects_per_minute: 0,
+            reports_per_hour: 0,
+            address_sos_per_hour: 0,
+            address_sos_max_per_hour: 0,
+            address_requests: 0,
+            address_writes: 0,
+            address_locations_per_minute: 0,
+            address_registrations_per_hour: 0,
+            address_connects_per_minute: 0,
+            address_reports_per_hour: 0,
+            connections_per_address: 0,
+            connections_per_subject: 0,
+            http_connections_per_address: 0,
+            messages_per_second: 0,
+            ..Self::default()
+        }
+    }
+
     /// The budget of a connection that opens at `now`.
     pub fn message_budget(&self, now: Timestamp) -> MessageBudget {
         MessageBudget::new(self.messages_per_second, self.messages_burst, now)

@@ -66,28 +66,28 @@ pub const ROWS: &[Row] = rows! {
     GET "/api/locations/contacts" General ONESELF => |r| r.to(positions::of_contacts);
     GET "/api/rooms-info" General ONESELF => |r| r.to(rooms::info);
     GET "/api/contacts" General ACCOUNT => |r| r.to(contacts::read);
-    PUT "/api/contacts" General ACCOUNT => |r| r.to(contacts::replace);
+    PUT "/api/contacts" Writes ACCOUNT => |r| r.to(contacts::replace);
 
     // For incident clients: the envelope.
-    POST "/api/v1/tickets" General ONESELF => |r| r.to(tickets::issue);
+    POST "/api/v1/tickets" Connects ONESELF => |r| r.to(tickets::issue);
     GET "/api/v1/sos" General EVERYBODY => |r| r.to(sos::list);
     POST "/api/v1/sos" Free RAISE => |r| r.to(sos::create).wrap(from_fn(sos::answer_retries));
     GET "/api/v1/sos/{id}" General LOOK => |r| r.to(sos::read);
-    PATCH "/api/v1/sos/{id}/status" General STEER => |r| r.to(status::change);
-    POST "/api/v1/sos/{id}/cancel" General CANCEL => |r| r.to(status::cancel);
-    POST "/api/v1/sos/{id}/close" General STAFF => |r| r.to(status::close);
+    PATCH "/api/v1/sos/{id}/status" Writes STEER => |r| r.to(status::change);
+    POST "/api/v1/sos/{id}/cancel" Writes CANCEL => |r| r.to(status::cancel);
+    POST "/api/v1/sos/{id}/close" Writes STAFF => |r| r.to(status::close);
     POST "/api/v1/sos/{id}/location" Locations ACT => |r| r.to(uploads::incident);
     GET "/api/v1/sos/{id}/locations" General READ => |r| r.to(positions::incident);
     GET "/api/v1/sos/{id}/messages" General READ => |r| r.to(messages::list);
-    POST "/api/v1/sos/{id}/messages" General ACT => |r| r.to(messages::send);
+    POST "/api/v1/sos/{id}/messages" Writes ACT => |r| r.to(messages::send);
     GET "/api/v1/sos/{id}/events" General READ => |r| r.to(events::list);
-    POST "/api/v1/sos/{id}/participants/join" General JOIN => |r| r.to(participants::join);
-    POST "/api/v1/sos/{id}/participants/leave" General ACT => |r| r.to(participants::leave);
+    POST "/api/v1/sos/{id}/participants/join" Writes JOIN => |r| r.to(participants::join);
+    POST "/api/v1/sos/{id}/participants/leave" Writes ACT => |r| r.to(participants::leave);
     GET "/api/v1/sos/{id}/participants/active" General LOOK => |r| r.to(participants::active);
     GET "/api/v1/sos/{id}/participants/history" General READ => |r| r.to(participants::history);
     GET "/api/v1/sos/{id}/participants/stats" General LOOK => |r| r.to(participants::stats);
     GET "/api/v1/sos/{id}/participants/anonymous/count" General LOOK => |r| r.to(participants::anonymous);
-    PATCH "/api/v1/sos/{id}/participants/{participant}/leave" General REMOVE => |r| r.to(participants::remove);
+    PATCH "/api/v1/sos/{id}/participants/{participant}/leave" Writes REMOVE => |r| r.to(participants::remove);
     GET "/api/v1/sos/{id}/participants/{participant}/check" General LOOK => |r| r.to(participants::check);
     // Older clients know these two by another path.
     GET "/api/v1/participants/{id}/stats" General LOOK => |r| r.to(participants::stats);
