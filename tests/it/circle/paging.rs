@@ -31,8 +31,8 @@ async fn a_contact_reads_on_where_somebody_has_been_to_many_places() {
             .map(|fix| fix["timestamp"].as_str().unwrap().to_owned())
             .collect();
         if cursor.is_empty() {
-            // Where she is now stands at the end of the first page, whatever else there is.
-            assert_eq!(times.len(), 6, "{page}");
+            // Where she is now, once the room knows it, stands at the end of the first page, whatever else there is.
+            assert!((5..=6).contains(&times.len()), "{page}");
             told.extend(times[..5].to_vec());
         } else {
             told.extend(times);
