@@ -239,6 +239,8 @@ sections! {
         mailbox_max_messages: usize = 65_536,
         /// How far ahead of our clock a fix may be.
         max_ahead_s: u64 = 120,
+        /// A position older than this is no longer shown as the present one; 0: it always is.
+        stale_after_s: u64 = 900,
     }
     /// Rooms.
     rooms: Rooms {
@@ -246,6 +248,8 @@ sections! {
         idle_participant_s: u64 = 1_800,
         /// A circle with nobody connected for this long sleeps; 0: never.
         empty_room_s: u64 = 3_600,
+        /// After a start nobody has left, and no circle sleeps, before this has passed (or the time above).
+        return_grace_s: u64 = 60,
         /// People in one room; 0: no limit.
         members_max: usize = 100_000,
         /// Strangers who wait for one owner's answer.
@@ -293,6 +297,17 @@ sections! {
         /// Incidents whose news wait for one watcher.
         backlog_max_incidents: usize = 32_768,
     }
+    /// Devices and their records.
+    devices: Devices {
+        /// A device's record says when it was seen last, to within this.
+        seen_every_s: u64 = 3_600,
+        /// Devices whose last sight is remembered, so that it need not be written each time.
+        seen_max: usize = 100_000,
+        /// Exports of what is kept of somebody that run at once.
+        exports_max: usize = 4,
+        /// An export must be read by then.
+        export_timeout_s: u64 = 300,
+    }
     /// Emergency contacts.
     contacts: Contacts {
         /// The region by which national phone numbers are read.
@@ -306,6 +321,10 @@ sections! {
         locations_days: u32 = 30,
         /// Idempotency keys; 0: for ever.
         idempotency_hours: u32 = 24,
+        /// What tells which participants a device was, since it was seen last; 0: for ever.
+        devices_anonymise_days: u32 = 30,
+        /// Records of devices, since they were seen last; 0: for ever.
+        devices_delete_days: u32 = 90,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
@@ -354,12 +373,20 @@ durations! {
         tick = from_millis(tick_ms),
         /// How long a kept fix that came over a socket may wait to be written.
         history_delay = from_millis(history_delay_ms),
+        /// A position older than this is no longer the present one; zero: it always is.
+        stale_after = from_secs(stale_after_s),
     }
     Rooms {
         /// A room that nobody used for this long leaves memory.
         passivate_after = from_secs(passivate_after_s),
         /// A command must be answered by then.
         command_timeout = from_millis(command_timeout_ms),
+    }
+    Devices {
+        /// A device's record says when it was seen last, to within this.
+        seen_every = from_secs(seen_every_s),
+        /// An export must be read by then.
+        export_timeout = from_secs(export_timeout_s),
     }
     Sessions {
         /// Signals leave at most once in this time.
@@ -468,6 +495,7 @@ impl Rooms {
         Policy {
             idle_participant: Duration::from_secs(self.idle_participant_s),
             empty_room: Duration::from_secs(self.empty_room_s),
+            return_grace: Duration::from_secs(self.return_grace_s),
             members_max: self.members_max,
             requests_max: self.requests_max,
         }
@@ -490,5 +518,15 @@ impl Retention {
     /// How long idempotency keys are kept; zero: for ever.
     pub const fn idempotency(&self) -> Duration {
         Duration::from_secs(self.idempotency_hours as u64 * 3_600)
+    }
+
+    /// How long a device that is not seen can be told to have been somebody; zero: for ever.
+    pub const fn device_links(&self) -> Duration {
+        Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
+    }
+
+    /// How long the record of a device that is not seen is kept; zero: for ever.
+    pub const fn devices(&self) -> Duration {
+        Duration::from_secs(self.devices_delete_days as u64 * 86_400)
     }
 }

@@ -11,6 +11,7 @@ mod messages;
 mod migrations;
 mod open;
 mod options;
+mod privacy;
 mod project;
 mod queue;
 mod reader;

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::open::Note;
+use super::privacy;
 use super::project::{forget, project};
 use super::rows::{self, RoomKey, put_room};
 use super::writes::Writes;
@@ -42,6 +43,7 @@ pub(super) fn purge(
         )? as u64;
     }
     purged.more = purged.locations.max(purged.idempotency) >= slice.unsigned_abs();
+    privacy::purge(writes, now, retention, &mut purged)?;
     Ok(purged)
 }
 
