@@ -6,6 +6,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -18,9 +19,20 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const DEPENDS_ON: HeaderValue =
     HeaderValue::from_static("Authorization, Cookie, X-Device-ID, X-Device-Token, Accept");
 
-/// What an answer depends on, part by part: the request's URL, the reader, and what a route adds.
+/// What an answer depends on, part by part: the request's URL, the reader, and what a route adds. It knows what the
+/// client has already, so that it can be judged where the answer lives.
 #[derive(Clone, Debug)]
-pub struct Stamp(DefaultHasher);
+pub struct Stamp {
+    hasher: DefaultHasher,
+    known: Vec<HeaderValue>,
+}
+
+/// An answer that was judged: its tag, and what is to be told if the client does not have it.
+#[derive(Debug)]
+pub struct Judged<T> {
+    tag: String,
+    new: Option<T>,
+}
 
 impl Stamp {
     /// The URL asked for, and who reads.
@@ -32,13 +44,17 @@ impl Stamp {
         reader
             .map(|reader| (&reader.subject, reader.role, &reader.mission, &reader.phone))
             .hash(&mut hasher);
-        Self(hasher)
+        let known = request.headers().get_all(IF_NONE_MATCH).cloned();
+        Self {
+            hasher,
+            known: known.collect(),
+        }
     }
 
     /// Something else that the answer depends on.
     #[must_use]
     pub fn with(mut self, part: impl Hash) -> Self {
-        part.hash(&mut self.0);
+        part.hash(&mut self.hasher);
         self
     }
 
@@ -49,32 +65,43 @@ impl Stamp {
     }
 
     fn tag(&self) -> String {
-        format!("W/\"{:016x}\"", self.0.finish())
+        format!("W/\"{:016x}\"", self.hasher.finish())
+    }
+
+    /// Whether the client has the answer already; if not, `make` makes what it is to be told.
+    pub fn judge<T>(&self, make: impl FnOnce() -> T) -> Judged<T> {
+        let tag = self.tag();
+        let new = (!is_known(&self.known, &tag)).then(make);
+        Judged { tag, new }
     }
 
     /// 304 when the client has this answer already, else what `render` makes, with the tag by which to ask again.
-    pub fn answer(&self, request: &HttpRequest, render: impl FnOnce() -> HttpResponse) -> HttpResponse {
-        let tag = self.tag();
-        let mut response = if is_known(request.headers(), &tag) {
-            HttpResponse::NotModified().finish()
-        } else {
-            render()
+    pub fn answer(&self, render: impl FnOnce() -> HttpResponse) -> HttpResponse {
+        self.judge(render).told(|response| response)
+    }
+
+    /// 304 when the client has this answer already: then there is nothing to read or make ready.
+    pub fn unchanged(&self) -> Option<HttpResponse> {
+        let judged = self.judge(|| ());
+        judged
+            .new
+            .is_none()
+            .then(|| judged.told(|()| HttpResponse::NotModified().finish()))
+    }
+}
+
+impl<T> Judged<T> {
+    /// 304, or what `render` makes of what is new.
+    pub fn told(self, render: impl FnOnce(T) -> HttpResponse) -> HttpResponse {
+        let mut response = match self.new {
+            Some(new) => render(new),
+            None => HttpResponse::NotModified().finish(),
         };
         let status = response.status();
-        if status.is_success() || status == actix_web::http::StatusCode::NOT_MODIFIED {
-            mark(response.headers_mut(), &tag);
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            mark(response.headers_mut(), &self.tag);
         }
         response
-    }
-
-    /// 304, for those [`Stamp::is_known_to`] has said it of.
-    pub fn unchanged(&self, request: &HttpRequest) -> HttpResponse {
-        self.answer(request, || HttpResponse::NotModified().finish())
-    }
-
-    /// Whether [`Stamp::answer`] will say 304: then there is nothing to read or make ready.
-    pub fn is_known_to(&self, request: &HttpRequest) -> bool {
-        is_known(request.headers(), &self.tag())
     }
 }
 
@@ -87,8 +114,8 @@ fn mark(headers: &mut HeaderMap, tag: &str) {
 }
 
 /// Whether `If-None-Match` names the tag. Tags are compared weakly; what is no list of tags names nothing.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let mut given = headers.get_all(IF_NONE_MATCH).map(HeaderValue::as_bytes);
+fn is_known(given: &[HeaderValue], tag: &str) -> bool {
+    let mut given = given.iter().map(HeaderValue::as_bytes);
     given.any(|list| list.trim_ascii() == b"*" || Tags(list).any(|known| known == opaque(tag.as_bytes())))
 }
 
@@ -126,11 +153,9 @@ mod tests {
         lines.iter().fold(request, add).to_http_request()
     }
 
-    fn status(request: &HttpRequest, stamp: &Stamp) -> u16 {
-        stamp
-            .answer(request, || HttpResponse::Ok().body("it"))
-            .status()
-            .as_u16()
+    fn status(request: &HttpRequest) -> u16 {
+        let stamp = Stamp::new(request, None);
+        stamp.answer(|| HttpResponse::Ok().body("it")).status().as_u16()
     }
 
     fn header(response: &HttpResponse, name: HeaderName) -> String {
@@ -139,15 +164,15 @@ mod tests {
 
     #[test]
     fn an_answer_goes_with_a_tag_and_the_tag_brings_304_with_the_same_headers() {
-        let stamp = Stamp::new(&asked(&[]), None).with(7);
-        let whole = stamp.answer(&asked(&[]), || HttpResponse::Ok().body("it"));
+        let stamp = |request: &HttpRequest| Stamp::new(request, None).with(7);
+        let whole = stamp(&asked(&[])).answer(|| HttpResponse::Ok().body("it"));
         assert_eq!(whole.status(), 200);
         let tag = header(&whole, ETAG);
         assert!(tag.starts_with("W/\"") && tag.ends_with('"'), "{tag}");
         let again = asked(&[&tag]);
-        let rest = stamp.answer(&again, || unreachable!("nothing is rendered"));
+        let rest = stamp(&again).answer(|| unreachable!("nothing is rendered"));
         assert_eq!(rest.status(), 304);
-        assert!(stamp.is_known_to(&again) && !stamp.is_known_to(&asked(&[])));
+        assert!(stamp(&again).unchanged().is_some() && stamp(&asked(&[])).unchanged().is_none());
         for name in [ETAG, CACHE_CONTROL, VARY] {
             assert_eq!(header(&whole, name.clone()), header(&rest, name));
         }
@@ -192,7 +217,7 @@ mod tests {
             vec![&format!("\"a\", W/\"b,c\" ,{tag}")],
             vec![&format!(",, {strong},\"z\"")],
         ] {
-            assert_eq!(status(&asked(&known), &stamp), 304, "{known:?}");
+            assert_eq!(status(&asked(&known)), 304, "{known:?}");
         }
         for unknown in [
             vec!["\"a\""],
@@ -204,14 +229,14 @@ mod tests {
             vec![&format!("\"x{strong}")],
             vec![&tag.to_lowercase()],
         ] {
-            assert_eq!(status(&asked(&unknown), &stamp), 200, "{unknown:?}");
+            assert_eq!(status(&asked(&unknown)), 200, "{unknown:?}");
         }
     }
 
     #[test]
     fn an_error_has_no_tag() {
         let stamp = Stamp::new(&asked(&[]), None);
-        let refused = stamp.answer(&asked(&[]), || HttpResponse::NotFound().finish());
+        let refused = stamp.answer(|| HttpResponse::NotFound().finish());
         assert!(!refused.headers().contains_key(ETAG) && !refused.headers().contains_key(CACHE_CONTROL));
     }
 }

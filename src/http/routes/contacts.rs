@@ -27,7 +27,7 @@ pub(super) async fn read(
                 stamp.with((&contact.name, &contact.phone))
             })
         });
-    Ok(stamp.answer(&request, || HttpResponse::Ok().json(ContactsView::of(&book))))
+    Ok(stamp.answer(|| HttpResponse::Ok().json(ContactsView::of(&book))))
 }
 
 /// `PUT /api/contacts`

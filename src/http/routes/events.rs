@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Api;
 use super::params::SosId;
-use super::scene::Scene;
+use super::scene::inside;
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
@@ -18,10 +18,9 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = EventsQuery::parse(request.query_string())?;
-    let view = api.engine.inside(&id, &caller.identity).await?;
-    let stamp = Scene::of(&view)?.stamp(&request, Some(&caller.identity));
-    if stamp.is_known_to(&request) {
-        return Ok(stamp.unchanged(&request));
+    let stamp = inside(&api, &id, &caller, &request).await?;
+    if let Some(unchanged) = stamp.unchanged() {
+        return Ok(unchanged);
     }
     let store = &api.engine.node().store;
     let mut events = store.events(&id, query.since, query.limit + 1).await?;
@@ -32,5 +31,5 @@ pub(super) async fn list(
         .filter(|_| more)
         .map(|last| last.seq.get().to_string());
     let items: Vec<_> = events.iter().map(EventView::of).collect();
-    Ok(stamp.answer(&request, || envelope::page(&items, next)))
+    Ok(stamp.answer(|| envelope::page(&items, next)))
 }

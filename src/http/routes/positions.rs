@@ -45,7 +45,7 @@ pub(super) async fn own(
     let found = api.engine.own_history(&caller.identity, asked(&query)).await?;
     let (fixes, next_cursor) = cut(found, query.limit);
     let stamp = stamped(Stamp::new(&request, Some(&caller.identity)), &fixes);
-    Ok(stamp.with(&next_cursor).answer(&request, || {
+    Ok(stamp.with(&next_cursor).answer(|| {
         let locations = fixes
             .iter()
             .map(|kept| LocationView::new(kept.participant, None, &kept.fix));
@@ -106,7 +106,7 @@ pub(super) async fn of_contacts(
             )
         },
     );
-    Ok(stamp.answer(&request, || by_user(&seen)))
+    Ok(stamp.answer(|| by_user(&seen)))
 }
 
 /// What history told of one owner, and where there is more.
@@ -157,7 +157,7 @@ pub(super) async fn incident(
         .iter()
         .filter(|_| !geojson)
         .fold(stamp, |stamp, kept| stamp.with(scene.name(kept.participant)));
-    Ok(stamp.answer(&request, || {
+    Ok(stamp.answer(|| {
         if geojson {
             let features = fixes.iter().map(|kept| Feature::new(kept.participant, &kept.fix));
             return HttpResponse::Ok()

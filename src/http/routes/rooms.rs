@@ -43,7 +43,7 @@ pub(super) async fn info(
     let stamp = stamp
         .with(&next)
         .with(counts.map(|all| (all.rooms, all.connections, all.members, all.emergencies)));
-    Ok(stamp.answer(&request, || {
+    Ok(stamp.answer(|| {
         HttpResponse::Ok().json(RoomsInfo {
             rooms: rooms.iter().map(shown).collect(),
             next_cursor: next.map(|room| RoomCursor(room).encode()),

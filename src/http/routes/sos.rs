@@ -11,11 +11,12 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use super::Api;
 use super::params::{RetryKey, SosId};
 use super::scene::Scene;
+use crate::actors::room::Glimpse;
 use crate::domain::ids::RoomId;
 use crate::domain::people::{Identity, Subject};
 use crate::domain::room::{RoomState, Seq};
 use crate::http::auth::Caller;
-use crate::http::envelope;
+use crate::http::envelope::{self, Rendered};
 use crate::http::error::ApiError;
 use crate::http::etag::Stamp;
 use crate::http::extract::JsonBytes;
@@ -138,7 +139,7 @@ pub(super) async fn list(
         Stamp::new(&request, caller.identity().map(Arc::as_ref)),
         |stamp, listed| stamp.with((&listed.incident.room, listed.incident.seq)),
     );
-    Ok(rows.with(more).answer(&request, || {
+    Ok(rows.with(more).answer(|| {
         let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
         let items: Vec<_> = found.iter().map(item).collect();
         envelope::page(&items, next)
@@ -198,10 +199,13 @@ pub(super) async fn read(
     SosId(id): SosId,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view_as(&id, caller.identity()).await?;
-    let scene = Scene::of(&view)?;
-    let last = scene.last().map(|(who, fix)| (who, fix.at));
-    let sos = scene.sos()?;
-    let stamp = scene.stamp(&request, caller.identity()).with(last);
-    Ok(stamp.answer(&request, || envelope::ok(sos)))
+    let stamp = Stamp::new(&request, caller.identity().map(Arc::as_ref));
+    let look = move |glimpse: &Glimpse<'_>| {
+        let scene = Scene::at(glimpse)?;
+        let sos = scene.sos()?;
+        let last = scene.last().map(|(who, fix)| (who, fix.at));
+        Ok::<_, ApiError>(scene.stamped(stamp).with(last).judge(|| Rendered::ok(sos)))
+    };
+    let judged = api.engine.glance(&id, caller.identity(), look).await??;
+    Ok(judged.told(Rendered::answer))
 }
