@@ -8,7 +8,7 @@ use crate::actors::room::{RoomView, Work};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, Rejection, RoomKind, Seq};
+use crate::domain::room::{Rejection, RoomKind, Seq};
 use crate::store::{FoundMessages, HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError};
 
 /// A room in numbers, for `rooms-info`.
@@ -47,26 +47,10 @@ impl Engine {
         self.node().store.incidents(query).await
     }
 
-    /// An incident's log after `since`, for those who may see what participants see.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none for them, `Forbidden` when they may not read its log.
-    pub async fn events(
-        &self,
-        room: &RoomId,
-        who: &Arc<Identity>,
-        since: Seq,
-        limit: usize,
-    ) -> Result<(Box<RoomView>, Vec<Event>), CommandError> {
-        let view = self.inside(room, who).await?;
-        let events = self.node().store.events(room, since, limit).await?;
-        Ok((view, events))
-    }
-
     /// A room's messages, newest first.
     ///
     /// # Errors
-    /// As [`Engine::events`].
+    /// As [`Engine::inside`].
     pub async fn messages(
         &self,
         room: &RoomId,
