@@ -48,8 +48,10 @@ impl<'a> Glimpse<'a> {
     }
 }
 
+type Question = dyn FnOnce(Result<Glimpse<'_>, CommandError>) + Send;
+
 /// What somebody wants to know of a room.
-pub struct Ask(Box<dyn FnOnce(Result<Glimpse<'_>, CommandError>) + Send>);
+pub struct Ask(Box<Question>);
 
 impl Ask {
     pub(super) fn new(ask: impl FnOnce(Result<Glimpse<'_>, CommandError>) + Send + 'static) -> Self {

@@ -424,7 +424,8 @@ pub async fn pages_have_what_stood_all_the_time_once_whatever_happens_between_th
                     }
                     round += 1;
                     happens(store, round, &mut others).await;
-                    let moved = &mut moving[round * 11 % STEADY as usize];
+                    let count = moving.len();
+                    let moved = &mut moving[round * 11 % count];
                     if moved
                         .state
                         .incident

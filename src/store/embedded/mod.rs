@@ -74,7 +74,7 @@ impl Embedded {
         let conn = schema::open_writer(&options)?;
         prepare(&conn, &options)?;
         let open = Arc::new(OpenIncidents::new(options.open_incidents_max));
-        open.reload(&mut Db::new(&conn))?;
+        open.reload(&mut Db::new(&conn));
         let readers = (0..options.readers.max(1))
             .map(|_| schema::open_reader(&options))
             .collect::<Result<Vec<_>, _>>()?;

@@ -45,10 +45,13 @@ impl Writer {
                 .take()
                 .map_or_else(|| schema::open_writer(&self.options), Ok);
             let error = match opened {
-                Ok(conn) => self
-                    .begin(&conn, is_first)
-                    .and_then(|()| self.serve(&conn, &mut group))
-                    .err(),
+                Ok(conn) => {
+                    if !is_first {
+                        // Nobody knows what the last commit of the one that failed left behind.
+                        self.open.reload(&mut Db::new(&conn));
+                    }
+                    self.serve(&conn, &mut group).err()
+                }
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
@@ -56,14 +59,6 @@ impl Writer {
             }
         }
         drop(self.lock);
-    }
-
-    /// After a connection that failed nobody knows what its last commit left behind: it is read anew.
-    fn begin(&self, conn: &Connection, is_first: bool) -> Result<(), StoreError> {
-        if is_first {
-            return Ok(());
-        }
-        self.open.reload(&mut Db::new(conn))
     }
 
     fn next_group(&self, group: &mut Group) -> bool {

@@ -121,13 +121,11 @@ impl OpenIncidents {
         }
     }
 
-    /// Reads all of them from the file. Only the writer's thread may, or whoever has the file before it.
-    ///
-    /// # Errors
-    /// When the file cannot be read; then nothing is held and lists are read from it, or not at all.
-    pub fn reload(&self, db: &mut Db<'_>) -> Result<(), StoreError> {
+    /// Reads all of them from the file. Only the writer's thread may, or whoever has the file before it. When that
+    /// fails (one report is damaged, say), nothing is held and each list is read from the file as far as it can be.
+    pub fn reload(&self, db: &mut Db<'_>) {
         let mut map = Map::default();
-        let read = incidents::live(db, RoomKey::MIN, usize::MAX).and_then(|live| {
+        let read: Result<(), StoreError> = incidents::live(db, RoomKey::MIN, usize::MAX).and_then(|live| {
             for key in live {
                 if let Some(row) = incidents::by_key(db, key)?.filter(|row| row.status.is_open()) {
                     map.insert(key, row, self.max);
@@ -135,11 +133,11 @@ impl OpenIncidents {
             }
             Ok(())
         });
-        if read.is_err() {
+        if let Err(error) = read {
+            tracing::error!(%error, "the open incidents could not be read: lists are read from the file");
             map = Map::unread();
         }
         *self.map.write() = map;
-        read
     }
 
     /// Takes over what is on disk now. Only the writer's thread may.

@@ -13,7 +13,7 @@ use crate::store::contract_tests::scribe::{Scribe, everything, ms, put, raised, 
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 use crate::store::types::{IncidentCursor, IncidentQuery, Listed, Sight};
 
-const INCIDENTS: u64 = 60;
+const INCIDENTS: u32 = 60;
 
 fn opened(folder: &TempDir, open_incidents_max: usize) -> Embedded {
     Embedded::open(EmbeddedOptions {
@@ -97,8 +97,8 @@ fn queries() -> impl Strategy<Value = IncidentQuery> {
 /// Raises incidents and moves them about.
 async fn happen(store: &Embedded, runner: &mut TestRunner) {
     let draw = |runner: &mut TestRunner| reports().new_tree(runner).unwrap().current();
-    for n in 0..INCIDENTS {
-        let mut scribe = Scribe::new(&format!("sos-{:02}", (n * 7) % INCIDENTS));
+    for n in 0..u64::from(INCIDENTS) {
+        let mut scribe = Scribe::new(&format!("sos-{:02}", (n * 7) % u64::from(INCIDENTS)));
         scribe.now = ms(1_000_000 + i64::try_from(n / 5).unwrap());
         put(store, scribe.raise(draw(runner))).await;
         if n % 3 == 0 {
@@ -127,7 +127,7 @@ async fn walk(store: &Embedded, mut query: IncidentQuery) -> Vec<Listed> {
             room: last.incident.room.clone(),
         });
         all.extend(page);
-        assert!(all.len() <= INCIDENTS as usize, "the pages never end");
+        assert!(all.len() as u64 <= u64::from(INCIDENTS), "the pages never end");
     }
 }
 
