@@ -64,6 +64,7 @@ pub struct UserLocations<'a> {
     /// Positions, oldest first.
     locations: Vec<LocationView<'a>>,
     #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cursor>")]
     next_cursor: Option<String>,
 }
 
@@ -96,6 +97,7 @@ pub struct RoomsInfo<'a> {
     pub rooms: Vec<RoomInfo<'a>>,
     /// Where the next page begins, when the reader asked for pages.
     #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cursor>")]
     pub next_cursor: Option<String>,
     /// For `ADMIN`.
     #[serde(skip_serializing_if = "Option::is_none")]
