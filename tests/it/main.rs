@@ -11,9 +11,11 @@
 mod support;
 
 mod abuse;
+mod backup;
 mod circle;
 mod docs;
 mod faults;
 mod layers;
 mod life;
 mod rest;
+mod upgrade;

@@ -2,6 +2,7 @@
 //! threads beside it. Nothing here blocks the caller's thread.
 
 mod append;
+pub mod backup;
 mod fixes;
 mod geo;
 mod history;
@@ -58,7 +59,7 @@ pub struct Embedded {
     reads: Arc<Queue<Read>>,
     meters: Arc<Meters>,
     open: Arc<OpenIncidents>,
-    search_max: usize,
+    options: EmbeddedOptions,
     /// Ends when the last thread has.
     ended: Mutex<mpsc::Receiver<()>>,
 }
@@ -87,7 +88,7 @@ impl Embedded {
             reads,
             meters,
             open: Arc::clone(&open),
-            search_max: options.search_max_messages,
+            options: options.clone(),
             ended: Mutex::new(ended),
         };
         store.start_readers(readers, &lock, &alive)?;
@@ -135,6 +136,19 @@ impl Embedded {
             Some(conn) => migrations::status(&conn),
             None => Ok(SchemaStatus::nothing()),
         }
+    }
+
+    /// Whether an engine has a data folder.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn is_in_use(path: &Path) -> Result<bool, StoreError> {
+        Ok(schema::try_lock(path)?.is_none())
+    }
+
+    /// Whether it takes no more writes.
+    pub fn is_closed(&self) -> bool {
+        self.writes.is_closed()
     }
 
     fn start_readers(

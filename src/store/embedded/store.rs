@@ -134,7 +134,7 @@ impl Store for Embedded {
         text: Option<&str>,
     ) -> Result<FoundMessages, StoreError> {
         let (room, text) = (room.clone(), text.map(str::to_owned));
-        let look_max = self.search_max;
+        let look_max = self.options.search_max_messages;
         self.read(Lane::Rest, move |db| {
             messages::messages(db, &room, before, limit, text.as_deref(), look_max)
         })
