@@ -174,6 +174,10 @@ sections! {
         checkpoint_kib: u32 = 4_096,
         /// The size from which it is moved in any case.
         checkpoint_max_kib: u32 = 131_072,
+        /// Open incidents whose list is kept in memory.
+        open_incidents_max: usize = 100_000,
+        /// Messages that one search looks through.
+        search_max_messages: usize = 20_000,
         /// Check the database when starting.
         integrity_check: bool = true,
         /// Bring an older schema up to date when starting.

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod device_tokens;
 pub mod envelope;
 pub mod error;
+pub mod etag;
 pub mod extract;
 pub mod forwarded;
 pub mod gate;

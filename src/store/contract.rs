@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use super::meters::Observed;
 use super::types::{
-    Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
-    KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign, StoreStats,
-    StoredMessage, StoredRoom, Tally,
+    Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
+    IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign,
+    StoreStats, StoredRoom, Tally,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
@@ -98,14 +98,15 @@ pub trait Store: Send + Sync + 'static {
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError>;
 
     /// A room's messages before `before` (or the newest), newest first, at most `limit`; with `text`, only
-    /// those that contain it (ASCII case ignored).
+    /// those that contain it (ASCII case ignored). A search looks through a bounded number of messages at a time:
+    /// its page may have fewer than `limit` and say where to continue.
     async fn messages(
         &self,
         room: &RoomId,
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError>;
+    ) -> Result<FoundMessages, StoreError>;
 
     /// Keeps fixes; one that is there already stays as it is. Those of a pseudonym that was erased within the last
     /// day are not kept. Answers how many were new.

@@ -1,5 +1,7 @@
 //! What goes into the store and what comes out.
 
+use std::sync::Arc;
+
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
@@ -148,8 +150,8 @@ pub struct IncidentCursor {
 /// A listed incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
-    /// The incident.
-    pub incident: IncidentRow,
+    /// The incident; shared with whoever else lists it.
+    pub incident: Arc<IncidentRow>,
     /// How far away, when a position was given.
     pub distance_m: Option<f64>,
 }
@@ -211,6 +213,16 @@ pub struct StoredMessage {
     pub id: MessageId,
     /// The words.
     pub content: String,
+}
+
+/// A page of a room's messages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundMessages {
+    /// Newest first.
+    pub messages: Vec<StoredMessage>,
+    /// Continue before this one; `None`: there are no more. A search that has looked through many messages ends its
+    /// page there, be it empty.
+    pub more_before: Option<Seq>,
 }
 
 /// What is kept of a device.

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 pub use conduct::{BlockError, ReportError};
-pub use queries::RoomInfo;
+pub use queries::{Part, RoomInfo, RoomInfos};
 pub use start::Parts;
 
 use super::batcher::{Batchers, Upload};
@@ -22,7 +22,7 @@ use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
 use super::pass::Pass;
-use super::room::{Act, By, Outcome, Reply, RoomView};
+use super::room::{Act, By, Glimpse, Outcome, Reply, RoomView};
 use super::session::SessionActor;
 use crate::delivery::Outbox;
 use crate::domain::geo::Fix;
@@ -173,6 +173,23 @@ impl Engine {
             self.node.saw(who);
         }
         self.node.room(room).view(who.cloned()).await
+    }
+
+    /// What `ask` finds in a room as somebody, or nobody in particular, may see it. It looks where the room lives and
+    /// takes away what it needs only.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or none for them.
+    pub async fn glance<T: Send + 'static>(
+        &self,
+        room: &RoomId,
+        who: Option<&Arc<Identity>>,
+        ask: impl FnOnce(&Glimpse<'_>) -> T + Send + 'static,
+    ) -> Result<T, CommandError> {
+        if let Some(who) = who {
+            self.node.saw(who);
+        }
+        self.node.room(room).glance(who.cloned(), ask).await
     }
 
     /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of

@@ -11,6 +11,7 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use super::Api;
 use super::params::{RetryKey, SosId};
 use super::scene::Scene;
+use crate::actors::room::Glimpse;
 use crate::config::OutsideArea;
 use crate::domain::bounds::is_null_island;
 use crate::domain::hints::{Hint, Oddities};
@@ -19,8 +20,9 @@ use crate::domain::incident::{Report, Visibility};
 use crate::domain::people::{Identity, Subject};
 use crate::domain::room::{RoomState, Seq};
 use crate::http::auth::Caller;
-use crate::http::envelope;
+use crate::http::envelope::{self, Rendered};
 use crate::http::error::ApiError;
+use crate::http::etag::Stamp;
 use crate::http::extract::JsonBytes;
 use crate::http::gate::{Gate, MaybeCaller};
 use crate::http::hints::From;
@@ -174,12 +176,21 @@ pub(super) async fn list(
     let mut found = api.engine.incidents(&asked(query, caller.identity())).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
-    let items: Vec<_> = found
+    let told: Vec<_> = found
         .iter()
-        .map(|listed| item(listed).hinted(hint(&gate, &caller, &listed.incident.room)))
+        .map(|listed| hint(&gate, &caller, &listed.incident.room))
         .collect();
-    Ok(envelope::page(&items, next))
+    // A row is what its log says: its head tells whether it has changed.
+    let rows = found.iter().zip(&told).fold(
+        Stamp::new(&request, caller.identity().map(Arc::as_ref)),
+        |stamp, (listed, told)| stamp.with((&listed.incident.room, listed.incident.seq, told)),
+    );
+    Ok(rows.with(more).answer(|| {
+        let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
+        let rows = found.iter().zip(told);
+        let items: Vec<_> = rows.map(|(listed, told)| item(listed).hinted(told)).collect();
+        envelope::page(&items, next)
+    }))
 }
 
 fn asked(query: SosListQuery, who: Option<&Arc<Identity>>) -> IncidentQuery {
@@ -234,10 +245,19 @@ pub(super) async fn read(
     gate: web::Data<Gate>,
     caller: MaybeCaller,
     SosId(id): SosId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view_as(&id, caller.identity()).await?;
-    let scene = Scene::of(&view)?;
-    Ok(envelope::ok(scene.sos()?.hinted(hint(&gate, &caller, &id))))
+    let stamp = Stamp::new(&request, caller.identity().map(Arc::as_ref));
+    let told = hint(&gate, &caller, &id);
+    let look = move |glimpse: &Glimpse<'_>| {
+        let scene = Scene::at(glimpse)?;
+        let sos = scene.sos()?;
+        let last = scene.last().map(|(who, fix)| (who, fix.at));
+        let stamp = scene.stamped(stamp).with(last).with(&told);
+        Ok::<_, ApiError>(stamp.judge(|| Rendered::ok(sos.hinted(told.clone()))))
+    };
+    let judged = api.engine.glance(&id, caller.identity(), look).await??;
+    Ok(judged.told(Rendered::answer))
 }
 
 /// What staff are told beside; nobody else ever is.

@@ -93,6 +93,7 @@ macro_rules! store_contract {
                     newest_first_pages_have_no_gap_and_no_repeat,
                     nearest_first_pages_have_no_gap_and_no_repeat,
                     incidents_are_filtered_by_status_kind_and_city,
+                    pages_have_what_stood_all_the_time_once_whatever_happens_between_them,
                     a_search_finds_across_the_date_line_and_at_the_pole,
                 }
                 positions::{

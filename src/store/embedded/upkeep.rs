@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::open::Note;
 use super::privacy;
 use super::project::{forget, project};
 use super::rows::{self, RoomKey, put_room};
@@ -118,6 +119,7 @@ fn rebuild_room(
         }
     }
     put_room(&mut writes.db, key, id, &row)?;
+    writes.notes.push(Note::Rebuilt(key));
     Ok(after.get())
 }
 

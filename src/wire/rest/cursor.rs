@@ -77,6 +77,22 @@ impl PersonCursor {
     }
 }
 
+/// A place in a list of rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomCursor(pub RoomId);
+
+impl RoomCursor {
+    /// As text for a client.
+    pub fn encode(&self) -> String {
+        hex::encode(self.0.as_str())
+    }
+
+    pub(super) fn decode(text: &str) -> Result<Self, &'static str> {
+        let room = String::from_utf8(decode_hex(text)?).map_err(|_| NOT_OURS)?;
+        RoomId::new(&room).map(Self).map_err(|_| NOT_OURS)
+    }
+}
+
 fn decode_hex(text: &str) -> Result<Vec<u8>, &'static str> {
     // The longest room id, the two numbers ahead of it, two digits for each byte.
     let longest = 2 * (RoomId::MAX_CHARS + 16);

@@ -357,6 +357,13 @@ pub fn participants_query() -> Vec<QueryField> {
     vec![limit(LIMIT_MAX), cursor()]
 }
 
+/// `GET /api/rooms-info`
+pub fn rooms_query() -> Vec<QueryField> {
+    let text = "At most so many, in pages; without it, all.";
+    let schema = json!({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "description": text});
+    vec![field("limit", schema), cursor()]
+}
+
 /// By hand, because what `data` holds follows from `type`.
 impl JsonSchema for EventView<'_> {
     fn schema_name() -> Cow<'static, str> {

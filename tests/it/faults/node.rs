@@ -19,9 +19,9 @@ use mayday::domain::phone::PhoneNumber;
 use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
-    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, HistoryFix, HistoryQuery,
-    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place,
-    Purged, Retention, Sign, Store, StoreError, StoreStats, StoredMessage, StoredRoom, Tally,
+    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, FoundMessages, HistoryFix,
+    HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, KeptKey, Listed, ListingCircle,
+    Membership, Place, Purged, Retention, Sign, Store, StoreError, StoreStats, StoredRoom, Tally,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -151,7 +151,7 @@ impl Store for Meddling {
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    ) -> Result<FoundMessages, StoreError> {
         self.inner.messages(room, before, limit, text).await
     }
 
