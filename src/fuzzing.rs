@@ -2,9 +2,11 @@
 //!
 //! Each function takes any bytes and returns, or fails an assertion: nothing else of the crate uses it.
 
-use std::fmt::Debug;
+use std::collections::HashSet;
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::domain::phone::Region;
@@ -41,7 +43,7 @@ pub fn client_message(bytes: &[u8]) {
     match &read {
         Err(error) => {
             assert!([BAD_JSON, UNKNOWN_TYPE, INVALID_FIELD].contains(&error.code));
-            assert_eq!(error.code == INVALID_FIELD, error.field.is_some(), "{error:?}");
+            assert_eq!(error.code == BAD_JSON, error.field.is_none(), "{error:?}");
             let field = error.field.unwrap_or_default();
             assert!(
                 error.message.contains(field),
@@ -70,9 +72,66 @@ pub fn client_message(bytes: &[u8]) {
 /// The same JSON as another program would write it; `None` when that may mean something else to us: a number that
 /// does not survive, a name that is there twice.
 fn rewritten(text: &str) -> Option<String> {
+    serde_json::from_str::<NothingTwice>(text).ok()?;
     let value: Value = serde_json::from_str(text).ok()?;
     let again = value.to_string();
     (serde_json::from_str::<Value>(&again).ok()? == value).then_some(again)
+}
+
+/// JSON in which no object has two members of one name.
+struct NothingTwice;
+
+impl<'de> Deserialize<'de> for NothingTwice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for NothingTwice {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, _)) = object.next_entry::<String, Self>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("a name is there twice"));
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// A body or a query of a REST request: the first byte says of which.

@@ -14,6 +14,7 @@ mod abuse;
 mod backup;
 mod circle;
 mod faults;
+mod fuzzed;
 mod layers;
 mod life;
 mod rest;
