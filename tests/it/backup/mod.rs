@@ -1,6 +1,5 @@
 //! Backups are made and brought back while people call for help, and nothing that was acknowledged is lost.
 
-mod erased;
 mod offline;
 mod online;
 mod under_load;
