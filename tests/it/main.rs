@@ -13,6 +13,7 @@ mod support;
 mod abuse;
 mod backup;
 mod circle;
+mod docs;
 mod faults;
 mod fuzzed;
 mod layers;
