@@ -151,8 +151,8 @@ pub fn stage(data: &Path, backup: &Path) -> Result<Staged, BackupError> {
 impl Staged {
     /// By this key those who were erased in the store that is replaced stay erased.
     #[must_use]
-    pub fn with_erasure_secret(mut self, secret: Option<Vec<u8>>) -> Self {
-        self.marker = secret.as_deref().map(Marker::new);
+    pub fn with_erasure_secret(mut self, secret: Option<&[u8]>) -> Self {
+        self.marker = secret.map(Marker::new);
         self
     }
 

@@ -124,7 +124,7 @@ async fn whoever_was_erased_since_does_not_come_back() {
     };
     let staged = backup::stage(&data, &file)
         .unwrap()
-        .with_erasure_secret(Some(SECRET.to_vec()));
+        .with_erasure_secret(Some(SECRET));
     let placed = staged.restore(force, ms(BEGUN + 2)).unwrap();
     assert!(
         matches!(placed, Restored::InPlace { aside: Some(_), .. }),
