@@ -178,6 +178,7 @@ impl Merge {
             .query_row(sql, [], |row| row.get::<_, i64>(0))?
             .unsigned_abs();
         self.gone()?;
+        self.blocks()?;
         // Before the rooms: a circle that wakes without its owner's list would put her contacts out.
         self.contacts()?;
         self.devices()?;
@@ -267,6 +268,7 @@ impl Merge {
             }
         }
         self.signs(theirs, room)?;
+        self.reports(theirs, room)?;
         if after == Seq::ZERO {
             self.merged.rooms_taken += 1;
         } else {
@@ -545,6 +547,79 @@ impl Merge {
             })?;
         }
         Ok(())
+    }
+
+    /// What people reported of each other in a room that was taken.
+    fn reports(&self, theirs: RoomKey, room: &RoomId) -> Result<(), StoreError> {
+        if !self.both_have("reports")? {
+            return Ok(());
+        }
+        let sql = "SELECT participant, reporter, at, reason FROM reports WHERE room = ?1";
+        let reports: Vec<(i64, i64, i64, String)> = Db::new(&self.theirs).all(sql, [theirs], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+        for slice in reports.chunks(SLICE_MAX_ROWS) {
+            let (slice, room): (Arc<[_]>, _) = (slice.into(), room.clone());
+            self.write(slice.len(), move || {
+                let (slice, room) = (Arc::clone(&slice), room.clone());
+                move |writes: &mut Writes<'_>| {
+                    let key = writes.key(&room)?;
+                    for (participant, reporter, at, reason) in slice.iter() {
+                        let sql = "INSERT OR IGNORE INTO reports (room, participant, reporter, at, reason)
+                                   VALUES (?1, ?2, ?3, ?4, ?5)";
+                        writes
+                            .db
+                            .run(sql, params![key, participant, reporter, at, reason])?;
+                    }
+                    Ok(())
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whom staff keep out, the newer of two blocks of the same person.
+    fn blocks(&self) -> Result<(), StoreError> {
+        if !self.both_have("blocks")? {
+            return Ok(());
+        }
+        type Block = (Vec<u8>, i64, i64, Option<i64>, Option<String>, Option<String>);
+        let sql = "SELECT key, participant, at, until, reason, staff FROM blocks";
+        let blocks: Vec<Block> = Db::new(&self.theirs).all(sql, [], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+            ))
+        })?;
+        for slice in blocks.chunks(SLICE_MAX_ROWS) {
+            let slice: Arc<[Block]> = slice.into();
+            self.write(slice.len(), move || {
+                let slice = Arc::clone(&slice);
+                move |writes: &mut Writes<'_>| {
+                    for (key, participant, at, until, reason, staff) in slice.iter() {
+                        let sql = "INSERT INTO blocks (key, participant, at, until, reason, staff)
+                                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                                   ON CONFLICT (key) DO UPDATE
+                                   SET participant = excluded.participant, at = excluded.at, until = excluded.until,
+                                       reason = excluded.reason, staff = excluded.staff
+                                   WHERE excluded.at > blocks.at";
+                        let row = params![key, participant, at, until, reason, staff];
+                        writes.db.run(sql, row)?;
+                    }
+                    Ok(())
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a table of a later version is in both databases.
+    fn both_have(&self, table: &str) -> Result<bool, StoreError> {
+        Ok(migrations::has_table(&self.theirs, table)? && migrations::has_table(&self.ours, table)?)
     }
 
     /// One transaction on the lowest lane, and then a pause as long as it took: at most half of the writer's time

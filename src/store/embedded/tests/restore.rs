@@ -170,3 +170,39 @@ async fn whoever_was_erased_before_and_came_again_is_in_the_backup() {
         );
     }
 }
+
+/// Every table, and how a merge deals with it.
+const TABLES: [(&str, &str); 16] = [
+    ("blocks", "the newer of two"),
+    ("contacts", "for those who have none"),
+    ("devices", "the one that was seen last"),
+    ("erased", "this store's own: writes that are on their way"),
+    ("events", "what is missing of a room's log"),
+    ("fixes", "what is missing, of those who have a record"),
+    ("geo", "projected"),
+    ("gone", "all"),
+    ("idempotency", "what is missing"),
+    ("incidents", "projected"),
+    ("participants", "projected"),
+    ("people", "of those whom the log names anew"),
+    ("presence", "of rooms that were taken"),
+    ("pulse", "this store's own"),
+    ("reports", "of rooms that were taken"),
+    ("rooms", "projected"),
+];
+/// What is about the database itself.
+const ABOUT: [&str; 2] = ["migrations", "unfinished"];
+
+#[tokio::test]
+async fn a_merge_has_a_rule_for_every_table() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let conn = rusqlite::Connection::open(folder.path().join("mayday.db")).unwrap();
+    for (name, _) in super::super::migrations::counts(&conn).unwrap() {
+        let known = TABLES.iter().any(|(table, _)| *table == name) || ABOUT.contains(&name.as_str());
+        assert!(
+            known,
+            "what does a restore into a running engine (backup/merge.rs) do with {name}?"
+        );
+    }
+}
