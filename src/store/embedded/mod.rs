@@ -6,6 +6,7 @@ pub mod backup;
 mod conduct;
 mod fixes;
 mod geo;
+mod gone;
 mod history;
 mod incidents;
 mod job;
@@ -235,9 +236,7 @@ fn prepare(conn: &Connection, options: &EmbeddedOptions) -> Result<(), StoreErro
             },
         )));
     }
-    if options.migrate {
-        migrations::migrate(conn)?;
-    }
+    migrations::migrate(conn)?;
     Ok(())
 }
 
