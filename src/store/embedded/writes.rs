@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::params;
 
+use super::gone::Marker;
 use super::open::Note;
 use super::sql::Db;
 use crate::domain::ids::RoomId;
@@ -23,6 +24,8 @@ pub(super) struct Writes<'c> {
     pub erased: bool,
     /// What the list of open incidents has to take over once this is on disk.
     pub notes: Vec<Note>,
+    /// Marks those who are erased; `None`: they leave no mark.
+    pub marker: Option<Marker>,
     /// Somebody was erased: what is written has to be looked up among the erased. `None`: not looked yet.
     erasures: Option<bool>,
     next_key: i64,
@@ -41,6 +44,7 @@ impl<'c> Writes<'c> {
             fixes: 0,
             erased: false,
             notes: Vec::new(),
+            marker: None,
             erasures: None,
             next_key,
             keys: HashMap::new(),
