@@ -15,8 +15,9 @@ mod backup;
 mod circle;
 mod docs;
 mod faults;
-mod http;
 mod layers;
 mod life;
 mod rest;
 mod upgrade;
+
+mod http;
