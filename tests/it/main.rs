@@ -15,6 +15,7 @@ mod backup;
 mod circle;
 mod docs;
 mod faults;
+mod fuzzed;
 mod layers;
 mod life;
 mod rest;
