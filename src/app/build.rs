@@ -22,7 +22,9 @@ use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
 use crate::delivery::{self, Hub, HubHandle};
-use crate::http::gate::Gate;
+use crate::http::auth;
+use crate::http::gate::{self, Gate};
+use crate::http::keys::KeyRing;
 use crate::http::request::{Frame, frame};
 use crate::http::routes::{self, Api, Readiness};
 use crate::http::upgrade::Upgrades;
@@ -66,11 +68,17 @@ impl Running {
         let embedded = open_store(&config)?;
         let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
         let metrics = Arc::new(Metrics::new());
+        let clock: auth::Clock = Arc::new(|| SystemClock.now());
+        let keys = KeyRing::load(&config.auth, &secrets.jwt, &config.data.path, Arc::clone(&clock))?;
+        if let Some(jwks) = keys.jwks() {
+            actix_rt::spawn(Arc::clone(jwks).run());
+        }
         let gate = web::Data::new(Gate::new(
             &config,
             &secrets,
+            Arc::new(keys),
             Arc::clone(&metrics),
-            Arc::new(|| SystemClock.now()),
+            clock,
         ));
         let sweeper = gate.clone();
         let engine = Engine::start(Parts {
@@ -120,6 +128,7 @@ impl Running {
                     .app_data(gate)
                     .app_data(request)
                     .configure(routes::configure(api))
+                    .wrap(from_fn(gate::keys))
                     .wrap(from_fn(frame));
                 let upgrades = upgrades.clone();
                 HttpService::build()

@@ -8,6 +8,7 @@ mod settings;
 use std::sync::Arc;
 
 use crate::config::{Config, SecretError, Secrets, StoreUrl};
+use crate::http::keys::KeysError;
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 use crate::store::{Store, StoreError};
 
@@ -16,6 +17,9 @@ pub use build::Running;
 /// Why the engine does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The keys of tokens cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// A secret cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),

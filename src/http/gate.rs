@@ -14,8 +14,11 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
+use super::credential::CredentialError;
 use super::error::ApiError;
+use super::keys::KeyRing;
 use super::limits::{Class, Limits};
+pub use super::services::SisterService;
 use super::tickets::{TicketError, Tickets};
 use crate::config::{Config, Secrets, TrustedProxies};
 use crate::domain::ids::DeviceId;
@@ -45,11 +48,17 @@ pub struct Admission {
 }
 
 impl Gate {
-    /// By the settings and secrets.
-    pub fn new(config: &Config, secrets: &Secrets, metrics: Arc<Metrics>, clock: Clock) -> Self {
+    /// By the settings, secrets and keys.
+    pub fn new(
+        config: &Config,
+        secrets: &Secrets,
+        keys: Arc<KeyRing>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
         let tickets = Arc::new(Tickets::new(config.auth.ticket_ttl(), config.auth.tickets_max));
         Self {
-            auth: Authenticator::new(config, secrets, tickets.clone(), clock),
+            auth: Authenticator::new(config, secrets, keys, tickets.clone(), clock),
             tickets,
             limits: Limits::new(&config.limits),
             connections: Connections::new(config.limits.connections_per_address),
@@ -68,8 +77,25 @@ impl Gate {
         let guard = address
             .map(|address| self.connections.open(address).ok_or_else(|| self.crowded()))
             .transpose()?;
-        let caller = self.auth.websocket(head)?.ok_or_else(no_credential)?;
+        let caller = self.auth.websocket(head).and_then(needed);
+        let caller = caller.map_err(|error| self.refused(&error))?;
         Ok(Admission { caller, guard })
+    }
+
+    /// Waits, a bounded while, for the issuer's new keys when a request's token may be signed by one of them.
+    /// With a key that is known nothing waits.
+    pub async fn fetch_keys_for(&self, head: &RequestHead) {
+        if let Some(jwks) = self.auth.brings_new_key(head) {
+            jwks.refreshed().await;
+        }
+    }
+
+    fn refused(&self, error: &CredentialError) -> ApiError {
+        self.metrics
+            .auth_refused
+            .with_label_values(&[error.label()])
+            .inc();
+        error.clone().into()
     }
 
     fn crowded(&self) -> ApiError {
@@ -122,6 +148,9 @@ impl Gate {
             &[],
             count(self.limits.keys()),
         );
+        if let Some(jwks) = self.auth.keys().jwks() {
+            jwks.observe(scrape);
+        }
         let addresses = count(self.connections.addresses());
         scrape.gauge(
             "mayday_connection_addresses",
@@ -134,11 +163,12 @@ impl Gate {
     /// Who sent a request; found out once for each.
     fn caller(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
         if let Some(known) = request.extensions().get::<Known>() {
-            return Ok(known.0.clone());
+            return known.0.clone();
         }
-        let caller = self.auth.rest(request.head())?;
+        let caller = self.auth.rest(request.head());
+        let caller = caller.map_err(|error| self.refused(&error));
         request.extensions_mut().insert(Known(caller.clone()));
-        Ok(caller)
+        caller
     }
 
     /// Charges a request to a budget; `None` when there is no limit.
@@ -169,10 +199,10 @@ fn count(n: usize) -> u64 {
 }
 
 /// Who sent this request, as far as it was asked for.
-struct Known(Option<Caller>);
+struct Known(Result<Option<Caller>, ApiError>);
 
-fn no_credential() -> ApiError {
-    ApiError::unauthenticated("A credential is needed: a token, a device id or a ticket")
+fn needed(caller: Option<Caller>) -> Result<Caller, CredentialError> {
+    caller.ok_or(CredentialError::None)
 }
 
 fn gate(request: &HttpRequest) -> Result<&web::Data<Gate>, ApiError> {
@@ -187,7 +217,10 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = gate(request).and_then(|gate| gate.caller(request)?.ok_or_else(no_credential));
+        let caller = gate(request).and_then(|gate| {
+            let caller = gate.caller(request)?;
+            needed(caller).map_err(|error| gate.refused(&error))
+        });
         ready(caller.map_err(Error::from))
     }
 }
@@ -206,18 +239,31 @@ impl FromRequest for MaybeCaller {
     }
 }
 
-/// A sister service.
-#[derive(Clone, Copy, Debug)]
-pub struct SisterService;
-
 impl FromRequest for SisterService {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let known = gate(request).and_then(|gate| gate.auth.internal(request.head()));
-        ready(known.map(|()| Self).map_err(Error::from))
+        let known = gate(request).and_then(|gate| {
+            let known = gate.auth.internal(request.head());
+            known.map_err(|error| gate.refused(&error))
+        });
+        ready(known.map_err(Error::from))
     }
+}
+
+/// Has the keys fetched that a request needs, round everything else: `.wrap(from_fn(gate::keys))`.
+///
+/// # Errors
+/// Only those of the routes inside.
+pub async fn keys<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    if let Ok(gate) = gate(request.request()) {
+        gate.fetch_keys_for(request.head()).await;
+    }
+    next.call(request).await
 }
 
 /// Charges the general budget: `.wrap(from_fn(gate::general))`.

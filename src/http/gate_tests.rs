@@ -23,7 +23,14 @@ fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
         },
     };
     let clock = Arc::new(|| Timestamp::from_ms(1_800_000_000_000));
-    web::Data::new(Gate::new(&config, &secrets, Arc::new(Metrics::new()), clock))
+    let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
+    web::Data::new(Gate::new(
+        &config,
+        &secrets,
+        keys,
+        Arc::new(Metrics::new()),
+        clock,
+    ))
 }
 
 async fn role(caller: Caller) -> HttpResponse {

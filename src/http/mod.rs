@@ -3,14 +3,17 @@
 pub mod address;
 pub mod auth;
 pub mod connections;
+pub mod credential;
 pub mod device_tokens;
 pub mod envelope;
 pub mod error;
 pub mod extract;
 pub mod gate;
 pub mod jwt;
+pub mod keys;
 pub mod limits;
 pub mod request;
 pub mod routes;
+pub mod services;
 pub mod tickets;
 pub mod upgrade;

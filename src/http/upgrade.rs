@@ -50,6 +50,7 @@ impl Upgrades {
     /// # Errors
     /// Never: the request is answered in any case.
     pub async fn serve(self, request: &Request, framed: Upgraded, hub: &Hub) -> Result<(), Infallible> {
+        self.gate.fetch_keys_for(request.head()).await;
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {

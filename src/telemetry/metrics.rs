@@ -102,6 +102,8 @@ pub struct Metrics {
     pub commands_refused: IntCounterVec,
     /// Requests answered, by `route` class and `status`.
     pub http_requests: IntCounterVec,
+    /// Credentials that were refused, by `reason`.
+    pub auth_refused: IntCounterVec,
     /// Requests over a budget, by `class`.
     pub rate_limited: IntCounterVec,
     /// From the wish to append until it is on disk.
@@ -196,6 +198,11 @@ impl Metrics {
                 "mayday_http_requests_total",
                 "Requests answered.",
                 &["route", "status"],
+            ),
+            auth_refused: make.counters(
+                "mayday_auth_refused_total",
+                "Credentials that were refused.",
+                &["reason"],
             ),
             rate_limited: make.counters("mayday_rate_limited_total", "Requests over a budget.", &["class"]),
             append_seconds: make.seconds("mayday_append_seconds", "From the wish to append to on disk."),
