@@ -10,7 +10,9 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
 
+use super::access::{Access, Needs, Who};
 use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
@@ -20,8 +22,13 @@ use super::keys::KeyRing;
 use super::limits::{Class, Limits};
 pub use super::services::SisterService;
 use super::tickets::{TicketError, Tickets};
+use crate::actors::Credentials;
 use crate::config::{Config, Secrets, TrustedProxies};
 use crate::domain::ids::DeviceId;
+use crate::domain::people::Identity;
+use crate::domain::room::Rejection;
+use crate::domain::scopes::Scope;
+use crate::domain::time::Timestamp;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Told to whoever finds all of an address's connections, or all tickets, in use.
@@ -171,6 +178,22 @@ impl Gate {
         caller
     }
 
+    /// Whether a route may be for whoever asks. Reading is looked at here, once for all routes; what a command
+    /// needs, the room knows.
+    fn check(&self, access: &Access, request: &HttpRequest) -> Result<(), ApiError> {
+        let caller = self.caller(request)?;
+        let identity = caller.as_ref().map(|caller| &*caller.identity);
+        let who = Who::of(identity);
+        match (access.needs(who), who) {
+            (Needs::Never, Who::Visitor) => Err(self.refused(&CredentialError::None)),
+            (Needs::Never, _) => Err(ApiError::forbidden(format!("Not for the role {}", who.as_str()))),
+            _ if reads(request) && !identity.is_none_or(|who| who.may(Scope::IncidentsRead)) => {
+                Err(Rejection::OutOfScope(Scope::IncidentsRead).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Charges a request to a budget; `None` when there is no limit.
     ///
     /// # Errors
@@ -190,6 +213,29 @@ impl Gate {
                 .with_label_values(&[class.as_str()])
                 .inc();
             spent.into()
+        })
+    }
+}
+
+/// Whether a request reads what rooms hold; what operators ask of the process is not that.
+fn reads(request: &HttpRequest) -> bool {
+    request.method().is_safe() && request.path().starts_with("/api/")
+}
+
+/// Tokens that clients send on their open sockets.
+impl Credentials for Gate {
+    fn judge(self: Arc<Self>, token: String) -> LocalBoxFuture<'static, Result<(Identity, Timestamp), String>> {
+        Box::pin(async move {
+            if let Some(jwks) = self.auth.may_be_new(&token) {
+                jwks.refreshed().await;
+            }
+            match self.auth.token_alone(&token) {
+                Ok(verified) => Ok((verified.identity, verified.expires_at)),
+                Err(error) => {
+                    self.refused(&error.clone().into());
+                    Err(error.to_string())
+                }
+            }
         })
     }
 }
@@ -229,6 +275,13 @@ impl FromRequest for Caller {
 #[derive(Clone, Debug)]
 pub struct MaybeCaller(pub Option<Caller>);
 
+impl MaybeCaller {
+    /// Who, if it is anybody.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.0.as_ref().map(|caller| &caller.identity)
+    }
+}
+
 impl FromRequest for MaybeCaller {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
@@ -266,25 +319,29 @@ pub async fn keys<B: MessageBody>(
     next.call(request).await
 }
 
-/// Charges the general budget: `.wrap(from_fn(gate::general))`.
-///
-/// # Errors
-/// Only those of the routes inside; a refusal is an answer.
-pub async fn general<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
-    charged(Class::General, request, next).await
-}
-
-/// Charges the budget of uploading positions.
-///
-/// # Errors
-/// Only those of the routes inside; a refusal is an answer.
-pub async fn locations<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
-    charged(Class::Locations, request, next).await
-}
-
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-async fn charged<B: MessageBody + 'static>(
+/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others. Round a route by
+/// `from_fn`.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn admit<B: MessageBody + 'static>(
+    access: &Access,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Answer<B> {
+    match gate(request.request()).and_then(|gate| gate.check(access, request.request())) {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(refused) => Ok(request.error_response(refused).map_into_right_body()),
+    }
+}
+
+/// Charges a request to a budget before it is served.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn charge<B: MessageBody + 'static>(
     class: Class,
     request: ServiceRequest,
     next: Next<B>,

@@ -10,7 +10,7 @@ use actix_web::web::Data;
 use super::error::ApiError;
 use super::gate::Gate;
 use super::request::refusal;
-use crate::actors::Engine;
+use crate::actors::{Credential, Engine};
 use crate::config::Config;
 use crate::delivery::{self, Hub};
 use crate::transport::{self, Limits, Upgraded};
@@ -60,10 +60,13 @@ impl Upgrades {
         };
         match transport::accept(request.head(), framed, hub, &self.limits) {
             Ok((outbox, inbound)) => {
-                let identity = Arc::clone(&admission.caller.identity);
-                let expires_at = admission.caller.expires_at;
+                let credential = Credential {
+                    identity: Arc::clone(&admission.caller.identity),
+                    expires_at: admission.caller.expires_at,
+                    judge: self.gate.clone().into_inner(),
+                };
                 self.engine
-                    .connect(identity, expires_at, outbox, inbound, Box::new(admission.guard));
+                    .connect(credential, outbox, inbound, Box::new(admission.guard));
             }
             Err(bad) => bad.refuse().await,
         }

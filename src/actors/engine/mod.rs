@@ -20,14 +20,14 @@ use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
 use super::room::{Act, By, Outcome, Reply, RoomView};
-use super::session::SessionActor;
+use super::session::{Credential, SessionActor};
 use crate::delivery::Outbox;
 use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Report;
 use crate::domain::people::Identity;
-use crate::domain::room::{Command, Genesis, RoomKind, UserType};
-use crate::domain::time::Timestamp;
+use crate::domain::room::{Command, Genesis, Rejection, RoomKind, UserType};
+use crate::domain::scopes::Scope;
 use crate::store::{IdempotencyKey, Membership};
 use crate::transport::Inbound;
 
@@ -64,8 +64,7 @@ impl Engine {
     /// credential ends, so does the session.
     pub fn connect(
         &self,
-        identity: Arc<Identity>,
-        expires_at: Option<Timestamp>,
+        credential: Credential,
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
@@ -73,8 +72,7 @@ impl Engine {
         SessionActor::start(
             &self.node,
             &self.batchers,
-            identity,
-            expires_at,
+            credential,
             (outbox, inbound),
             guard,
         );
@@ -151,7 +149,19 @@ impl Engine {
     /// # Errors
     /// `NotFound` when there is none, or none for them.
     pub async fn view(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
-        self.node.room(room).view(Arc::clone(who)).await
+        self.view_as(room, Some(who)).await
+    }
+
+    /// A room as somebody, or nobody in particular, may see it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or none for them.
+    pub async fn view_as(
+        &self,
+        room: &RoomId,
+        who: Option<&Arc<Identity>>,
+    ) -> Result<Box<RoomView>, CommandError> {
+        self.node.room(room).view(who.cloned()).await
     }
 
     /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of
@@ -186,6 +196,7 @@ impl Engine {
         who: &Arc<Identity>,
         room: Option<&RoomId>,
     ) -> Result<Arc<[Membership]>, CommandError> {
+        who.allows(Scope::PositionsWrite).map_err(Rejection::OutOfScope)?;
         let all = self.node.memberships.get(&who.subject).await?;
         // A credential that is bound to one incident speaks in no other room.
         let all = match &who.mission {

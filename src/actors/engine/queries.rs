@@ -94,10 +94,12 @@ impl Engine {
         query: HistoryQuery,
     ) -> Result<Vec<HistoryFix>, StoreError> {
         let subject = Some(who.subject.clone());
+        // Bound to one incident: what the same device sent elsewhere is not theirs to read.
+        let room = who.mission.clone();
         self.node()
             .store
             .history(&HistoryQuery {
-                room: None,
+                room,
                 participant: None,
                 subject,
                 ..query
