@@ -224,7 +224,10 @@ fn reads(request: &HttpRequest) -> bool {
 
 /// Tokens that clients send on their open sockets.
 impl Credentials for Gate {
-    fn judge(self: Arc<Self>, token: String) -> LocalBoxFuture<'static, Result<(Identity, Timestamp), String>> {
+    fn judge(
+        self: Arc<Self>,
+        token: String,
+    ) -> LocalBoxFuture<'static, Result<(Identity, Timestamp), String>> {
         Box::pin(async move {
             if let Some(jwks) = self.auth.may_be_new(&token) {
                 jwks.refreshed().await;

@@ -69,13 +69,7 @@ impl Engine {
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
     ) {
-        SessionActor::start(
-            &self.node,
-            &self.batchers,
-            credential,
-            (outbox, inbound),
-            guard,
-        );
+        SessionActor::start(&self.node, &self.batchers, credential, (outbox, inbound), guard);
     }
 
     /// Creates an incident; returns once it is durable.

@@ -15,7 +15,10 @@ use crate::wire::json::ServerMessage;
 /// Judges a token that a client sends on its open socket. Sessions know no HTTP and no keys.
 pub trait Credentials: Send + Sync {
     /// Who its bearer is and when it ends; else why it is no good, for the client to read. Takes a bounded time.
-    fn judge(self: Arc<Self>, token: String) -> LocalBoxFuture<'static, Result<(Identity, Timestamp), String>>;
+    fn judge(
+        self: Arc<Self>,
+        token: String,
+    ) -> LocalBoxFuture<'static, Result<(Identity, Timestamp), String>>;
 }
 
 /// Who opened a connection, and how long they may stay.
@@ -68,7 +71,8 @@ impl SessionActor {
         let warns = !settings.expiry_warning.is_zero() && !self.lease.warned;
         if warns && now >= warn_at {
             self.lease.warned = true;
-            self.shared.send(&ServerMessage::CredentialExpiring { expires_at }, now);
+            self.shared
+                .send(&ServerMessage::CredentialExpiring { expires_at }, now);
         }
         let next = if self.lease.warned || !warns { end } else { warn_at };
         let timer = ctx.run_later(next.since(now), |act, ctx| act.mind_the_end(ctx));
