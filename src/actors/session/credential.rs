@@ -75,7 +75,7 @@ impl SessionActor {
                 .send(&ServerMessage::CredentialExpiring { expires_at }, now);
         }
         let next = if self.lease.warned || !warns { end } else { warn_at };
-        let timer = ctx.run_later(next.since(now), |act, ctx| act.mind_the_end(ctx));
+        let timer = ctx.run_later(next.since(now), Self::mind_the_end);
         self.lease.timer = Some(timer);
     }
 

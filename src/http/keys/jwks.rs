@@ -182,19 +182,24 @@ impl Jwks {
         if let Err((_, why)) = &outcome {
             tracing::warn!(%why, "could not refresh the issuer's keys; the last good ones count");
         }
-        let label = outcome
-            .as_ref()
-            .map_or_else(|(label, _)| *label, |()| OUTCOMES[0]);
+        let label = outcome.as_ref().map_or_else(|(label, _)| *label, |_| OUTCOMES[0]);
         if let Some(place) = OUTCOMES.iter().position(|known| *known == label) {
             self.outcomes[place].fetch_add(1, Ordering::Relaxed);
         }
         *self.last_attempt.lock() = Some(Instant::now());
         self.fetching.store(false, Ordering::Release);
         self.attempts.send_modify(|count| *count += 1);
-        outcome.is_ok()
+        // Last: nobody waits for the disk.
+        match outcome {
+            Ok((body, now)) => {
+                self.remember(body, now).await;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
-    async fn try_refresh(&self) -> Result<(), (&'static str, String)> {
+    async fn try_refresh(&self) -> Result<(Vec<u8>, Timestamp), (&'static str, String)> {
         let Options {
             max_bytes, timeout, ..
         } = self.options;
@@ -209,8 +214,7 @@ impl Jwks {
         if before.fetched_at.is_none() {
             tracing::info!(keys = self.known().keys.len(), "have the issuer's keys");
         }
-        self.remember(body, now).await;
-        Ok(())
+        Ok((body, now))
     }
 
     fn read(&self, body: &[u8], fetched_at: Timestamp) -> Result<Known, super::SetError> {
