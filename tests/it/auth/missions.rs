@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{ANA, Engine, HERE, fire, fire_with, now_s, sign};
 
 /// The token of a rescuer who was sent to `sos`.
-fn sent_to(sos: &str, scopes: Value) -> String {
+fn sent_to(sos: &str, scopes: &Value) -> String {
     sign(&json!({
         "identity": {"userId": "rescuer-9", "role": "RESCUER"}, "actor": {"type": "ANON", "cityCode": "MNL"},
         "mission": {"sosId": sos, "rescuerMissionId": "m-1", "scopes": scopes}, "exp": now_s() + 3600,
@@ -26,7 +26,7 @@ async fn a_mission_acts_in_its_incident_and_nowhere_else() {
         ana.raises(fire()).await,
         ana.raises(hidden).await,
     );
-    let rescuer = engine.bearer(&sent_to(&sos, Value::Null));
+    let rescuer = engine.bearer(&sent_to(&sos, &Value::Null));
     let at = |sos: &str, part: &str| format!("/api/v1/sos/{sos}{part}");
     let join = json!({"userType": "ANON_RESCUER", "displayName": "Rescue 9"});
 
@@ -82,7 +82,7 @@ async fn a_missions_socket_is_confined_too_however_it_was_opened() {
     let engine = Engine::start(&[]);
     let ana = engine.user("Ana");
     let (sos, other) = (ana.raises(fire()).await, ana.raises(fire()).await);
-    let rescuer = engine.bearer(&sent_to(&sos, Value::Null));
+    let rescuer = engine.bearer(&sent_to(&sos, &Value::Null));
     let ticket = rescuer.post("/api/v1/tickets", json!({})).await.data(201);
     let path = format!("/api/ws?ticket={}", ticket["ticket"].as_str().unwrap());
     let mut by_ticket = engine.nobody().try_open(&path).await.unwrap();
@@ -141,7 +141,7 @@ async fn scopes_restrict_what_is_done_and_not_being_there() {
     let at = |part: &str| format!("/api/v1/sos/{sos}{part}");
     let status = json!({"status": "RESPONDING"});
     for scopes in [json!(["messages:write", "not-known"]), json!("messages:write")] {
-        let rescuer = engine.bearer(&sent_to(&sos, scopes));
+        let rescuer = engine.bearer(&sent_to(&sos, &scopes));
         rescuer.get(&at("/events")).await.page();
         let join = json!({"userType": "ANON_RESCUER"});
         let joined = rescuer.post(&at("/participants/join"), join).await;
@@ -176,6 +176,6 @@ async fn scopes_restrict_what_is_done_and_not_being_there() {
         client.leaves().await;
     }
     // One that names no scopes is not restricted.
-    let free = engine.bearer(&sent_to(&sos, Value::Null));
+    let free = engine.bearer(&sent_to(&sos, &Value::Null));
     free.patch(&at("/status"), status).await.data(200);
 }
