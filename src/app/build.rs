@@ -23,6 +23,7 @@ use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
 use crate::delivery::{self, Hub, HubHandle};
 use crate::http::auth;
+use crate::http::connections::{Doors, fault, guarded};
 use crate::http::gate::{self, Gate};
 use crate::http::keys::KeyRing;
 use crate::http::request::{Frame, frame};
@@ -108,6 +109,7 @@ impl Running {
             settings::transport(&config),
             &config,
         );
+        let doors = Doors::new(&config, Arc::clone(&metrics));
         let request = web::Data::new(Frame {
             metrics,
             timeout: config.http.request_timeout(),
@@ -131,7 +133,7 @@ impl Running {
                     .wrap(from_fn(gate::keys))
                     .wrap(from_fn(frame));
                 let upgrades = upgrades.clone();
-                HttpService::build()
+                let service = HttpService::build()
                     .keep_alive(KeepAlive::Timeout(http.keep_alive()))
                     .client_request_timeout(http.header_timeout())
                     .client_disconnect_timeout(Duration::from_secs(1))
@@ -140,7 +142,8 @@ impl Running {
                         async move { upgrades.serve(&request, framed, &hub).await }
                     }))
                     .finish(map_config(app, |()| AppConfig::default()))
-                    .tcp()
+                    .tcp();
+                guarded(doors.clone(), service, fault)
             })?
             .run();
         let running = Self {

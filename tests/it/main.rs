@@ -10,6 +10,7 @@
 #[allow(dead_code, reason = "what one story does not use another does")]
 mod support;
 
+mod abuse;
 mod auth;
 mod circle;
 mod faults;

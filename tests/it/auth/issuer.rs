@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::signer::{Signer, set_of};
-use crate::support::{Engine, Person, eventually, now_s};
+use crate::support::{Engine, Person, UNLIMITED, eventually, now_s};
 
 /// What it does when it is asked.
 #[derive(Clone)]
@@ -101,7 +101,9 @@ impl Issuer {
     /// An engine that takes its tokens, with these settings beside.
     pub fn engine(&self, settings: &[(&str, &str)]) -> Engine {
         let url = self.url();
+        // Bad credentials are charged to their address, and here there are many of them.
         let mut all = vec![("auth.jwks_url", url.as_str())];
+        all.extend(UNLIMITED);
         all.extend(settings);
         Engine::start(&all)
     }
