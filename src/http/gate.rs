@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_http::RequestHead;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
@@ -210,10 +211,13 @@ impl Gate {
         match (access.needs(who), who) {
             (Needs::Never, Who::Visitor) => Err(self.refused(&CredentialError::None)),
             (Needs::Never, _) => Err(ApiError::forbidden(format!("Not for the role {}", who.as_str()))),
-            _ if reads(request) && !identity.is_none_or(|who| who.may(Scope::IncidentsRead)) => {
-                Err(Rejection::OutOfScope(Scope::IncidentsRead).into())
+            _ => {
+                let scope = scope_of(request.method(), &request.match_pattern().unwrap_or_default());
+                match identity.zip(scope).map(|(who, scope)| who.allows(scope)) {
+                    Some(Err(lacking)) => Err(Rejection::OutOfScope(lacking).into()),
+                    _ => Ok(()),
+                }
             }
-            _ => Ok(()),
         }
     }
 
@@ -274,9 +278,19 @@ fn has_ticket(head: &RequestHead) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ticket")
 }
 
-/// Whether a request reads what rooms hold; what operators ask of the process is not that.
-fn reads(request: &HttpRequest) -> bool {
-    request.method().is_safe() && request.path().starts_with("/api/")
+/// What reading and moderating need of a credential that has scopes. Commands to rooms are looked at there.
+fn scope_of(method: &Method, pattern: &str) -> Option<Scope> {
+    let moderates = matches!(
+        pattern,
+        "/api/v1/reports" | "/api/v1/blocks" | "/api/v1/devices/{participant}/block"
+    );
+    if moderates || (method.is_safe() && pattern == "/api/v1/sos/{id}/reports") {
+        Some(Scope::DevicesWrite)
+    } else if method.is_safe() && pattern.starts_with("/api/") {
+        Some(Scope::IncidentsRead)
+    } else {
+        None
+    }
 }
 
 /// Tokens that clients send on their open sockets.

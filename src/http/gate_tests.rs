@@ -163,3 +163,24 @@ fn when_all_tickets_are_in_use_one_is_told_to_come_back() {
     gate.observe(&mut scrape);
     gate.sweep();
 }
+
+#[test]
+fn what_reading_and_moderating_need_stands_in_one_place() {
+    let needs = |method: &str, pattern| scope_of(&method.parse().unwrap(), pattern);
+    for (method, pattern, scope) in [
+        ("GET", "/api/v1/sos/{id}", Some(Scope::IncidentsRead)),
+        ("GET", "/api/rooms-info", Some(Scope::IncidentsRead)),
+        ("POST", "/api/v1/sos/{id}/reports", None),
+        ("GET", "/api/v1/sos/{id}/reports", Some(Scope::DevicesWrite)),
+        ("GET", "/api/v1/blocks", Some(Scope::DevicesWrite)),
+        (
+            "DELETE",
+            "/api/v1/devices/{participant}/block",
+            Some(Scope::DevicesWrite),
+        ),
+        ("POST", "/api/v1/sos", None),
+        ("GET", "/metrics", None),
+    ] {
+        assert_eq!(needs(method, pattern), scope, "{method} {pattern}");
+    }
+}
