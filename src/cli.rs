@@ -100,7 +100,7 @@ enum CliError {
     Config(#[from] ConfigError),
     #[error("--phone: {0}")]
     Phone(#[from] crate::domain::phone::InvalidPhone),
-    #[error("--sos: {0}")]
+    #[error("token: {0}")]
     Issue(#[from] IssueError),
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -381,6 +381,19 @@ mod tests {
             (Role::Anon, Some(RoomId::new("s1").unwrap()))
         );
         assert!(token(&["--user", "a", "--role", "ADMIN", "--sos", "s1"]).is_err());
+        let strict = Config::parse("t.toml", "[auth]\nalgorithms = 'ES256'", []).unwrap();
+        let words = ["token", "--user", "a", "--role", "ADMIN"];
+        let Some(Command::Token(args)) = parse(&words).unwrap().command else {
+            panic!()
+        };
+        let kept = tempfile::tempdir().unwrap();
+        let strict = Config {
+            data: crate::config::Data {
+                path: kept.path().join("data"),
+            },
+            ..strict
+        };
+        assert!(args.token(&strict, now).is_err());
         assert!(token(&["--user", "a", "--role", "ADMIN", "--phone", "x"]).is_err());
         assert!(parse(&["token", "--user", "a", "--role", "KING"]).is_err());
     }

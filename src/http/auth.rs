@@ -148,7 +148,7 @@ impl Authenticator {
 
     /// The issuer's key set, when `token` may be signed by a key that is new in it.
     pub fn may_be_new(&self, token: &str) -> Option<Arc<Jwks>> {
-        self.verifier.may_be_new(token.trim())
+        self.verifier.may_be_new(token.trim(), self.now())
     }
 
     /// The same for the tokens of a request.

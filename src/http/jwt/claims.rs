@@ -83,17 +83,17 @@ enum ScopeNames {
 
 impl ScopeNames {
     /// What the bearer may do in their incident: be there and see it in any case, else only what is named. A
-    /// name that is not known allows nothing.
+    /// list without a single name of ours speaks of something else: it must not silence a rescuer.
     fn allowed(&self) -> Scopes {
-        let always = Scopes::NONE
-            .with(Scope::IncidentsRead)
-            .with(Scope::ParticipantsWrite);
         let names: Vec<&str> = match self {
             Self::List(names) => names.iter().map(String::as_str).collect(),
             Self::Text(text) => text.split_whitespace().collect(),
         };
-        let named = names.into_iter().filter_map(Scope::parse);
-        named.fold(always, Scopes::with)
+        let named: Scopes = names.into_iter().filter_map(Scope::parse).collect();
+        if named == Scopes::NONE {
+            return Scopes::ALL;
+        }
+        named.with(Scope::IncidentsRead).with(Scope::ParticipantsWrite)
     }
 }
 

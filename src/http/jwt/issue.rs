@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
-use crate::config::{Auth, Secret};
+use crate::config::{Auth, Secret, TokenAlgorithm};
 use crate::domain::ids::{RoomId, UserId};
 use crate::domain::people::Role;
 use crate::domain::phone::PhoneNumber;
@@ -32,6 +32,9 @@ pub enum IssueError {
     /// Only rescuers without an account are bound to an incident.
     #[error("a token for one incident needs the role ANON or RESCUER")]
     MissionRole,
+    /// The engine takes no tokens that are signed so.
+    #[error("auth.algorithms does not have HS256: the engine would refuse the token")]
+    NotAccepted,
     /// The key cannot sign.
     #[error("cannot sign: {0}")]
     Sign(#[from] jsonwebtoken::errors::Error),
@@ -40,8 +43,12 @@ pub enum IssueError {
 /// Signs a token: flat claims for users, nested ones when it is bound to an incident.
 ///
 /// # Errors
-/// When it is bound to an incident and its role is not a rescuer's, or signing fails.
+/// When the engine would refuse it, when it is bound to an incident and its role is not a rescuer's, or signing
+/// fails.
 pub fn issue(grant: &Grant, auth: &Auth, secret: &Secret) -> Result<String, IssueError> {
+    if !auth.algorithms.accept(TokenAlgorithm::Hs256) {
+        return Err(IssueError::NotAccepted);
+    }
     let configured = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
     let mut claims = Issued {
         iss: configured(&auth.issuer),

@@ -159,11 +159,13 @@ impl Verifier {
         })
     }
 
-    /// The issuer's key set, when `token` may be signed by a key that is new in it.
-    pub fn may_be_new(&self, token: &str) -> Option<Arc<Jwks>> {
+    /// The issuer's key set, when `token` may be signed by a key that is new in it, or was known and is too old.
+    pub fn may_be_new(&self, token: &str, now: Timestamp) -> Option<Arc<Jwks>> {
         self.keys.jwks().filter(|_| token.len() <= TOKEN_MAX_BYTES)?;
         let (header, algorithm) = SignedBy::read(token).ok()?;
-        self.keys.may_be_new(algorithm, header.kid.as_deref()).cloned()
+        self.keys
+            .may_be_new(algorithm, header.kid.as_deref(), now)
+            .cloned()
     }
 
     /// How far clocks may differ.

@@ -142,8 +142,11 @@ fn the_scopes_of_a_mission_restrict_what_its_bearer_does_there() {
             assert_eq!(identity.may(scope), allowed, "{scope:?}");
         }
     }
-    assert!(!verify(claims(json!([]))).unwrap().may(Scope::MessagesWrite));
-    assert_eq!(verify(claims(Value::Null)).unwrap().scopes, Scopes::ALL);
+    let only_look = verify(claims(json!(["incidents:read"]))).unwrap();
+    assert!(!only_look.may(Scope::MessagesWrite));
+    for of_something_else in [json!([]), json!(["sos:read", "chat"]), json!(""), Value::Null] {
+        assert_eq!(verify(claims(of_something_else)).unwrap().scopes, Scopes::ALL);
+    }
     assert_eq!(verify(claims(json!([7]))), Err(TokenError::Invalid));
 }
 

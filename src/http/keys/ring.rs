@@ -136,18 +136,22 @@ impl KeyRing {
         }
     }
 
-    /// The issuer's set, when a token of this algorithm and key id may be signed by a key that is new in it.
-    pub fn may_be_new(&self, algorithm: TokenAlgorithm, id: Option<&str>) -> Option<&Arc<Jwks>> {
+    /// The issuer's set, when a token of this algorithm and key id may be signed by a key that is new in it, or
+    /// was known and is too old.
+    pub fn may_be_new(
+        &self,
+        algorithm: TokenAlgorithm,
+        id: Option<&str>,
+        now: Timestamp,
+    ) -> Option<&Arc<Jwks>> {
         let jwks = self.jwks.as_ref()?;
         if algorithm == TokenAlgorithm::Hs256 || !self.accepted.accept(algorithm) {
             return None;
         }
-        let known = jwks.known();
-        let mut all = self.fixed.iter().chain(&known.keys);
-        let there = match id {
-            Some(id) => all.any(|key| key.id.as_deref() == Some(id)),
-            None => all.any(|key| key.algorithm() == algorithm),
-        };
+        let fits = |key: &Arc<Key>| key.algorithm() == algorithm && key.may_be(id);
+        let fixed = |key: &Arc<Key>| fits(key) && (id.is_none() || key.id.is_some());
+        let there =
+            self.fixed.iter().any(fixed) || (!jwks.is_stale(now) && jwks.known().keys.iter().any(fits));
         (!there).then_some(jwks)
     }
 

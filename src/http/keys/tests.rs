@@ -310,9 +310,12 @@ async fn keys_that_are_too_old_are_refused_and_known_ones_never_wait() {
     let after = |s| verifier.verify(&token, NOW + Duration::from_secs(s)).err();
     assert_eq!(after(60), None);
     assert_eq!(after(61), Some(TokenError::StaleKeys));
-    assert!(verifier.may_be_new(&token).is_none(), "its key is known");
-    assert!(verifier.may_be_new(&signer.sign_as(&long, Some("new"))).is_some());
-    assert!(verifier.may_be_new("a.b.c").is_none());
+    assert!(verifier.may_be_new(&token, NOW).is_none(), "its key is known");
+    let later = NOW + Duration::from_secs(61);
+    assert!(verifier.may_be_new(&token, later).is_some(), "and too old then");
+    let other = signer.sign_as(&long, Some("new"));
+    assert!(verifier.may_be_new(&other, NOW).is_some());
+    assert!(verifier.may_be_new("a.b.c", NOW).is_none());
     let keys = verifier.keys();
     let of = |algorithm, id| keys.candidates(algorithm, id, NOW).map(|found| found.len());
     assert_eq!(
