@@ -13,6 +13,7 @@ mod support;
 mod abuse;
 mod auth;
 mod circle;
+mod docs;
 mod faults;
 mod layers;
 mod life;

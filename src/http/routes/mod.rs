@@ -4,6 +4,7 @@
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
 mod contacts;
+pub mod docs;
 mod errors;
 mod events;
 mod messages;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
 
+use docs::Documents;
 pub use operations::Readiness;
 use table::{Body, ROWS, Row};
 
@@ -54,6 +56,7 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    documents: Documents,
 }
 
 impl Api {
@@ -66,6 +69,7 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            documents: Documents::new(config),
         }
     }
 
