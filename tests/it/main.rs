@@ -12,9 +12,11 @@ mod support;
 
 mod abuse;
 mod auth;
+mod backup;
 mod circle;
 mod docs;
 mod faults;
 mod layers;
 mod life;
 mod rest;
+mod upgrade;
