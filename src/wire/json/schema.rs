@@ -275,6 +275,7 @@ fn talk(bounds: &Bounds) -> Vec<Described> {
                 "token",
                 json!({
                     "type": "string", "minLength": 1, "maxLength": SentToken::MAX_CHARS,
+                    "pattern": r"^[^\x00-\x08\x0B-\x1F\x7F-\x9F]*$",
                     "description": "Of the same bearer, good by itself.",
                 }),
             ),
