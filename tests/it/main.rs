@@ -16,6 +16,7 @@ mod backup;
 mod circle;
 mod docs;
 mod faults;
+mod http;
 mod layers;
 mod life;
 mod rest;
