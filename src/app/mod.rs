@@ -89,6 +89,7 @@ pub fn check(config: &Config) -> Result<(), AppError> {
 }
 
 fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
+    let secrets = secrets(config)?;
     let options = EmbeddedOptions {
         writer_queue_max_ops: config.store.writer_queue_max_ops,
         group_max_ops: config.store.group_max_ops,
@@ -101,9 +102,15 @@ fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
         checkpoint_max_kib: config.store.checkpoint_max_kib,
         check_integrity: config.store.integrity_check,
         migrate: config.store.migrate_on_start,
+        erasure_secret: Some(erasure_secret(&secrets)),
         ..EmbeddedOptions::new(&config.data.path)
     };
     Ok(Arc::new(Embedded::open(options)?))
+}
+
+/// The key by which the erased are marked; what is signed beside the mark tells it from others of the same key.
+fn erasure_secret(secrets: &Secrets) -> Vec<u8> {
+    secrets.device.current.reveal().to_vec()
 }
 
 fn secrets(config: &Config) -> Result<Secrets, AppError> {

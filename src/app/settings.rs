@@ -40,6 +40,7 @@ pub(super) fn actors(config: &Config) -> Settings {
             idempotency: config.retention.idempotency(),
             device_links: config.retention.device_links(),
             devices: config.retention.devices(),
+            erasures: config.retention.erasures(),
             slice_max_rows: config.retention.slice_max_rows,
         },
         sweep: config.retention.sweep(),

@@ -414,6 +414,8 @@ sections! {
         devices_anonymise_days: u32 = 30,
         /// Records of devices, since they were seen last; 0: for ever.
         devices_delete_days: u32 = 90,
+        /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
+        erasures_days: u32 = 400,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
@@ -651,6 +653,11 @@ impl Retention {
     /// How long a device that is not seen can be told to have been somebody; zero: for ever.
     pub const fn device_links(&self) -> Duration {
         Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
+    }
+
+    /// How long a backup is kept from bringing back who was erased; zero: for ever.
+    pub const fn erasures(&self) -> Duration {
+        Duration::from_secs(self.erasures_days as u64 * 86_400)
     }
 
     /// How long the record of a device that is not seen is kept; zero: for ever.

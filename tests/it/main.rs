@@ -16,8 +16,10 @@ mod backup;
 mod circle;
 mod docs;
 mod faults;
-mod http;
+mod fuzzed;
 mod layers;
 mod life;
 mod rest;
 mod upgrade;
+
+mod http;

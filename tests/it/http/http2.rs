@@ -187,23 +187,26 @@ async fn without_tls_it_is_spoken_when_the_settings_say_so() {
 async fn a_connection_that_nobody_uses_is_let_go_and_a_drain_ends_it() {
     let pki = Pki::new();
     let mut engine = pki.engine(&[("http.keep_alive_s", "1")]);
-    let (mut client, connection) = connect(pki.connect(engine.tls_address(), &["h2"]).await).await;
-    answer(&mut client, get("/health").body(()).unwrap()).await;
-    timeout(DEADLINE, connection)
-        .await
-        .expect("it stays open")
-        .unwrap()
-        .unwrap();
+    used_once_it_ends(&pki, &engine, || {}).await;
     engine.terminate();
     engine.set("http.keep_alive_s", "75");
     engine.restart();
+    used_once_it_ends(&pki, &engine, || engine.ask_to_end()).await;
+    assert!(engine.ended().success());
+}
+
+/// Asks once, and waits for the engine to end the connection.
+async fn used_once_it_ends(pki: &Pki, engine: &Engine, then: impl FnOnce()) {
     let (mut client, connection) = connect(pki.connect(engine.tls_address(), &["h2"]).await).await;
     answer(&mut client, get("/health").body(()).unwrap()).await;
-    assert!(engine.terminate().success());
-    // It is told; whether it hears so in time is up to the machine.
-    let ended = timeout(DEADLINE, connection).await.expect("it stays open");
+    then();
+    let ended = timeout(DEADLINE, connection)
+        .await
+        .expect("it stays open")
+        .unwrap();
+    // What the client still says when it has been told goes nowhere.
     let told = |error: &h2::Error| error.is_go_away() || error.is_io();
-    assert!(ended.unwrap().as_ref().err().is_none_or(told));
+    assert!(ended.as_ref().err().is_none_or(told), "{ended:?}");
 }
 
 #[tokio::test]
