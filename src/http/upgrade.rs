@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::gate::Gate;
 use super::hints::SocketPass;
 use super::request::Frame;
-use crate::actors::Engine;
+use crate::actors::{Credential, Engine};
 use crate::config::Config;
 use crate::delivery::{self, Hub, Socket};
 use crate::transport::{self, Limits, Upgraded};
@@ -68,6 +68,7 @@ impl Upgrades {
         T: AsyncRead + AsyncWrite + Unpin + Into<Socket>,
     {
         connections::spoke();
+        self.gate.fetch_keys_for(request.head()).await;
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {
@@ -78,12 +79,15 @@ impl Upgrades {
         };
         match transport::accept(request.head(), framed, hub, &self.limits) {
             Ok((outbox, inbound)) => {
-                let identity = Arc::clone(&admission.caller.identity);
-                let expires_at = admission.caller.expires_at;
+                let credential = Credential {
+                    identity: Arc::clone(&admission.caller.identity),
+                    expires_at: admission.caller.expires_at,
+                    judge: self.gate.clone().into_inner(),
+                };
                 let pass = SocketPass::new(self.gate.clone(), admission.caller, admission.address);
                 let guard = Box::new(admission.guard);
                 self.engine
-                    .connect(identity, expires_at, outbox, inbound, guard, Arc::new(pass));
+                    .connect(credential, outbox, inbound, guard, Arc::new(pass));
             }
             Err(bad) => bad.refuse().await,
         }

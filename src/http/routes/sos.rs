@@ -54,7 +54,7 @@ pub(super) async fn create(
     let outside_area = is_outside(&api, &report);
     if outside_area && api.outside_area == OutsideArea::Refuse {
         gate.charge(Class::Writes, &request)?;
-        gate.refused("outside_area");
+        gate.note_refusal("outside_area");
         return Err(ApiError::invalid(
             "location",
             "lies outside the area that this service covers: call the emergency services where you are",

@@ -25,6 +25,7 @@ use crate::domain::phone::{PhoneNumber, Region};
 use crate::domain::time::Timestamp;
 use crate::http::gate::Gate;
 use crate::http::jwt::{Grant, issue};
+use crate::http::keys::KeyRing;
 use crate::http::request::{Frame, frame};
 use crate::store::{Embedded, EmbeddedOptions};
 use crate::telemetry::Metrics;
@@ -94,7 +95,8 @@ impl Rig {
         };
         let metrics = Arc::new(Metrics::new());
         let clock = Arc::new(|| SystemClock.now());
-        let gate = Gate::new(&config, &secrets, Arc::clone(&metrics), clock);
+        let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
+        let gate = Gate::new(&config, &secrets, keys, Arc::clone(&metrics), clock);
         let engine = Engine::start(Parts {
             blocks: Arc::clone(gate.blocks()),
             store,
