@@ -154,7 +154,10 @@ impl Cli {
                 telemetry::init(&config.log)?;
                 app::restore(&config, &args.file, args.force, args.with_secrets)?;
             }
-            Command::Check => println!("config is valid"),
+            Command::Check => {
+                app::check(&config)?;
+                println!("config is valid");
+            }
             Command::Token(args) => println!("{}", args.token(&config, now())?),
         }
         Ok(())

@@ -2,7 +2,10 @@
 
 mod backup;
 mod build;
+mod capacity;
+mod certificates;
 mod limits;
+mod listeners;
 mod observe;
 mod schema;
 mod settings;
@@ -15,6 +18,7 @@ use crate::store::embedded::{Embedded, EmbeddedOptions};
 
 pub use backup::{backup, restore};
 pub use build::Running;
+pub use certificates::CertificateError;
 pub use schema::{migrate, migration_status, rehearse_migration};
 
 /// Why the engine does not run, or stopped.
@@ -43,6 +47,9 @@ pub enum AppError {
         /// Why not.
         error: std::io::Error,
     },
+    /// TLS has no certificate to show.
+    #[error("tls: {0}")]
+    Certificate(#[from] CertificateError),
     /// The server failed.
     #[error("server: {0}")]
     Server(#[from] std::io::Error),
@@ -64,6 +71,17 @@ pub fn serve(config: Config) -> Result<(), AppError> {
         running.announce();
         running.until_told().await
     })
+}
+
+/// Looks at what the settings name and a start would need: the TLS certificate and its key.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn check(config: &Config) -> Result<(), AppError> {
+    if config.tls.is_on() {
+        certificates::Certificates::load(&config.tls)?;
+    }
+    Ok(())
 }
 
 fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {

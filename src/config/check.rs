@@ -1,7 +1,7 @@
 //! Rules beyond a value's type.
 
 use super::load::Problem;
-use super::sections::Config;
+use super::sections::{Config, list};
 
 /// A ticket or a clock's error that lasts longer than this is a mistake in the unit.
 const HOUR_S: u64 = 3_600;
@@ -40,6 +40,13 @@ impl Config {
             ("http.header_timeout_ms", http.header_timeout_ms),
             ("http.request_timeout_ms", http.request_timeout_ms),
             ("http.connections_max", wide(http.connections_max)),
+            ("http.h2_streams_max", u64::from(http.h2_streams_max)),
+            ("http.uri_max_bytes", wide(http.uri_max_bytes)),
+            ("http.headers_max_bytes", wide(http.headers_max_bytes)),
+            ("http.headers_max", wide(http.headers_max)),
+            ("tls.reload_s", self.tls.reload_s),
+            ("tls.handshake_timeout_ms", self.tls.handshake_timeout_ms),
+            ("tls.handshakes_max", wide(self.tls.handshakes_max)),
             ("store.writer_queue_max_ops", wide(store.writer_queue_max_ops)),
             ("store.group_max_ops", wide(store.group_max_ops)),
             ("store.group_max_rows", wide(store.group_max_rows)),
@@ -92,6 +99,22 @@ impl Config {
         let at_most = [
             ("http.workers", wide(http.workers), 1_024),
             ("http.backlog", u64::from(http.backlog), 65_535),
+            ("http.h2_streams_max", u64::from(http.h2_streams_max), 65_535),
+            // What the parser takes: beyond it, it answers by itself.
+            ("http.uri_max_bytes", wide(http.uri_max_bytes), 65_534),
+            ("http.headers_max_bytes", wide(http.headers_max_bytes), 131_072),
+            ("http.headers_max", wide(http.headers_max), 96),
+            ("cors.max_age_s", self.cors.max_age_s, 86_400),
+            (
+                "compression.gzip_level",
+                u64::from(self.compression.gzip_level),
+                9,
+            ),
+            (
+                "compression.brotli_quality",
+                u64::from(self.compression.brotli_quality),
+                11,
+            ),
             ("store.readers", wide(store.readers), 256),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
@@ -136,6 +159,25 @@ impl Config {
         }
     }
 
+    fn check_listeners(&self, problems: &mut Vec<Problem>) {
+        let Self { http, tls, .. } = self;
+        if tls.certificate.is_empty() != tls.key.is_empty() {
+            let (missing, given) = if tls.key.is_empty() {
+                ("tls.key", "tls.certificate")
+            } else {
+                ("tls.certificate", "tls.key")
+            };
+            problems.push(Problem::new(missing, format!("must be set when {given} is")));
+        }
+        if !http.plain && !tls.is_on() {
+            let what = "must not be false without tls.certificate: nothing would listen";
+            problems.push(Problem::new("http.plain", what));
+        }
+        if http.plain && tls.is_on() && http.port == tls.port && http.port != 0 {
+            problems.push(Problem::new("tls.port", "must not be http.port"));
+        }
+    }
+
     fn check_texts(&self, problems: &mut Vec<Problem>) {
         let host = &self.http.host;
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
@@ -152,13 +194,32 @@ impl Config {
                 "may hold only letters, digits and '-', '_', '.'",
             ));
         }
-        let origin_at_fault = self.auth.cookie_origins().any(|origin| {
-            url::Url::parse(origin).map_or(true, |url| url.origin().ascii_serialization() != origin)
-        });
-        if origin_at_fault {
-            let what = "must be origins such as https://app.example.org, separated by commas";
-            problems.push(Problem::new("auth.cookie_origins", what));
+        let origins = [
+            ("auth.cookie_origins", &self.auth.cookie_origins),
+            ("cors.origins", &self.cors.origins),
+        ];
+        for (key, text) in origins {
+            if !list(text).all(is_origin) {
+                let what = "must be origins such as https://app.example.org, separated by commas";
+                problems.push(Problem::new(key, what));
+            }
         }
+        let tokens = [
+            ("cors.methods", &self.cors.methods),
+            ("cors.request_headers", &self.cors.request_headers),
+            ("cors.expose_headers", &self.cors.expose_headers),
+        ];
+        for (key, text) in tokens {
+            let token = |part: &str| {
+                part.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            };
+            if !list(text).all(token) {
+                let what = "must be names separated by commas; * is not one";
+                problems.push(Problem::new(key, what));
+            }
+        }
+        self.check_listeners(problems);
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
             problems.push(Problem::new(
                 "log.filter",
@@ -166,6 +227,10 @@ impl Config {
             ));
         }
     }
+}
+
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
 }
 
 fn wide(value: usize) -> u64 {
@@ -202,6 +267,17 @@ mod tests {
             ("[auth]\ncookie = 'a b'", "auth.cookie"),
             ("[auth]\ncookie_origins = 'example.org'", "auth.cookie_origins"),
             ("[log]\nfilter = 'mayday=loud'", "log.filter"),
+            ("[tls]\ncertificate = 'chain.pem'", "tls.key"),
+            ("[tls]\nkey = 'key.pem'", "tls.certificate"),
+            ("[tls]\nmin_version = '1.1'", "tls.min_version"),
+            ("[tls]\nport = 3000\ncertificate = 'c'\nkey = 'k'", "tls.port"),
+            ("[http]\nplain = false", "http.plain"),
+            ("[http]\nheaders_max = 1000", "http.headers_max"),
+            ("[http]\nproxy_header = 'via'", "http.proxy_header"),
+            ("[cors]\norigins = '*'", "cors.origins"),
+            ("[cors]\norigins = 'https://a.example/'", "cors.origins"),
+            ("[cors]\nexpose_headers = '*'", "cors.expose_headers"),
+            ("[compression]\ngzip_level = 10", "compression.gzip_level"),
             ("[sessions]\nping_timeout_s = 30", "sessions.ping_timeout_s"),
             ("[sessions]\nmessage_max_bytes = 1", "sessions.frame_max_bytes"),
             ("[areas]\nradius_max_km = 5000", "areas.radius_max_km"),

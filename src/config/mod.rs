@@ -19,7 +19,7 @@ pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
-    Areas, Auth, Config, Contacts, Data, Drain, Http, Limits, Locations, Log, Retention, Rooms, Sessions,
-    Store,
+    Areas, Auth, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations, Log, Retention,
+    Rooms, Sessions, Store, Tls,
 };
-pub use value::{LogFormat, StoreUrl};
+pub use value::{LogFormat, ProxyHeader, StoreUrl, TlsVersion};

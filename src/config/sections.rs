@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
-use super::value::{LogFormat, StoreUrl};
+use super::value::{LogFormat, ProxyHeader, StoreUrl, TlsVersion};
 use crate::domain::budget::MessageBudget;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
@@ -80,8 +80,70 @@ sections! {
         keep_alive_s: u64 = 75,
         /// Connections to this node at once.
         connections_max: usize = 200_000,
-        /// Proxies whose `X-Forwarded-For` is believed.
+        /// Proxies whose word about the client is believed.
         trusted_proxies: TrustedProxies = TrustedProxies::default(),
+        /// The header in which they give it.
+        proxy_header: ProxyHeader = ProxyHeader::XForwarded,
+        /// Listen without TLS.
+        plain: bool = true,
+        /// Speak HTTP/2 over TLS.
+        http2: bool = true,
+        /// Speak HTTP/2 without TLS too, to clients who begin with it.
+        h2c: bool = false,
+        /// Requests in hand on one HTTP/2 connection.
+        h2_streams_max: u32 = 128,
+        /// The longest request target.
+        uri_max_bytes: usize = 8_192,
+        /// The headers of a request, names and values together.
+        headers_max_bytes: usize = 32_768,
+        /// The headers of a request.
+        headers_max: usize = 64,
+    }
+    /// HTTPS and secure WebSockets.
+    tls: Tls {
+        /// The certificate chain, a PEM file; empty: no TLS.
+        certificate: String = String::new(),
+        /// Its private key, a PEM file.
+        key: String = String::new(),
+        /// The port to listen on; 0: one that is free.
+        port: u16 = 3443,
+        /// The oldest version that is spoken.
+        min_version: TlsVersion = TlsVersion::V12,
+        /// How often the files are looked at.
+        reload_s: u64 = 60,
+        /// A handshake must be done by then.
+        handshake_timeout_ms: u64 = 5_000,
+        /// Handshakes at once, for each worker.
+        handshakes_max: usize = 256,
+        /// How long browsers shall use nothing but HTTPS; 0: not said.
+        hsts_max_age_s: u64 = 31_536_000,
+    }
+    /// Pages of other sites.
+    cors: Cors {
+        /// Origins whose pages may use the API, comma-separated; empty: none but those of `auth.cookie_origins`.
+        origins: String = String::new(),
+        /// What their requests may use.
+        methods: String = "GET, HEAD, POST, PUT, PATCH, DELETE".into(),
+        /// The headers that their requests may have.
+        request_headers: String =
+            "Authorization, Content-Type, Content-Encoding, X-Device-ID, X-Device-Token, X-Request-Id, Idempotency-Key, \
+             If-None-Match, If-Match".into(),
+        /// The headers of an answer that they may read.
+        expose_headers: String =
+            "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, ETag, Location".into(),
+        /// How long a browser may remember this.
+        max_age_s: u64 = 3_600,
+    }
+    /// Answers made smaller.
+    compression: Compression {
+        /// Whether there is any.
+        enabled: bool = true,
+        /// Answers smaller than this are sent as they are.
+        min_bytes: usize = 1_024,
+        /// How hard gzip tries.
+        gzip_level: u32 = 1,
+        /// How hard brotli tries.
+        brotli_quality: u32 = 2,
     }
     /// What the engine keeps on disk.
     data: Data {
@@ -354,6 +416,12 @@ durations! {
         /// How long an unused connection is kept.
         keep_alive = from_secs(keep_alive_s),
     }
+    Tls {
+        /// How often the files are looked at.
+        reload = from_secs(reload_s),
+        /// A handshake must be done by then.
+        handshake_timeout = from_millis(handshake_timeout_ms),
+    }
     Auth {
         /// How far clocks may differ.
         leeway = from_secs(leeway_s),
@@ -424,13 +492,29 @@ impl Http {
     }
 }
 
+impl Tls {
+    /// Whether there is TLS.
+    pub fn is_on(&self) -> bool {
+        !self.certificate.is_empty()
+    }
+}
+
+/// The parts of a comma-separated list.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+impl Cors {
+    /// Origins whose pages may use the API.
+    pub fn origins(&self) -> impl Iterator<Item = &str> {
+        list(&self.origins)
+    }
+}
+
 impl Auth {
     /// Origins of other sites whose pages may use the cookie.
     pub fn cookie_origins(&self) -> impl Iterator<Item = &str> {
-        self.cookie_origins
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty())
+        list(&self.cookie_origins)
     }
 }
 

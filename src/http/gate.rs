@@ -16,9 +16,10 @@ use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
 use super::error::ApiError;
+use super::forwarded::Forwarding;
 use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
 use super::tickets::{TicketError, Tickets};
-use crate::config::{Config, Secrets, TrustedProxies};
+use crate::config::{Config, Secrets};
 use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
 use crate::telemetry::{Metrics, Scrape};
@@ -34,7 +35,7 @@ pub struct Gate {
     limits: Limits,
     by_address: Connections<Address>,
     by_subject: Connections<u64>,
-    proxies: TrustedProxies,
+    forwarding: Forwarding,
     metrics: Arc<Metrics>,
 }
 
@@ -57,7 +58,7 @@ impl Gate {
             limits: Limits::new(&config.limits, config.abuse.blocked_sos_per_hour),
             by_address: Connections::new(config.limits.connections_per_address),
             by_subject: Connections::new(config.limits.connections_per_subject),
-            proxies: config.http.trusted_proxies.clone(),
+            forwarding: Forwarding::new(&config.http),
             metrics,
         }
     }
@@ -68,7 +69,7 @@ impl Gate {
     /// 401 without a good credential, 429 when its sender or their address has too many connections, or opened too
     /// many lately.
     pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
-        let address = Address::of(head, &self.proxies);
+        let address = Address::of(head, &self.forwarding);
         // Counted first, so that a refusal does not use up a ticket.
         let by_address = address
             .map(|address| {
@@ -193,12 +194,12 @@ impl Gate {
 
     /// Who sent a request; a bad credential is charged.
     fn known(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
-        let address = Address::of(request.head(), &self.proxies);
+        let address = Address::of(request.head(), &self.forwarding);
         self.caller(request).map_err(|bad| self.impostor(address, bad))
     }
 
     fn payer(&self, request: &HttpRequest) -> Result<Payer, ApiError> {
-        let address = Address::of(request.head(), &self.proxies);
+        let address = Address::of(request.head(), &self.forwarding);
         let caller = self.known(request)?;
         Ok(self.limits.payer(caller.as_ref(), address))
     }

@@ -103,18 +103,14 @@ impl Rig {
         let gate = Gate::new(&config, &secrets, Arc::clone(&metrics), clock);
         let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
         let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
-        let timeout = config.http.request_timeout();
+        let frame = Frame::new(&config, metrics, Arc::default());
         Self {
             engine,
             config,
             secret,
             gate: web::Data::new(gate),
             api: web::Data::new(api),
-            frame: web::Data::new(Frame {
-                metrics,
-                timeout,
-                in_flight: Arc::default(),
-            }),
+            frame: web::Data::new(frame),
             _folder: folder,
         }
     }
