@@ -15,4 +15,5 @@ mod circle;
 mod faults;
 mod layers;
 mod life;
+mod privacy;
 mod rest;

@@ -1,5 +1,6 @@
 //! What the layers above hold: one handle to everything that a node can be asked for.
 
+mod privacy;
 mod queries;
 pub mod raise;
 mod start;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+pub use privacy::{Erasure, Own};
 pub use queries::RoomInfo;
 pub use start::Parts;
 

@@ -4,6 +4,7 @@
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
 mod contacts;
+mod devices;
 mod errors;
 mod events;
 mod messages;
@@ -23,12 +24,14 @@ mod uploads;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
 
 pub use operations::Readiness;
 use table::{Body, ROWS, Row};
+use tokio::sync::Semaphore;
 
 use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
@@ -54,6 +57,8 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    exports: Arc<Semaphore>,
+    export_timeout: Duration,
 }
 
 impl Api {
@@ -66,6 +71,8 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            exports: Arc::new(Semaphore::new(config.devices.exports_max)),
+            export_timeout: config.devices.export_timeout(),
         }
     }
 

@@ -39,6 +39,28 @@ impl<'a> EventView<'a> {
     }
 }
 
+/// An event of a room's log that somebody did, or that happened to them, as they are told it themselves.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeedView {
+    seq: u64,
+    at: Stamp,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: Value,
+}
+
+impl DeedView {
+    /// Shows an event.
+    pub fn of(event: &Event) -> Self {
+        Self {
+            seq: event.seq.get(),
+            at: Stamp(event.at),
+            kind: event.body.kind(),
+            data: data(&event.body),
+        }
+    }
+}
+
 fn data(body: &EventBody) -> Value {
     match body {
         EventBody::Created(Genesis::Circle) => json!({ "kind": "circle" }),

@@ -32,7 +32,7 @@ pub use circle::{
 pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
 pub use cursor::{IncidentCursor, PersonCursor};
 pub use envelope::{Failure, Page, Success};
-pub use event_view::EventView;
+pub use event_view::{DeedView, EventView};
 pub use location::{Batch, LocationBody, RejectedFix};
 pub use location_view::{Feature, FeatureCollection, LocationView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};

@@ -1,6 +1,7 @@
 //! Section 3 of the contract, as far as it is there: incidents by REST. And section 1: who is speaking.
 
 mod credentials;
+mod devices;
 mod frame;
 mod limits;
 mod listing;
