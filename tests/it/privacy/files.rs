@@ -36,7 +36,7 @@ fn number(what: &'static str, value: f64) -> Marker {
     let forms = vec![
         value.to_be_bytes().to_vec(),
         value.to_le_bytes().to_vec(),
-        digits[..digits.len() - 2].as_bytes().to_vec(),
+        digits.as_bytes()[..digits.len() - 2].to_vec(),
     ];
     Marker { what, forms }
 }
