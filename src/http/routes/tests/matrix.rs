@@ -151,7 +151,7 @@ fn body(row: &Row) -> Value {
         (_, "messages") => json!({"content": "we are coming"}),
         (_, "join") => json!({"userType": "CITIZEN"}),
         (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
-        (_, "leave" | "cancel" | "close" | "tickets") => json!({}),
+        (_, "leave" | "cancel" | "close" | "tickets" | "devices" | "me") => json!({}),
         (path, _) => panic!("give {path} a body here"),
     }
 }
