@@ -20,6 +20,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every value.
+    pub const ALL: &'static [Self] = &[
+        Self::Citizen,
+        Self::Rescuer,
+        Self::Anon,
+        Self::Dispatcher,
+        Self::Admin,
+    ];
+
     /// Parses a role in any letter case.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text.to_ascii_uppercase().as_str() {

@@ -47,6 +47,26 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: &'static [Self] = &[
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UpgradeRequired,
+        Self::ValidationFailed,
+        Self::InvalidTransition,
+        Self::AlreadyJoined,
+        Self::SosClosed,
+        Self::Conflict,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Timeout,
+    ];
+
     /// The wire's name and status.
     fn wire(self) -> (&'static str, StatusCode) {
         match self {

@@ -12,6 +12,7 @@ mod support;
 
 mod abuse;
 mod circle;
+mod docs;
 mod faults;
 mod layers;
 mod life;

@@ -5,6 +5,7 @@
 
 mod contacts;
 mod devices;
+pub mod docs;
 mod errors;
 mod events;
 mod messages;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
 
+use docs::Documents;
 pub use operations::Readiness;
 use table::{Body, ROWS, Row};
 use tokio::sync::Semaphore;
@@ -59,6 +61,7 @@ pub struct Api {
     batch_max_fixes: usize,
     exports: Arc<Semaphore>,
     export_timeout: Duration,
+    documents: Documents,
 }
 
 impl Api {
@@ -73,6 +76,7 @@ impl Api {
             batch_max_fixes: config.locations.batch_max_fixes,
             exports: Arc::new(Semaphore::new(config.devices.exports_max)),
             export_timeout: config.devices.export_timeout(),
+            documents: Documents::new(config),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who is in an incident, who comes and who goes.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
@@ -17,6 +18,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
 use crate::http::gate::MaybeCaller;
 use crate::wire::rest::{AnonymousCount, JoinBody, ParticipantsQuery, PersonCursor, StatsView};
+use crate::wire::schema;
 
 /// `POST /sos/{id}/participants/join`. Who joins is the credential's word: the body's `userId` and `phone`
 /// are read for the sake of older clients and shown to nobody.
@@ -162,12 +164,17 @@ fn page(
     Ok(envelope::page(&items, next))
 }
 
-#[derive(Serialize)]
+/// `GET /sos/{id}/participants/{participantId}/check`
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct CheckView<'a> {
+pub(super) struct CheckView<'a> {
+    #[schemars(with = "schema::Participant")]
     participant_id: String,
+    #[schemars(with = "schema::Room")]
     sos_id: &'a str,
+    /// Whether they are or were in.
     is_participant: bool,
+    /// Whether they are in.
     is_active: bool,
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
@@ -19,6 +20,7 @@ use crate::store::{HistoryFix, HistoryQuery};
 use crate::wire::rest::{
     Feature, FeatureCollection, LocationView, LocationsByUser, LocationsQuery, PersonCursor,
 };
+use crate::wire::schema;
 
 /// The most circles that are looked through for one contact.
 const CIRCLES_MAX: usize = 100;
@@ -26,25 +28,29 @@ const CIRCLES_MAX: usize = 100;
 const RECENT: Duration = Duration::from_secs(3_600);
 
 /// `GET /api/locations`
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OwnLocations<'a> {
+    /// Positions, oldest first.
+    locations: Vec<LocationView<'a>>,
+    /// `null` on the last page.
+    #[schemars(with = "Option<schema::Cursor>")]
+    next_cursor: Option<String>,
+}
+
+/// `GET /api/locations`
 pub(super) async fn own(
     api: web::Data<Api>,
     caller: Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Own<'a> {
-        locations: Vec<LocationView<'a>>,
-        #[serde(rename = "nextCursor")]
-        next_cursor: Option<String>,
-    }
-
     let query = LocationsQuery::parse(request.query_string())?;
     let found = api.engine.own_history(&caller.identity, asked(&query)).await?;
     let (fixes, next_cursor) = cut(found, query.limit);
     let locations = fixes
         .iter()
         .map(|kept| LocationView::new(kept.participant, None, &kept.fix));
-    Ok(HttpResponse::Ok().json(Own {
+    Ok(HttpResponse::Ok().json(OwnLocations {
         locations: locations.collect(),
         next_cursor,
     }))

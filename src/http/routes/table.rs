@@ -58,6 +58,11 @@ pub const ROWS: &[Row] = rows! {
     GET "/ready" Free EVERYBODY => |r| r.to(operations::ready);
     HEAD "/ready" Free EVERYBODY => |r| r.to(operations::ready);
     GET "/metrics" Free EVERYBODY => |r| r.to(operations::metrics);
+    GET "/openapi.json" Free EVERYBODY => |r| r.to(super::docs::read_openapi);
+    GET "/asyncapi.json" Free EVERYBODY => |r| r.to(super::docs::read_asyncapi);
+    GET "/docs" Free EVERYBODY => |r| r.to(super::docs::page);
+    GET "/docs/page.css" Free EVERYBODY => |r| r.to(super::docs::style);
+    GET "/docs/page.js" Free EVERYBODY => |r| r.to(super::docs::script);
 
     // For circle clients: bare JSON.
     POST "/api/location" Locations ONESELF => |r| r.to(uploads::location);

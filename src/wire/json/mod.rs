@@ -10,6 +10,8 @@ mod error;
 mod event;
 mod frame;
 mod parse;
+pub mod samples;
+pub mod schema;
 mod server;
 mod views;
 

@@ -15,6 +15,7 @@ mod location;
 mod location_view;
 mod people_view;
 mod query;
+pub mod schemas;
 mod sos;
 mod sos_view;
 

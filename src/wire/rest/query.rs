@@ -16,13 +16,15 @@ use crate::wire::loose::Loose;
 /// The most entries of a page.
 pub(super) const LIMIT_MAX: usize = 100;
 /// Entries of a page of incidents, when the client does not say.
-const INCIDENTS_DEFAULT: usize = 20;
+pub(super) const INCIDENTS_DEFAULT: usize = 20;
+/// The longest text that is searched for, in characters.
+pub(super) const SEARCH_MAX_CHARS: usize = 200;
 /// Messages of a page, when the client does not say.
-const MESSAGES_DEFAULT: usize = 50;
+pub(super) const MESSAGES_DEFAULT: usize = 50;
 
 /// How far around a position incidents are listed, in metres.
-const RADIUS_DEFAULT_M: f64 = 5_000.0;
-const RADIUS_MAX_M: f64 = 25_000.0;
+pub(super) const RADIUS_DEFAULT_M: f64 = 5_000.0;
+pub(super) const RADIUS_MAX_M: f64 = 25_000.0;
 
 /// `GET /sos`
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +145,7 @@ impl MessagesQuery {
         let mut fields = Fields::of_query(&parameters);
         let before = seq(&mut fields, "before");
         let cursor = seq(&mut fields, "cursor");
-        let text = fields.optional("q", |name, value| field::note(name, value, 200));
+        let text = fields.optional("q", |name, value| field::note(name, value, SEARCH_MAX_CHARS));
         let limit = limit(&mut fields, MESSAGES_DEFAULT);
         fields.finish(limit.map(|limit| Self {
             before: cursor.or(before),

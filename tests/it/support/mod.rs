@@ -1,6 +1,7 @@
 //! What all stories stand on: the engine as a process, people with credentials, clients that expect.
 
 pub mod client;
+pub mod document;
 pub mod engine;
 pub mod http;
 pub mod matching;
