@@ -1,4 +1,4 @@
-//! The command line: `serve`, `token`, `migrate`, `check`.
+//! The command line: `serve`, `token`, `migrate`, `backup`, `restore`, `check`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +17,8 @@ use crate::telemetry::{self, TelemetryError};
 
 /// The settings or the command line are wrong: nothing was tried.
 const USAGE: u8 = 2;
+/// A restore is done, but for rooms that have gone another way.
+const DIVERGED: u8 = 3;
 
 /// A realtime emergency engine.
 #[derive(Debug, Parser)]
@@ -38,6 +40,10 @@ enum Command {
     Token(TokenArgs),
     /// Brings the store to this version's form.
     Migrate(MigrateArgs),
+    /// Copies the whole store to a file; the engine may run.
+    Backup(BackupArgs),
+    /// Brings a backup back: in place, or into the engine that runs, which loses nothing that it has taken since.
+    Restore(BackupArgs),
     /// Says what is wrong with the settings, if anything.
     Check,
 }
@@ -53,6 +59,19 @@ struct MigrateArgs {
     /// Says which migrations were applied, when, and which are pending.
     #[arg(long)]
     status: bool,
+}
+
+#[derive(Args, Debug)]
+struct BackupArgs {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replaces what is there: a file by a backup, a store by a restore (the old one is put aside).
+    #[arg(long)]
+    force: bool,
+    /// The data folder's generated secrets, too, so that tokens stay good on a new machine.
+    #[arg(long)]
+    with_secrets: bool,
 }
 
 #[derive(Args, Debug)]
@@ -98,6 +117,7 @@ impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Phone(_) | Self::Issue(_) => USAGE.into(),
+            Self::App(AppError::Diverged(_)) => DIVERGED.into(),
             Self::Secret(_) | Self::Telemetry(_) | Self::App(_) => ExitCode::FAILURE,
         }
     }
@@ -125,6 +145,14 @@ impl Cli {
             Command::Migrate(args) => {
                 telemetry::init(&config.log)?;
                 args.run(config)?;
+            }
+            Command::Backup(args) => {
+                telemetry::init(&config.log)?;
+                app::backup(&config, &args.file, args.force, args.with_secrets)?;
+            }
+            Command::Restore(args) => {
+                telemetry::init(&config.log)?;
+                app::restore(&config, &args.file, args.force, args.with_secrets)?;
             }
             Command::Check => println!("config is valid"),
             Command::Token(args) => println!("{}", args.token(&config, now())?),

@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::{AppError, observe, open_store, secrets, settings};
+use super::{AppError, backup, observe, open_store, secrets, settings};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
@@ -27,7 +27,7 @@ use crate::http::gate::Gate;
 use crate::http::request::{Frame, frame};
 use crate::http::routes::{self, Api, Readiness};
 use crate::http::upgrade::Upgrades;
-use crate::store::Store;
+use crate::store::{Embedded, Store};
 use crate::telemetry::Metrics;
 use crate::transport::Upgraded;
 
@@ -150,7 +150,13 @@ impl Running {
             int,
         };
         running.settle().await?;
+        running.watch_restores(embedded);
         Ok(running)
+    }
+
+    /// Takes backups that are brought back while it runs; ends with this system.
+    fn watch_restores(&self, store: Arc<Embedded>) {
+        actix_rt::spawn(backup::watch(store, self.engine.clone(), self.config.clone()));
     }
 
     /// Waits for the workers, whose threads the actors share unless they have their own.

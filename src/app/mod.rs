@@ -1,5 +1,6 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
+mod backup;
 mod build;
 mod limits;
 mod observe;
@@ -12,6 +13,7 @@ use crate::config::{Config, SecretError, Secrets};
 use crate::store::StoreError;
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 
+pub use backup::{backup, restore};
 pub use build::Running;
 pub use schema::{migrate, migration_status, rehearse_migration};
 
@@ -24,6 +26,15 @@ pub enum AppError {
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// A backup cannot be made or brought back.
+    #[error(transparent)]
+    Backup(crate::store::backup::BackupError),
+    /// The engine could not merge a backup.
+    #[error("not restored: {0}")]
+    Restore(String),
+    /// All but some rooms was restored.
+    #[error("restored, but for {0} rooms whose logs have gone another way")]
+    Diverged(u64),
     /// The port cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {

@@ -11,6 +11,7 @@
 mod support;
 
 mod abuse;
+mod backup;
 mod circle;
 mod docs;
 mod faults;
@@ -18,3 +19,4 @@ mod layers;
 mod life;
 mod privacy;
 mod rest;
+mod upgrade;

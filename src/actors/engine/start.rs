@@ -20,6 +20,7 @@ use crate::actors::observer::Observer;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::turns::Turns;
+use crate::domain::ids::RoomId;
 use crate::store::Store;
 
 /// How many deaths of rooms wait to be heard of; the janitor finds the rest.
@@ -90,6 +91,19 @@ impl Engine {
         self.batchers.start(&self.node, &arbiters);
         self.node.registry.spread_over(arbiters);
         Janitor::start_in_arbiter(&first, move |_| janitor);
+    }
+
+    /// Rooms were written beside the actors, by a restore: who remembers them reads them again, and `live` ones, in
+    /// which something may be due, are woken. Answers those that could not be told, because too much waits before
+    /// them.
+    pub fn refresh(&self, rooms: Vec<RoomId>, live: &[RoomId]) -> Vec<RoomId> {
+        self.node.memberships.forget_all();
+        let told = |room: &RoomId| self.node.registry.peek(room).is_none_or(|handle| handle.reload());
+        let untold = rooms.into_iter().filter(|room| !told(room)).collect();
+        for room in live {
+            let _ = self.node.registry.get(room);
+        }
+        untold
     }
 
     /// Waits until positions that were taken are on disk, as far as history keeps them.

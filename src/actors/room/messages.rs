@@ -184,6 +184,11 @@ pub struct Positions(pub Vec<(ParticipantId, Fix)>);
 #[rtype(result = "()")]
 pub struct Poke;
 
+/// Its log or its records were written by somebody else: read them again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reload;
+
 /// Nobody has used the room for a while: rest, if nothing is due.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -2,6 +2,7 @@
 //! threads beside it. Nothing here blocks the caller's thread.
 
 mod append;
+pub mod backup;
 mod fixes;
 mod geo;
 mod history;
@@ -54,6 +55,7 @@ pub struct Embedded {
     writes: Arc<Queue<Box<dyn Job>>>,
     reads: Arc<Queue<Read>>,
     meters: Arc<Meters>,
+    options: EmbeddedOptions,
     /// Ends when the last thread has.
     ended: Mutex<mpsc::Receiver<()>>,
 }
@@ -79,6 +81,7 @@ impl Embedded {
             writes,
             reads,
             meters,
+            options: options.clone(),
             ended: Mutex::new(ended),
         };
         store.start_readers(readers, &lock, &alive)?;
@@ -125,6 +128,19 @@ impl Embedded {
             Some(conn) => migrations::status(&conn),
             None => Ok(SchemaStatus::nothing()),
         }
+    }
+
+    /// Whether an engine has a data folder.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn is_in_use(path: &Path) -> Result<bool, StoreError> {
+        Ok(schema::try_lock(path)?.is_none())
+    }
+
+    /// Whether it takes no more writes.
+    pub fn is_closed(&self) -> bool {
+        self.writes.is_closed()
     }
 
     fn start_readers(

@@ -21,6 +21,8 @@ use crate::store::meters::{Meters, bump};
 
 /// How long the writer waits for readers who hold up a checkpoint.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How soon it waits so again for a log that must be emptied: a backup may read for long, and an SOS waits, too.
+const EMPTY_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) type Group = Vec<Box<dyn Job>>;
 
@@ -60,7 +62,7 @@ impl Writer {
     /// Writes groups until the connection fails or nothing more can come.
     fn serve(&self, conn: &Connection, group: &mut Group) -> Result<(), StoreError> {
         let mut writes = Writes::new(Db::new(conn))?;
-        let mut erasing = false;
+        let (mut erasing, mut not_before) = (false, Instant::now());
         loop {
             let begun = Instant::now();
             let (outcome, size) = self.write(&mut writes, group);
@@ -75,9 +77,11 @@ impl Writer {
                 Err(_) => bump(&self.meters.failed_commits, 1),
             }
             // What was erased is not gone while an old page of it stands in the log.
-            erasing |= outcome.is_ok() && writes.erased;
-            if erasing {
+            let erased = outcome.is_ok() && writes.erased;
+            erasing |= erased;
+            if erased || erasing && Instant::now() >= not_before {
                 erasing = !checkpoint(conn, Depth::Empty);
+                not_before = Instant::now() + EMPTY_AGAIN;
             }
             for job in group.drain(..) {
                 job.answer(outcome.clone(), &self.meters);

@@ -38,6 +38,7 @@ pub struct Engine {
     running: Option<Running>,
     address: Address,
     data: PathBuf,
+    program: PathBuf,
     settings: BTreeMap<String, String>,
     log: Arc<Mutex<String>>,
     _folder: Option<TempDir>,
@@ -45,7 +46,11 @@ pub struct Engine {
 
 /// `mayday` with nothing of the caller's environment that would change its settings.
 pub fn mayday(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mayday"));
+    program(Path::new(env!("CARGO_BIN_EXE_mayday")), folder)
+}
+
+fn program(path: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MAYDAY") || name == "RUST_LOG" {
             command.env_remove(name);
@@ -73,6 +78,16 @@ impl Engine {
         engine
     }
 
+    /// Starts another version of it.
+    pub fn of_program(program: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut engine = Self::prepare(&folder.path().join("data"), &[]);
+        engine.program = program.to_path_buf();
+        engine._folder = Some(folder);
+        engine.restart();
+        engine
+    }
+
     /// One without any limit on what a client may do.
     pub fn unlimited() -> Self {
         Self::start(&UNLIMITED)
@@ -89,6 +104,7 @@ impl Engine {
             running: None,
             address: Arc::new(Mutex::new(SocketAddr::from(([127, 0, 0, 1], 0)))),
             data: data.to_path_buf(),
+            program: env!("CARGO_BIN_EXE_mayday").into(),
             settings: settings
                 .map(|(key, value)| (variable(key), (*value).to_owned()))
                 .collect(),
@@ -99,7 +115,7 @@ impl Engine {
 
     /// A command of the program with this engine's settings and data.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = mayday(self.data.parent().unwrap());
+        let mut command = program(&self.program, self.data.parent().unwrap());
         command
             .args(arguments)
             .envs(&self.settings)
@@ -219,6 +235,11 @@ impl Engine {
     /// An anonymous device.
     pub fn device(&self) -> Person {
         Person::device(Arc::clone(&self.address))
+    }
+
+    /// An anonymous device with an id of its own.
+    pub fn device_of(&self, id: &str) -> Person {
+        Person::device_of(Arc::clone(&self.address), id)
     }
 
     /// Somebody with a token made elsewhere.

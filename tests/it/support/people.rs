@@ -46,7 +46,11 @@ impl Person {
     }
 
     pub(super) fn device(address: Address) -> Self {
-        let credential = Credential::Device(uuid4());
+        Self::device_of(address, &uuid4())
+    }
+
+    pub(super) fn device_of(address: Address, id: &str) -> Self {
+        let credential = Credential::Device(id.into());
         Self {
             address,
             name: "a device".into(),
