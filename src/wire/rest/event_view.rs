@@ -1,5 +1,6 @@
 //! The audit trail: every event of a log, none left out, in words that stay.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ impl<'a> EventView<'a> {
 }
 
 /// An event of a room's log that somebody did, or that happened to them, as they are told it themselves.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DeedView {
     seq: u64,
     at: Stamp,

@@ -15,7 +15,7 @@ use futures_util::stream::unfold;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::views::{DeviceView, KeyView, PlaceView, SubjectView};
+use super::views::{DeviceView, KeyView, SubjectView, Whereabouts};
 use crate::actors::Engine;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{Identity, Subject};
@@ -154,7 +154,7 @@ impl Document {
             for place in &page {
                 self.comma();
                 self.piece.extend_from_slice(br#"{"place":"#);
-                serde_json::to_writer(&mut self.piece, &PlaceView::of(place))?;
+                serde_json::to_writer(&mut self.piece, &Whereabouts::of(place))?;
                 self.piece.extend_from_slice(br#","events":["#);
                 self.first = true;
                 self.deeds(engine, &place.room, place.person.participant).await?;

@@ -1,7 +1,7 @@
 //! Devices, and what is kept of whoever speaks: told, handed out whole, erased. For registered users too.
 
 mod export;
-mod views;
+pub(super) mod views;
 
 use actix_web::{HttpResponse, web};
 

@@ -1,5 +1,6 @@
 //! What is kept of somebody, as they are told it: in numbers, and whole.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::DeviceId;
@@ -8,7 +9,7 @@ use crate::store::{DeviceRecord, KeptKey, Place, Tally};
 use crate::wire::stamp::Stamp;
 
 /// Whose data they are.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SubjectView {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -28,7 +29,7 @@ impl SubjectView {
 }
 
 /// A device that was registered.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisteredView {
     device_id: String,
@@ -46,7 +47,7 @@ impl RegisteredView {
 }
 
 /// A device's record; all of it null when there is none.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceView {
     device_id: Option<String>,
@@ -79,7 +80,7 @@ impl DeviceView {
 }
 
 /// `GET /devices/me`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OwnView {
     #[serde(flatten)]
     device: DeviceView,
@@ -88,7 +89,7 @@ pub struct OwnView {
 }
 
 /// How much is kept.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountsView {
     incidents: u64,
@@ -122,7 +123,7 @@ impl OwnView {
 }
 
 /// `DELETE /devices/me`
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErasedView {
     /// Rooms that knew who they were.
@@ -136,9 +137,9 @@ pub struct ErasedView {
 }
 
 /// What one room has of somebody, without what they did there.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceView {
+pub struct Whereabouts {
     room_id: String,
     kind: &'static str,
     participant_id: String,
@@ -152,7 +153,7 @@ pub struct PlaceView {
     seen_at: Option<Stamp>,
 }
 
-impl PlaceView {
+impl Whereabouts {
     /// Shows a place to whom it is of.
     pub fn of(place: &Place) -> Self {
         let stay = place.stay.as_ref();
@@ -173,7 +174,7 @@ impl PlaceView {
 }
 
 /// An idempotency key.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
     key: String,

@@ -10,6 +10,7 @@ mod circle;
 mod incidents;
 mod openapi;
 mod operation;
+mod own;
 mod page;
 mod people;
 mod refusals;
