@@ -80,6 +80,11 @@ pub fn restore(config: &Config, file: &Path, force: bool, secrets: bool) -> Resu
     let staged = backup::stage(&config.data.path, file)?;
     println!("{} is whole: {}", file.display(), said(&staged.manifest));
     let options = RestoreOptions { force, secrets };
+    // A folder without secrets has no store in which somebody was erased, and may get those of the backup.
+    let known = config.data.path.join("secrets").exists();
+    let erasure = known.then(|| super::secrets(config)).transpose()?;
+    let erasure = erasure.as_ref().map(super::erasure_secret);
+    let staged = staged.with_erasure_secret(erasure.as_deref());
     match staged.restore(options, SystemClock.now())? {
         Restored::InPlace { aside, kept_secrets } => {
             if let Some(aside) = aside {

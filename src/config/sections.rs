@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
-use super::value::{LogFormat, StoreUrl};
+use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
+use super::value::{LogFormat, ProxyHeader, StoreUrl, TlsVersion};
 use crate::domain::budget::MessageBudget;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
@@ -80,8 +81,70 @@ sections! {
         keep_alive_s: u64 = 75,
         /// Connections to this node at once.
         connections_max: usize = 200_000,
-        /// Proxies whose `X-Forwarded-For` is believed.
+        /// Proxies whose word about the client is believed.
         trusted_proxies: TrustedProxies = TrustedProxies::default(),
+        /// The header in which they give it.
+        proxy_header: ProxyHeader = ProxyHeader::XForwarded,
+        /// Listen without TLS.
+        plain: bool = true,
+        /// Speak HTTP/2 over TLS.
+        http2: bool = true,
+        /// Speak HTTP/2 without TLS too, to clients who begin with it.
+        h2c: bool = false,
+        /// Requests in hand on one HTTP/2 connection.
+        h2_streams_max: u32 = 128,
+        /// The longest request target.
+        uri_max_bytes: usize = 8_192,
+        /// The headers of a request, names and values together.
+        headers_max_bytes: usize = 32_768,
+        /// The headers of a request.
+        headers_max: usize = 64,
+    }
+    /// HTTPS and secure WebSockets.
+    tls: Tls {
+        /// The certificate chain, a PEM file; empty: no TLS.
+        certificate: String = String::new(),
+        /// Its private key, a PEM file.
+        key: String = String::new(),
+        /// The port to listen on; 0: one that is free.
+        port: u16 = 3443,
+        /// The oldest version that is spoken.
+        min_version: TlsVersion = TlsVersion::V12,
+        /// How often the files are looked at.
+        reload_s: u64 = 60,
+        /// A handshake must be done by then.
+        handshake_timeout_ms: u64 = 5_000,
+        /// Handshakes at once, for each worker.
+        handshakes_max: usize = 256,
+        /// How long browsers shall use nothing but HTTPS; 0: not said.
+        hsts_max_age_s: u64 = 31_536_000,
+    }
+    /// Pages of other sites.
+    cors: Cors {
+        /// Origins whose pages may use the API, comma-separated; empty: none but those of `auth.cookie_origins`.
+        origins: String = String::new(),
+        /// What their requests may use.
+        methods: String = "GET, HEAD, POST, PUT, PATCH, DELETE".into(),
+        /// The headers that their requests may have.
+        request_headers: String =
+            "Authorization, Content-Type, Content-Encoding, X-Device-ID, X-Device-Token, X-Request-Id, Idempotency-Key, \
+             If-None-Match, If-Match".into(),
+        /// The headers of an answer that they may read.
+        expose_headers: String =
+            "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, ETag, Location".into(),
+        /// How long a browser may remember this.
+        max_age_s: u64 = 3_600,
+    }
+    /// Answers made smaller.
+    compression: Compression {
+        /// Whether there is any.
+        enabled: bool = true,
+        /// Answers smaller than this are sent as they are.
+        min_bytes: usize = 1_024,
+        /// How hard gzip tries.
+        gzip_level: u32 = 1,
+        /// How hard brotli tries.
+        brotli_quality: u32 = 2,
     }
     /// What the engine keeps on disk.
     data: Data {
@@ -119,8 +182,36 @@ sections! {
     auth: Auth {
         /// The key of HS256 tokens; none: generated.
         jwt_secret: Option<Secret> = None,
+        /// How tokens may be signed.
+        algorithms: TokenAlgorithms = TokenAlgorithms::default(),
+        /// Public keys of issuers, as PEM files.
+        key_files: KeyFiles = KeyFiles::default(),
+        /// Where the issuer's key set is; empty: nowhere.
+        jwks_url: String = String::new(),
+        /// The same as a file.
+        jwks_file: String = String::new(),
+        /// Authorities, PEM, that vouch for that address beside those of the system.
+        jwks_ca_file: String = String::new(),
+        /// That address may be one in the clear anywhere, not only nearby.
+        jwks_allow_http: bool = false,
+        /// How often the set is fetched.
+        jwks_refresh_s: u64 = 300,
+        /// At least this long between fetches that an unknown key causes.
+        jwks_early_min_s: u64 = 10,
+        /// How long a request with an unknown key waits for such a fetch.
+        jwks_wait_ms: u64 = 2_000,
+        /// A fetch must be done by then.
+        jwks_timeout_ms: u64 = 5_000,
+        /// How long the last good set counts while the issuer cannot be reached.
+        jwks_stale_max_s: u64 = 86_400,
+        /// The largest set.
+        jwks_max_bytes: usize = 65_536,
+        /// The most keys in a set.
+        jwks_keys_max: usize = 32,
         /// What sister services show; none: generated.
         internal_token: Option<Secret> = None,
+        /// Further keys of sister services.
+        api_keys: ApiKeys = ApiKeys::default(),
         /// By which device tokens are made; none: generated.
         device_secret: Option<Secret> = None,
         /// By which they were made before.
@@ -133,10 +224,12 @@ sections! {
         cookie_origins: String = String::new(),
         /// The `iss` a token must have; empty: any.
         issuer: String = String::new(),
-        /// The `aud` a token must have; empty: any.
+        /// The `aud` a token must have one of, comma-separated; empty: any.
         audience: String = String::new(),
         /// How far clocks may differ.
         leeway_s: u64 = 5,
+        /// How long before its credential ends a connection is told.
+        expiry_warning_s: u64 = 60,
         /// How long a ticket is good.
         ticket_ttl_s: u64 = 30,
         /// Tickets not yet used.
@@ -321,6 +414,8 @@ sections! {
         devices_anonymise_days: u32 = 30,
         /// Records of devices, since they were seen last; 0: for ever.
         devices_delete_days: u32 = 90,
+        /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
+        erasures_days: u32 = 400,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
@@ -352,9 +447,27 @@ durations! {
         /// How long an unused connection is kept.
         keep_alive = from_secs(keep_alive_s),
     }
+    Tls {
+        /// How often the files are looked at.
+        reload = from_secs(reload_s),
+        /// A handshake must be done by then.
+        handshake_timeout = from_millis(handshake_timeout_ms),
+    }
     Auth {
         /// How far clocks may differ.
         leeway = from_secs(leeway_s),
+        /// How often the key set is fetched.
+        jwks_refresh = from_secs(jwks_refresh_s),
+        /// At least this long between fetches that an unknown key causes.
+        jwks_early_min = from_secs(jwks_early_min_s),
+        /// How long a request with an unknown key waits for such a fetch.
+        jwks_wait = from_millis(jwks_wait_ms),
+        /// A fetch must be done by then.
+        jwks_timeout = from_millis(jwks_timeout_ms),
+        /// How long the last good set counts.
+        jwks_stale_max = from_secs(jwks_stale_max_s),
+        /// How long before its credential ends a connection is told.
+        expiry_warning = from_secs(expiry_warning_s),
         /// How long a ticket is good.
         ticket_ttl = from_secs(ticket_ttl_s),
     }
@@ -422,13 +535,34 @@ impl Http {
     }
 }
 
+impl Tls {
+    /// Whether there is TLS.
+    pub fn is_on(&self) -> bool {
+        !self.certificate.is_empty()
+    }
+}
+
+/// The parts of a comma-separated list.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+impl Cors {
+    /// Origins whose pages may use the API.
+    pub fn origins(&self) -> impl Iterator<Item = &str> {
+        list(&self.origins)
+    }
+}
+
 impl Auth {
     /// Origins of other sites whose pages may use the cookie.
     pub fn cookie_origins(&self) -> impl Iterator<Item = &str> {
-        self.cookie_origins
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty())
+        list(&self.cookie_origins)
+    }
+
+    /// One of these a token must be for; none: it may be for anybody.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        list(&self.audience)
     }
 }
 
@@ -519,6 +653,11 @@ impl Retention {
     /// How long a device that is not seen can be told to have been somebody; zero: for ever.
     pub const fn device_links(&self) -> Duration {
         Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
+    }
+
+    /// How long a backup is kept from bringing back who was erased; zero: for ever.
+    pub const fn erasures(&self) -> Duration {
+        Duration::from_secs(self.erasures_days as u64 * 86_400)
     }
 
     /// How long the record of a device that is not seen is kept; zero: for ever.

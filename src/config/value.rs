@@ -150,3 +150,23 @@ choice!(
         Embedded = "embedded"
     }
 );
+
+choice!(
+    /// In which header trusted proxies say for whom they speak.
+    ProxyHeader, "x-forwarded or forwarded", {
+        /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+        XForwarded = "x-forwarded",
+        /// `Forwarded` (RFC 7239).
+        Forwarded = "forwarded"
+    }
+);
+
+choice!(
+    /// The oldest version of TLS that is spoken.
+    TlsVersion, "1.2 or 1.3, in quotes", {
+        /// TLS 1.2.
+        V12 = "1.2",
+        /// TLS 1.3.
+        V13 = "1.3"
+    }
+);

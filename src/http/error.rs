@@ -34,6 +34,10 @@ pub enum Code {
     Conflict,
     /// The body is over the limit.
     PayloadTooLarge,
+    /// The path and query are over the limit.
+    UriTooLong,
+    /// The headers are over the limit, in number or in bytes.
+    HeadersTooLarge,
     /// The body is not JSON.
     UnsupportedMediaType,
     /// Over a budget; come back after `Retry-After`.
@@ -60,6 +64,8 @@ impl Code {
         Self::SosClosed,
         Self::Conflict,
         Self::PayloadTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::UnsupportedMediaType,
         Self::RateLimited,
         Self::Internal,
@@ -81,6 +87,8 @@ impl Code {
             Self::SosClosed => ("SOS_CLOSED", StatusCode::CONFLICT),
             Self::Conflict => ("CONFLICT", StatusCode::CONFLICT),
             Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::UriTooLong => ("URI_TOO_LONG", StatusCode::URI_TOO_LONG),
+            Self::HeadersTooLarge => ("HEADERS_TOO_LARGE", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::RateLimited => ("RATE_LIMITED", StatusCode::TOO_MANY_REQUESTS),
             Self::Internal => ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR),
@@ -133,7 +141,7 @@ pub struct ApiError {
     message: Cow<'static, str>,
     fields: Vec<FieldError>,
     allowed: Option<Vec<&'static str>>,
-    headers: Vec<(HeaderName, u64)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl ApiError {
@@ -256,10 +264,10 @@ impl ApiError {
         Self::new(Code::Internal, "Something went wrong on our side")
     }
 
-    /// Adds a header with a number.
+    /// Adds a header: a number, or a fixed text as `HeaderValue::from_static`.
     #[must_use]
-    pub fn with_header(mut self, name: HeaderName, value: u64) -> Self {
-        self.headers.push((name, value));
+    pub fn with_header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -356,7 +364,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         for (name, value) in &self.headers {
-            response.insert_header((name.clone(), HeaderValue::from(*value)));
+            response.insert_header((name.clone(), value.clone()));
         }
         response
             .content_type("application/json")

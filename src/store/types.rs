@@ -310,6 +310,8 @@ pub struct Retention {
     pub device_links: std::time::Duration,
     /// Records of devices, after they were seen last.
     pub devices: std::time::Duration,
+    /// Marks of the erased, by which a backup knows whom not to bring back.
+    pub erasures: std::time::Duration,
     /// The most rows of each kind that one call removes; 0 counts as 1.
     pub slice_max_rows: usize,
 }

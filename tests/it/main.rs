@@ -11,12 +11,16 @@
 mod support;
 
 mod abuse;
+mod auth;
 mod backup;
 mod circle;
 mod docs;
 mod faults;
+mod fuzzed;
 mod layers;
 mod life;
 mod privacy;
 mod rest;
 mod upgrade;
+
+mod http;

@@ -5,6 +5,7 @@ mod append;
 pub mod backup;
 mod fixes;
 mod geo;
+mod gone;
 mod history;
 mod incidents;
 mod job;
@@ -226,9 +227,7 @@ fn prepare(conn: &Connection, options: &EmbeddedOptions) -> Result<(), StoreErro
             },
         )));
     }
-    if options.migrate {
-        migrations::migrate(conn)?;
-    }
+    migrations::migrate(conn)?;
     Ok(())
 }
 

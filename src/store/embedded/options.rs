@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::gone::Marker;
+
 /// The database's file in the data folder.
 pub(super) const FILE: &str = "mayday.db";
 /// Held by the process that has the folder open.
@@ -10,7 +12,7 @@ pub(super) const LOCK: &str = "mayday.lock";
 pub(super) const REHEARSAL: &str = "rehearsal.db";
 
 /// How to open an embedded store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EmbeddedOptions {
     /// The data folder; it is made when it is missing.
     pub path: PathBuf,
@@ -35,6 +37,8 @@ pub struct EmbeddedOptions {
     pub checkpoint_max_kib: u32,
     /// Look through the whole file for damage before using it.
     pub check_integrity: bool,
+    /// The key of the marks by which a backup knows whom not to bring back; `None`: the erased leave no mark.
+    pub erasure_secret: Option<Vec<u8>>,
     /// Bring an older schema up to date; otherwise it is refused.
     pub migrate: bool,
 }
@@ -54,8 +58,13 @@ impl EmbeddedOptions {
             checkpoint_kib: 4 * 1024,
             checkpoint_max_kib: 128 * 1024,
             check_integrity: true,
+            erasure_secret: None,
             migrate: true,
         }
+    }
+
+    pub(super) fn marker(&self) -> Option<Marker> {
+        self.erasure_secret.as_deref().map(Marker::new)
     }
 
     pub(super) fn file(&self) -> PathBuf {

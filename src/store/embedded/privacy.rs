@@ -2,11 +2,11 @@
 
 use rusqlite::{Row, params};
 
-use super::records;
 use super::rooms::places as keys_of;
 use super::rows::{kind, participant, room_id, timestamp};
 use super::sql::Db;
 use super::writes::Writes;
+use super::{gone, records};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::people::Subject;
 use crate::domain::room::UserType;
@@ -161,6 +161,7 @@ pub(super) fn erase(
             .db
             .run("DELETE FROM devices WHERE id = ?1", [id.reveal()])?;
     }
+    gone::note(writes, subject, now)?;
     writes.erased = true;
     writes.erasures_changed();
     Ok(Erased {
@@ -226,6 +227,10 @@ pub(super) fn purge(
         let forgotten = writes.db.run(old, params![now.before(REMEMBERED).ms(), slice])?;
         purged.more |= forgotten as u64 >= slice.unsigned_abs();
         writes.erasures_changed();
+    }
+    if !retention.erasures.is_zero() {
+        let forgotten = gone::purge(writes, now.before(retention.erasures), slice)?;
+        purged.more |= forgotten >= slice.unsigned_abs();
     }
     if !retention.device_links.is_zero() {
         let sql = "SELECT id FROM devices WHERE linked = 1 AND last_seen < ?1 ORDER BY last_seen LIMIT ?2";

@@ -62,6 +62,7 @@ impl Writer {
     /// Writes groups until the connection fails or nothing more can come.
     fn serve(&self, conn: &Connection, group: &mut Group) -> Result<(), StoreError> {
         let mut writes = Writes::new(Db::new(conn))?;
+        writes.marker = self.options.marker();
         let (mut erasing, mut not_before) = (false, Instant::now());
         loop {
             let begun = Instant::now();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::params;
 
+use super::gone::Marker;
 use super::sql::Db;
 use crate::domain::ids::RoomId;
 use crate::store::contract::StoreError;
@@ -20,6 +21,8 @@ pub(super) struct Writes<'c> {
     pub fixes: u64,
     /// What was deleted must leave the write-ahead log too.
     pub erased: bool,
+    /// Marks those who are erased; `None`: they leave no mark.
+    pub marker: Option<Marker>,
     /// Somebody was erased: what is written has to be looked up among the erased. `None`: not looked yet.
     erasures: Option<bool>,
     next_key: i64,
@@ -37,6 +40,7 @@ impl<'c> Writes<'c> {
             events: 0,
             fixes: 0,
             erased: false,
+            marker: None,
             erasures: None,
             next_key,
             keys: HashMap::new(),

@@ -47,13 +47,15 @@ async fn made_up_ids_meet_the_budget_of_their_address_while_an_honest_neighbour_
     let engine = Engine::start(&[("limits.address_requests", "400")]);
     let honest = engine.device();
     honest.get("/api/v1/sos").await.ok(200);
-    assert_eq!(flood(&engine, None, 2_000).await, 399);
+    // One more for every 2.25 s that it takes.
+    let passed = flood(&engine, None, 2_000).await;
+    assert!((399..=404).contains(&passed), "{passed}");
     assert_eq!(
         metric(&engine, "mayday_address_limited_total{class=\"general\"}").await,
-        1_601
+        2_000 - passed as u64
     );
     // What was refused left nothing behind: a key for each that passed, and one for the address.
-    assert!(metric(&engine, "mayday_rate_limit_keys").await <= 402);
+    assert!(metric(&engine, "mayday_rate_limit_keys").await <= passed as u64 + 3);
     assert!(metric(&engine, "mayday_rate_limit_bytes").await < 100_000);
     // The neighbour, at the same address, cannot read just now, but is heard.
     honest.get("/api/v1/sos").await.refused(429, "RATE_LIMITED");

@@ -51,6 +51,7 @@ fn start() -> Node {
             device_links: DAY * 30,
             devices: DAY * 90,
             slice_max_rows: 1_000,
+            ..Retention::default()
         },
         ..Settings::default()
     };

@@ -122,6 +122,15 @@ pub fn wrong_with(method: &str, path: &str, answer: &Answer) -> Option<String> {
         return elsewhere(path, answer);
     };
     let lower = method.to_lowercase();
+    let operations = &document.value["paths"][template];
+    if method == "HEAD" && operations["head"].is_null() && !operations["get"].is_null() {
+        // A GET without its body, wherever the document does not say more of it.
+        let pointer = format!("/paths/{}/get/responses/{}", escaped(template), answer.status);
+        return match document.value.pointer(&pointer) {
+            Some(response) => wrong_headers(document, response, answer),
+            None => Some(format!("{} is no status of GET {template}", answer.status)),
+        };
+    }
     if document.value["paths"][template][&lower].is_null() {
         return (answer.status != 405)
             .then(|| format!("{method} is none of the path's methods, and the status no 405"));

@@ -37,6 +37,7 @@ pub type Address = Arc<Mutex<SocketAddr>>;
 pub struct Engine {
     running: Option<Running>,
     address: Address,
+    tls_address: Option<SocketAddr>,
     data: PathBuf,
     program: PathBuf,
     settings: BTreeMap<String, String>,
@@ -103,6 +104,7 @@ impl Engine {
         Self {
             running: None,
             address: Arc::new(Mutex::new(SocketAddr::from(([127, 0, 0, 1], 0)))),
+            tls_address: None,
             data: data.to_path_buf(),
             program: env!("CARGO_BIN_EXE_mayday").into(),
             settings: settings
@@ -155,14 +157,19 @@ impl Engine {
         });
         let running = self.running.insert(Running { child, stdout });
         let until = Instant::now() + START_DEADLINE;
-        let address = loop {
+        let wanted = |key, value| self.settings.get(&variable(key)).is_some_and(|set| set != value);
+        let (plain, tls) = (!wanted("http.plain", "true"), wanted("tls.certificate", ""));
+        let (mut http, mut https) = (None, None);
+        while (plain && http.is_none()) || (tls && https.is_none()) {
             match running
                 .stdout
                 .recv_timeout(until.saturating_duration_since(Instant::now()))
             {
                 Ok(line) => {
                     if let Some(address) = line.strip_prefix("listening on http://") {
-                        break address.parse().unwrap();
+                        http = Some(address.parse().unwrap());
+                    } else if let Some(address) = line.strip_prefix("listening on https://") {
+                        https = Some(address.parse().unwrap());
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the engine does not listen"),
@@ -170,8 +177,11 @@ impl Engine {
                     panic!("the engine ended: {}", running.child.wait().unwrap())
                 }
             }
-        };
-        *self.address.lock().unwrap() = address;
+        }
+        if let Some(address) = http {
+            *self.address.lock().unwrap() = address;
+        }
+        self.tls_address = https;
     }
 
     /// Ends it as a power cut would.
@@ -185,6 +195,12 @@ impl Engine {
     pub fn ask_to_end(&self) {
         let running = self.running.as_ref().expect("the engine is running");
         kill_process(Pid::from_child(&running.child), Signal::TERM).unwrap();
+    }
+
+    /// Tells it to look at its certificate again (SIGHUP).
+    pub fn hang_up(&self) {
+        let running = self.running.as_ref().expect("the engine is running");
+        kill_process(Pid::from_child(&running.child), Signal::HUP).unwrap();
     }
 
     /// Waits until it has ended by itself.
@@ -225,6 +241,11 @@ impl Engine {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         *self.address.lock().unwrap()
+    }
+
+    /// Where it listens with TLS.
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls_address.expect("the engine listens with TLS")
     }
 
     /// A registered citizen.

@@ -23,7 +23,7 @@ The routes for circle clients answer bare JSON and `{\"error\": …}`. Unknown f
 added.
 
 **Everywhere.** Every answer has `X-Request-Id`. An unknown path is 404 `NOT_FOUND`, another method 405 \
-`METHOD_NOT_ALLOWED`. A 500 `INTERNAL` is a fault of ours: tell us its request id.
+`METHOD_NOT_ALLOWED` with `Allow`; `HEAD` works where `GET` does, and `OPTIONS` says what a path takes. A 500 `INTERNAL` is a fault of ours: tell us its request id.
 
 **The WebSocket** at `/api/ws` is described in [asyncapi.json](/asyncapi.json).";
 

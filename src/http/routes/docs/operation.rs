@@ -309,6 +309,16 @@ impl Operation {
             "Content-Type must be application/json",
         );
         also(
+            true,
+            Code::UriTooLong,
+            "The path and query may have at most 8192 bytes",
+        );
+        also(
+            true,
+            Code::HeadersTooLarge,
+            "There may be at most 64 headers of 32768 bytes in all",
+        );
+        also(
             self.is_limited(row),
             Code::RateLimited,
             "Too many requests, come back later",

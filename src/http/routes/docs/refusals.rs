@@ -139,6 +139,10 @@ fn meaning(code: Code) -> &'static str {
         Code::SosClosed => "`SOS_CLOSED`: the incident is over.",
         Code::Conflict => "`CONFLICT`: something else stands against it.",
         Code::PayloadTooLarge => "`PAYLOAD_TOO_LARGE`: the body is over the limit.",
+        Code::UriTooLong => "`URI_TOO_LONG`: the path and query are over the limit.",
+        Code::HeadersTooLarge => {
+            "`HEADERS_TOO_LARGE`: the headers are over the limit, in number or in bytes."
+        }
         Code::UnsupportedMediaType => "`UNSUPPORTED_MEDIA_TYPE`: the body is not JSON by its Content-Type.",
         Code::RateLimited => "`RATE_LIMITED`: over a budget; come back after `Retry-After`.",
         Code::Internal => "`INTERNAL`: a fault of ours.",

@@ -26,6 +26,7 @@ use crate::domain::phone::{PhoneNumber, Region};
 use crate::domain::time::Timestamp;
 use crate::http::gate::Gate;
 use crate::http::jwt::{Grant, issue};
+use crate::http::keys::KeyRing;
 use crate::http::request::{Frame, frame};
 use crate::store::{Embedded, EmbeddedOptions};
 use crate::telemetry::Metrics;
@@ -101,21 +102,18 @@ impl Rig {
         };
         let metrics = Arc::new(Metrics::new());
         let clock = Arc::new(|| SystemClock.now());
-        let gate = Gate::new(&config, &secrets, Arc::clone(&metrics), clock);
+        let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
+        let gate = Gate::new(&config, &secrets, keys, Arc::clone(&metrics), clock);
         let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
         let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
-        let timeout = config.http.request_timeout();
+        let frame = Frame::new(&config, metrics, Arc::default());
         Self {
             engine,
             config,
             secret,
             gate: web::Data::new(gate),
             api: web::Data::new(api),
-            frame: web::Data::new(Frame {
-                metrics,
-                timeout,
-                in_flight: Arc::default(),
-            }),
+            frame: web::Data::new(frame),
             _folder: folder,
         }
     }

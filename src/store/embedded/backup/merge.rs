@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, params};
 
+use super::super::gone::{self, Marker};
 use super::super::job::Answer;
 use super::super::queue::Lane;
 use super::super::rows::{self, RoomKey};
 use super::super::sql::Db;
 use super::super::writes::Writes;
-use super::super::{Embedded, append, fixes, migrations, records, rooms, schema};
+use super::super::{Embedded, append, fixes, migrations, privacy, records, rooms, schema};
 use super::restore::Incoming;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
@@ -25,7 +26,7 @@ use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::codec;
 use crate::store::contract::{AppendError, StoreError};
-use crate::store::types::{Append, KeptFix, Retention};
+use crate::store::types::{Append, KeptFix, Retention, Sign};
 
 /// Rows in one transaction: an SOS that comes meanwhile waits for no more than these.
 const SLICE_MAX_ROWS: usize = 500;
@@ -123,6 +124,9 @@ struct Merge {
     ours: Connection,
     tell: Tell,
     merged: Merged,
+    /// When the backup was begun: who was erased since stays erased.
+    begun: Timestamp,
+    marker: Option<Marker>,
     fixes_from: i64,
     keys_from: i64,
 }
@@ -135,6 +139,10 @@ impl Merge {
         now: Timestamp,
         tell: Tell,
     ) -> Result<Self, StoreError> {
+        let begun = incoming
+            .read_manifest()
+            .map_err(|_| StoreError::Corrupt("the restore's manifest cannot be read".into()))?
+            .begun_at_ms;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let theirs = Connection::open_with_flags(incoming.database(), flags)?;
         if !migrations::status(&theirs)?.is_current() {
@@ -151,6 +159,8 @@ impl Merge {
             }
         };
         Ok(Self {
+            begun: Timestamp::from_ms(begun),
+            marker: store.options.marker(),
             fixes_from: oldest(retention.locations),
             keys_from: oldest(retention.idempotency),
             store,
@@ -167,6 +177,8 @@ impl Merge {
             .theirs
             .query_row(sql, [], |row| row.get::<_, i64>(0))?
             .unsigned_abs();
+        self.gone()?;
+        self.blocks()?;
         // Before the rooms: a circle that wakes without its owner's list would put her contacts out.
         self.contacts()?;
         self.devices()?;
@@ -255,6 +267,8 @@ impl Merge {
                 break;
             }
         }
+        self.signs(theirs, room)?;
+        self.reports(theirs, room)?;
         if after == Seq::ZERO {
             self.merged.rooms_taken += 1;
         } else {
@@ -285,7 +299,7 @@ impl Merge {
         };
         let mut newcomers = Vec::new();
         for person in people.drain(..) {
-            if !known(person.participant)? {
+            if !known(person.participant)? && !self.is_gone(&person.subject)? {
                 newcomers.push(person);
             }
         }
@@ -392,6 +406,9 @@ impl Merge {
         let owners = Db::new(&self.theirs).all(sql, [], |row| Ok(row.get::<_, String>(0)?))?;
         for owner in owners {
             let owner = codec::parse_subject(&owner)?;
+            if self.is_gone(&owner)? {
+                continue;
+            }
             let book = records::contacts(&mut Db::new(&self.theirs), &owner)?;
             let weight = book.emergency.len() + book.dependent.len();
             let (book, whose) = (Arc::new(book), owner.clone());
@@ -433,6 +450,9 @@ impl Merge {
                 continue;
             };
             let ours = records::device(&mut Db::new(&self.ours), id)?;
+            if self.is_gone(&Subject::Device(id))? {
+                continue;
+            }
             if ours.is_some_and(|ours| ours.last_seen >= theirs.last_seen) {
                 continue;
             }
@@ -459,7 +479,13 @@ impl Merge {
             let Some(last) = page.last() else { return Ok(()) };
             after = (last.0.clone(), last.1.clone());
             let more = page.len() == SLICE_MAX_ROWS;
-            let page = Arc::new(page);
+            let mut present = Vec::new();
+            for entry in page {
+                if !self.is_gone(&codec::parse_subject(&entry.0)?)? {
+                    present.push(entry);
+                }
+            }
+            let page = Arc::new(present);
             let taken = self.write(page.len(), move || {
                 let page = Arc::clone(&page);
                 move |writes: &mut Writes<'_>| {
@@ -477,6 +503,123 @@ impl Merge {
                 return Ok(());
             }
         }
+    }
+
+    /// Who was erased where the backup was made is known to be so here, too.
+    fn gone(&mut self) -> Result<(), StoreError> {
+        for slice in gone::all(&mut Db::new(&self.theirs))?.chunks(SLICE_MAX_ROWS) {
+            let slice: Arc<[(Vec<u8>, i64)]> = slice.into();
+            self.write(slice.len(), move || {
+                let slice = Arc::clone(&slice);
+                move |writes: &mut Writes<'_>| {
+                    slice
+                        .iter()
+                        .try_for_each(|(mark, at)| gone::put(writes, mark, *at))
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody was erased here after the backup was begun.
+    fn is_gone(&self, subject: &Subject) -> Result<bool, StoreError> {
+        match &self.marker {
+            Some(marker) => marker.is_gone(&mut Db::new(&self.ours), subject, self.begun),
+            None => Ok(false),
+        }
+    }
+
+    /// When those who are in a room that was taken gave a sign of life last: their deadlines go on from there.
+    fn signs(&self, theirs: RoomKey, room: &RoomId) -> Result<(), StoreError> {
+        let sql = "SELECT participant, seen_at FROM presence WHERE room = ?1";
+        let signs = Db::new(&self.theirs).all(sql, [theirs], |row| {
+            Ok(Sign {
+                room: room.clone(),
+                participant: rows::participant(row, 0)?,
+                at: rows::timestamp(row, 1)?,
+            })
+        })?;
+        for slice in signs.chunks(SLICE_MAX_ROWS) {
+            let slice: Arc<[Sign]> = slice.into();
+            self.write(slice.len(), move || {
+                let slice = Arc::clone(&slice);
+                move |writes: &mut Writes<'_>| privacy::note_signs(writes, &slice)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What people reported of each other in a room that was taken.
+    fn reports(&self, theirs: RoomKey, room: &RoomId) -> Result<(), StoreError> {
+        if !self.both_have("reports")? {
+            return Ok(());
+        }
+        let sql = "SELECT participant, reporter, at, reason FROM reports WHERE room = ?1";
+        let reports: Vec<(i64, i64, i64, String)> = Db::new(&self.theirs).all(sql, [theirs], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+        for slice in reports.chunks(SLICE_MAX_ROWS) {
+            let (slice, room): (Arc<[_]>, _) = (slice.into(), room.clone());
+            self.write(slice.len(), move || {
+                let (slice, room) = (Arc::clone(&slice), room.clone());
+                move |writes: &mut Writes<'_>| {
+                    let key = writes.key(&room)?;
+                    for (participant, reporter, at, reason) in slice.iter() {
+                        let sql = "INSERT OR IGNORE INTO reports (room, participant, reporter, at, reason)
+                                   VALUES (?1, ?2, ?3, ?4, ?5)";
+                        writes
+                            .db
+                            .run(sql, params![key, participant, reporter, at, reason])?;
+                    }
+                    Ok(())
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whom staff keep out, the newer of two blocks of the same person.
+    fn blocks(&self) -> Result<(), StoreError> {
+        if !self.both_have("blocks")? {
+            return Ok(());
+        }
+        type Block = (Vec<u8>, i64, i64, Option<i64>, Option<String>, Option<String>);
+        let sql = "SELECT key, participant, at, until, reason, staff FROM blocks";
+        let blocks: Vec<Block> = Db::new(&self.theirs).all(sql, [], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+            ))
+        })?;
+        for slice in blocks.chunks(SLICE_MAX_ROWS) {
+            let slice: Arc<[Block]> = slice.into();
+            self.write(slice.len(), move || {
+                let slice = Arc::clone(&slice);
+                move |writes: &mut Writes<'_>| {
+                    for (key, participant, at, until, reason, staff) in slice.iter() {
+                        let sql = "INSERT INTO blocks (key, participant, at, until, reason, staff)
+                                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                                   ON CONFLICT (key) DO UPDATE
+                                   SET participant = excluded.participant, at = excluded.at, until = excluded.until,
+                                       reason = excluded.reason, staff = excluded.staff
+                                   WHERE excluded.at > blocks.at";
+                        let row = params![key, participant, at, until, reason, staff];
+                        writes.db.run(sql, row)?;
+                    }
+                    Ok(())
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether a table of a later version is in both databases.
+    fn both_have(&self, table: &str) -> Result<bool, StoreError> {
+        Ok(migrations::has_table(&self.theirs, table)? && migrations::has_table(&self.ours, table)?)
     }
 
     /// One transaction on the lowest lane, and then a pause as long as it took: at most half of the writer's time

@@ -11,9 +11,12 @@ use super::file::{BackupError, Manifest, extract, failed};
 use super::make::put_secrets;
 use crate::domain::time::Timestamp;
 use crate::store::contract::StoreError;
+use crate::store::embedded::gone::{self, Marker};
 use crate::store::embedded::options::{EmbeddedOptions, FILE};
 use crate::store::embedded::snapshot::{self, Draft};
-use crate::store::embedded::{migrations, schema};
+use crate::store::embedded::sql::Db;
+use crate::store::embedded::writes::Writes;
+use crate::store::embedded::{migrations, privacy, schema};
 
 /// Where a restore is prepared, in the data folder.
 const FOLDER: &str = "restore";
@@ -31,6 +34,7 @@ pub struct RestoreOptions {
 pub struct Staged {
     data: PathBuf,
     draft: Draft,
+    marker: Option<Marker>,
     /// What it holds.
     pub manifest: Manifest,
 }
@@ -139,11 +143,19 @@ pub fn stage(data: &Path, backup: &Path) -> Result<Staged, BackupError> {
     Ok(Staged {
         data: data.to_path_buf(),
         draft,
+        marker: None,
         manifest,
     })
 }
 
 impl Staged {
+    /// By this key those who were erased in the store that is replaced stay erased.
+    #[must_use]
+    pub fn with_erasure_secret(mut self, secret: Option<&[u8]>) -> Self {
+        self.marker = secret.map(Marker::new);
+        self
+    }
+
     /// Makes it the store, or hands it to the engine that has the folder.
     ///
     /// # Errors
@@ -159,7 +171,7 @@ impl Staged {
         let file = self.data.join(FILE);
         let mut aside = None;
         if file.exists() {
-            let found = inspect(&self.data, &self.draft)?;
+            let found = self.inspect()?;
             if found > 0 && !options.force {
                 return Err(BackupError::NotEmpty(found));
             }
@@ -179,6 +191,34 @@ impl Staged {
             Vec::new()
         };
         Ok(Restored::InPlace { aside, kept_secrets })
+    }
+
+    /// How much the store holds that matters; one that cannot be read counts as one that does. Its write-ahead log
+    /// is empty afterwards, and who was erased in it is erased from the draft, too.
+    fn inspect(&self) -> Result<u64, BackupError> {
+        let look = || -> Result<u64, StoreError> {
+            let conn = schema::open_writer(&EmbeddedOptions::new(&self.data))?;
+            let tables = migrations::counts(&conn)?;
+            let matter = ["events", "contacts", "devices"];
+            let rows = tables
+                .iter()
+                .filter(|(name, _)| matter.contains(&name.as_str()))
+                .map(|(_, rows)| rows)
+                .sum();
+            let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            if busy {
+                return Err(StoreError::Unavailable(
+                    "another process reads the database".into(),
+                ));
+            }
+            keep_erased(&conn, self)?;
+            Ok(rows)
+        };
+        match look() {
+            Ok(rows) => Ok(rows),
+            Err(StoreError::Corrupt(_)) => Ok(u64::MAX),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn hand_over(self) -> Result<Restored, BackupError> {
@@ -202,36 +242,31 @@ impl Staged {
     }
 }
 
-/// How many events the store has; one that cannot be read counts as one that matters. Its write-ahead log is empty
-/// afterwards, and who was erased in it is erased from `draft`, too.
-fn inspect(data: &Path, draft: &Draft) -> Result<u64, BackupError> {
-    let look = || -> Result<u64, StoreError> {
-        let conn = schema::open_writer(&EmbeddedOptions::new(data))?;
-        let tables = migrations::counts(&conn)?;
-        let matter = ["events", "contacts", "devices"];
-        let rows = tables
-            .iter()
-            .filter(|(name, _)| matter.contains(&name.as_str()))
-            .map(|(_, rows)| rows)
-            .sum();
-        let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy {
-            return Err(StoreError::Unavailable(
-                "another process reads the database".into(),
-            ));
-        }
-        keep_erased(&conn, draft)?;
-        Ok(rows)
+/// Takes over from `old` who was erased there since the backup was begun, and erases them from the draft.
+fn keep_erased(old: &Connection, staged: &Staged) -> Result<(), StoreError> {
+    let Some(marker) = &staged.marker else {
+        return Ok(());
     };
-    match look() {
-        Ok(rows) => Ok(rows),
-        Err(StoreError::Corrupt(_)) => Ok(u64::MAX),
-        Err(error) => Err(error.into()),
+    if !migrations::has_table(old, "gone")? {
+        return Ok(());
     }
-}
-
-/// Who was erased here stays erased.
-fn keep_erased(_old: &Connection, _draft: &Draft) -> Result<(), StoreError> {
+    let begun = Timestamp::from_ms(staged.manifest.begun_at_ms);
+    let draft = snapshot::open(staged.draft.path())?;
+    let mut writes = Writes::new(Db::new(&draft))?;
+    writes.begin()?;
+    for (mark, at) in gone::all(&mut Db::new(old))? {
+        gone::put(&mut writes, &mark, at)?;
+    }
+    for subject in gone::subjects(&mut writes.db)? {
+        if marker.is_gone(&mut writes.db, &subject, begun)? {
+            privacy::erase(&mut writes, &subject, begun)?;
+        }
+    }
+    while !privacy::clear(&mut writes)?.1 {}
+    writes.commit()?;
+    drop(writes);
+    // What was erased is not gone while its pages wait to be used again.
+    draft.execute_batch("VACUUM")?;
     Ok(())
 }
 

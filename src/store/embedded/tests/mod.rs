@@ -7,6 +7,7 @@ mod folder;
 mod load;
 mod plans;
 mod rebuild;
+mod restore;
 
 use tempfile::TempDir;
 
