@@ -100,6 +100,8 @@ fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
         reader_cache_kib: config.store.reader_cache_kib,
         checkpoint_kib: config.store.checkpoint_kib,
         checkpoint_max_kib: config.store.checkpoint_max_kib,
+        open_incidents_max: config.store.open_incidents_max,
+        search_max_messages: config.store.search_max_messages,
         check_integrity: config.store.integrity_check,
         migrate: config.store.migrate_on_start,
         erasure_secret: Some(erasure_secret(&secrets)),

@@ -54,6 +54,7 @@ impl Config {
             ("store.group_max_rows", wide(store.group_max_rows)),
             ("store.readers", wide(store.readers)),
             ("store.reader_queue_max_ops", wide(store.reader_queue_max_ops)),
+            ("store.search_max_messages", wide(store.search_max_messages)),
             ("store.checkpoint_kib", u64::from(store.checkpoint_kib)),
             ("store.checkpoint_max_kib", u64::from(store.checkpoint_max_kib)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),

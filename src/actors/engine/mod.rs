@@ -1,5 +1,6 @@
 //! What the layers above hold: one handle to everything that a node can be asked for.
 
+mod conduct;
 mod privacy;
 mod queries;
 pub mod raise;
@@ -12,8 +13,9 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+pub use conduct::{BlockError, ReportError};
 pub use privacy::{Erasure, Own};
-pub use queries::RoomInfo;
+pub use queries::{Part, RoomInfo, RoomInfos};
 pub use start::Parts;
 
 use super::batcher::{Batchers, Upload};
@@ -21,7 +23,8 @@ use super::clock::random;
 use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
-use super::room::{Act, By, Outcome, Reply, RoomView};
+use super::pass::Pass;
+use super::room::{Act, By, Glimpse, Outcome, Reply, RoomView};
 use super::session::{Credential, SessionActor};
 use crate::delivery::Outbox;
 use crate::domain::geo::Fix;
@@ -62,7 +65,7 @@ impl Engine {
         self.batchers.waiting()
     }
 
-    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. When the
+    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. `pass` says what it may cost. When the
     /// credential ends, so does the session.
     pub fn connect(
         &self,
@@ -70,8 +73,15 @@ impl Engine {
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
+        pass: Arc<dyn Pass>,
     ) {
-        SessionActor::start(&self.node, &self.batchers, credential, (outbox, inbound), guard);
+        SessionActor::start(
+            &self.node,
+            &self.batchers,
+            credential,
+            (outbox, inbound),
+            (guard, pass),
+        );
     }
 
     /// Creates an incident; returns once it is durable.
@@ -163,6 +173,23 @@ impl Engine {
             self.node.saw(who);
         }
         self.node.room(room).view(who.cloned()).await
+    }
+
+    /// What `ask` finds in a room as somebody, or nobody in particular, may see it. It looks where the room lives and
+    /// takes away what it needs only.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or none for them.
+    pub async fn glance<T: Send + 'static>(
+        &self,
+        room: &RoomId,
+        who: Option<&Arc<Identity>>,
+        ask: impl FnOnce(&Glimpse<'_>) -> T + Send + 'static,
+    ) -> Result<T, CommandError> {
+        if let Some(who) = who {
+            self.node.saw(who);
+        }
+        self.node.room(room).glance(who.cloned(), ask).await
     }
 
     /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of

@@ -323,6 +323,7 @@ fn refuse(work: Work, error: &CommandError, now: Timestamp) {
         Work::Look(Look::View(_, to)) => {
             let _ = to.send(Err(error.clone()));
         }
+        Work::Look(Look::Glance(_, ask)) => ask.put(Err(error.clone())),
         Work::Look(Look::Broadcaster(_, to)) => {
             let _ = to.send(Err(error.clone()));
         }

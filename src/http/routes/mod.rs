@@ -3,6 +3,7 @@
 //! Which routes there are, and who may use them, stands in `table`. Nothing else here decides who may do what:
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
+mod conduct;
 mod contacts;
 mod devices;
 pub mod docs;
@@ -39,7 +40,8 @@ use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
-use crate::config::Config;
+use crate::config::{Config, OutsideArea};
+use crate::domain::bounds::ServiceArea;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::room::{Rejection, RoomKind};
@@ -61,6 +63,8 @@ pub struct Api {
     batch_max_fixes: usize,
     exports: Arc<Semaphore>,
     export_timeout: Duration,
+    service_area: ServiceArea,
+    outside_area: OutsideArea,
     documents: Documents,
 }
 
@@ -76,6 +80,8 @@ impl Api {
             batch_max_fixes: config.locations.batch_max_fixes,
             exports: Arc::new(Semaphore::new(config.devices.exports_max)),
             export_timeout: config.devices.export_timeout(),
+            service_area: config.abuse.service_area.clone(),
+            outside_area: config.abuse.outside_area,
             documents: Documents::new(config),
         }
     }
@@ -138,9 +144,9 @@ fn resource(rows: &'static [Row], api: &Api) -> Resource {
     }
     for row in rows {
         // The last one wrapped is the first one passed: who is never served is charged all the same.
-        let route = row
-            .route()
-            .wrap(from_fn(|request, next| gate::admit(&row.access, request, next)));
+        let route = row.route().wrap(from_fn(|request, next| {
+            gate::admit(&row.access, row.for_blocked(), request, next)
+        }));
         resource = resource.route(match row.class {
             Some(class) => route.wrap(from_fn(move |request, next| gate::charge(class, request, next))),
             None => route,

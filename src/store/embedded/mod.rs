@@ -3,13 +3,16 @@
 
 mod append;
 pub mod backup;
+mod conduct;
 mod fixes;
 mod geo;
 mod gone;
 mod history;
 mod incidents;
 mod job;
+mod messages;
 mod migrations;
+mod open;
 mod options;
 mod privacy;
 mod project;
@@ -42,6 +45,7 @@ pub use options::EmbeddedOptions;
 pub use rehearsal::Rehearsal;
 
 use self::job::{Answer, Held, Job, Task};
+use self::open::OpenIncidents;
 use self::queue::{Lane, Queue, Refused};
 use self::reader::Read;
 use self::sql::Db;
@@ -56,6 +60,7 @@ pub struct Embedded {
     writes: Arc<Queue<Box<dyn Job>>>,
     reads: Arc<Queue<Read>>,
     meters: Arc<Meters>,
+    open: Arc<OpenIncidents>,
     options: EmbeddedOptions,
     /// Ends when the last thread has.
     ended: Mutex<mpsc::Receiver<()>>,
@@ -71,6 +76,8 @@ impl Embedded {
         let lock = Arc::new(schema::lock(&options.path)?);
         let conn = schema::open_writer(&options)?;
         prepare(&conn, &options)?;
+        let open = Arc::new(OpenIncidents::new(options.open_incidents_max));
+        open.reload(&mut Db::new(&conn));
         let readers = (0..options.readers.max(1))
             .map(|_| schema::open_reader(&options))
             .collect::<Result<Vec<_>, _>>()?;
@@ -82,6 +89,7 @@ impl Embedded {
             writes,
             reads,
             meters,
+            open: Arc::clone(&open),
             options: options.clone(),
             ended: Mutex::new(ended),
         };
@@ -91,6 +99,7 @@ impl Embedded {
             queue: Arc::clone(&store.writes),
             meters: Arc::clone(&store.meters),
             lock,
+            open,
         };
         spawn("store-writer", move || {
             writer.run(conn);

@@ -35,6 +35,10 @@ pub struct EmbeddedOptions {
     pub checkpoint_kib: u32,
     /// And from this size on whatever waits, in KiB.
     pub checkpoint_max_kib: u32,
+    /// The most open incidents whose list is kept in memory. While there are more, lists are read from the file.
+    pub open_incidents_max: usize,
+    /// Messages that one search looks through before it says where it stopped.
+    pub search_max_messages: usize,
     /// Look through the whole file for damage before using it.
     pub check_integrity: bool,
     /// The key of the marks by which a backup knows whom not to bring back; `None`: the erased leave no mark.
@@ -57,6 +61,8 @@ impl EmbeddedOptions {
             reader_cache_kib: 8 * 1024,
             checkpoint_kib: 4 * 1024,
             checkpoint_max_kib: 128 * 1024,
+            open_incidents_max: 100_000,
+            search_max_messages: 20_000,
             check_integrity: true,
             erasure_secret: None,
             migrate: true,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::job::{Held, Job};
+use super::open::OpenIncidents;
 use super::options::EmbeddedOptions;
 use super::queue::Queue;
 use super::schema;
@@ -32,6 +33,7 @@ pub(super) struct Writer {
     pub queue: Arc<Queue<Box<dyn Job>>>,
     pub meters: Arc<Meters>,
     pub lock: Held,
+    pub open: Arc<OpenIncidents>,
 }
 
 impl Writer {
@@ -40,11 +42,18 @@ impl Writer {
         let mut first = Some(first);
         let mut group = Group::new();
         while self.next_group(&mut group) {
+            let is_first = first.is_some();
             let opened = first
                 .take()
                 .map_or_else(|| schema::open_writer(&self.options), Ok);
             let error = match opened {
-                Ok(conn) => self.serve(&conn, &mut group).err(),
+                Ok(conn) => {
+                    if !is_first {
+                        // Nobody knows what the last commit of the one that failed left behind.
+                        self.open.reload(&mut Db::new(&conn));
+                    }
+                    self.serve(&conn, &mut group).err()
+                }
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
@@ -76,6 +85,11 @@ impl Writer {
                     bump(&self.meters.fixes, writes.fixes);
                 }
                 Err(_) => bump(&self.meters.failed_commits, 1),
+            }
+            if outcome.is_ok() {
+                // Before anybody is answered: whoever has heard that an incident stands finds it in the list.
+                let Writes { db, notes, .. } = &mut writes;
+                self.open.take(notes, db);
             }
             // What was erased is not gone while an old page of it stands in the log.
             let erased = outcome.is_ok() && writes.erased;

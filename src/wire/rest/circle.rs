@@ -63,23 +63,29 @@ pub struct UserLocations<'a> {
     user_phone: Option<&'a str>,
     /// Positions, oldest first.
     locations: Vec<LocationView<'a>>,
+    #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cursor>")]
+    next_cursor: Option<String>,
 }
 
 impl<'a> LocationsByUser<'a> {
     /// Adds a person by whatever id the reader may know them by; a second entry of the same id adds to the
-    /// first.
+    /// first. `next_cursor` is where there is more of them.
     pub fn add(
         &mut self,
         id: String,
         name: Option<&'a str>,
         phone: Option<&'a PhoneNumber>,
         locations: Vec<LocationView<'a>>,
+        next_cursor: Option<String>,
     ) {
         let entry = self.locations_by_user.entry(id).or_insert_with(|| UserLocations {
             user_name: name.unwrap_or(NAMELESS),
             user_phone: phone.map(PhoneNumber::reveal),
             locations: Vec::new(),
+            next_cursor: None,
         });
+        entry.next_cursor = entry.next_cursor.take().or(next_cursor);
         entry.locations.extend(locations);
     }
 }
@@ -89,6 +95,10 @@ impl<'a> LocationsByUser<'a> {
 pub struct RoomsInfo<'a> {
     /// The rooms that the reader may see.
     pub rooms: Vec<RoomInfo<'a>>,
+    /// Where the next page begins, when the reader asked for pages.
+    #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cursor>")]
+    pub next_cursor: Option<String>,
     /// For `ADMIN`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RoomCounts")]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::body::BodyError;
-use super::cursor::{IncidentCursor, PersonCursor};
+use super::cursor::{IncidentCursor, PersonCursor, RoomCursor};
 use super::fields::Fields;
 use crate::domain::geo::{InvalidGeo, Position};
 use crate::domain::ids::ParticipantId;
@@ -205,7 +205,36 @@ impl ParticipantsQuery {
     }
 }
 
-fn parameters(query: &str) -> Map<String, Value> {
+/// `GET /api/rooms-info`, by the rooms' ids
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomsQuery {
+    /// At most so many; `None`: all.
+    pub limit: Option<usize>,
+    /// Continue after this one.
+    pub cursor: Option<RoomCursor>,
+}
+
+impl RoomsQuery {
+    /// Reads the query string.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(query: &str) -> Result<Self, BodyError> {
+        let parameters = parameters(query);
+        let mut fields = Fields::of_query(&parameters);
+        let is_limited = !matches!(fields.loose("limit"), Loose::Absent);
+        let limit = limit(&mut fields, LIMIT_MAX);
+        let cursor = fields.optional("cursor", |name, value| {
+            field::parsed(name, value, RoomCursor::decode)
+        });
+        fields.finish(limit.map(|limit| Self {
+            limit: is_limited.then_some(limit),
+            cursor,
+        }))
+    }
+}
+
+pub(super) fn parameters(query: &str) -> Map<String, Value> {
     let mut found: Map<String, Value> = Map::new();
     for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
         if text.is_empty() {
@@ -224,7 +253,7 @@ fn parameters(query: &str) -> Map<String, Value> {
     found
 }
 
-fn limit(fields: &mut Fields<'_>, default: usize) -> Option<usize> {
+pub(super) fn limit(fields: &mut Fields<'_>, default: usize) -> Option<usize> {
     let value = fields.loose("limit");
     fields.keep(field::limit(&value, LIMIT_MAX, default))
 }

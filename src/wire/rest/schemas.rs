@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::conduct::PAGE;
 use super::contacts::USER_ID_MAX_CHARS;
 use super::event_view::EventView;
 use super::query::{
@@ -50,6 +51,8 @@ pub fn bodies(bounds: &Bounds) -> Map<String, Value> {
         ("FixBatch", batch(bounds)),
         ("Contacts", contacts(bounds)),
         ("Contact", contact()),
+        ("Report", report()),
+        ("Block", block()),
     ];
     named
         .into_iter()
@@ -106,6 +109,26 @@ fn set_status() -> Value {
         json!({
             "status": word_of(Status::ALL.iter().map(|it| it.as_str()), synonyms),
             "note": note(NOTE_MAX_CHARS, "In your words."),
+        }),
+    )
+}
+
+fn report() -> Value {
+    object(
+        &["participantId", "reason"],
+        json!({
+            "participantId": reference("Participant"),
+            "reason": words_of(&(1..=NOTE_MAX_CHARS), "What they did."),
+        }),
+    )
+}
+
+fn block() -> Value {
+    object(
+        &[],
+        json!({
+            "reason": note(NOTE_MAX_CHARS, "Why."),
+            "until": instant(true, "A time in the future; until it is lifted if left out."),
         }),
     )
 }
@@ -243,6 +266,11 @@ fn cursor() -> QueryField {
     )
 }
 
+/// `GET /sos/{id}/reports`, `GET /reports`, `GET /blocks`
+pub fn pages_query() -> Vec<QueryField> {
+    vec![limit(PAGE), cursor()]
+}
+
 /// `GET /sos`
 pub fn sos_list_query() -> Vec<QueryField> {
     let states: Vec<_> = Status::ALL.iter().map(|it| it.as_str()).collect();
@@ -327,6 +355,13 @@ pub fn events_query() -> Vec<QueryField> {
 /// `GET /sos/{id}/participants/active` and `/history`
 pub fn participants_query() -> Vec<QueryField> {
     vec![limit(LIMIT_MAX), cursor()]
+}
+
+/// `GET /api/rooms-info`
+pub fn rooms_query() -> Vec<QueryField> {
+    let text = "At most so many, in pages; without it, all.";
+    let schema = json!({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "description": text});
+    vec![field("limit", schema), cursor()]
 }
 
 /// By hand, because what `data` holds follows from `type`.

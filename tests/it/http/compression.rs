@@ -49,7 +49,8 @@ async fn a_long_answer_is_packed_as_the_client_likes_best() {
     let (engine, device) = busy().await;
     let (headers, plain) = list(&engine, &device, None).await;
     assert!(headers.get("content-encoding").is_none());
-    assert_eq!(headers["vary"], "accept-encoding");
+    let vary = headers["vary"].to_str().unwrap();
+    assert!(vary.ends_with("accept-encoding"), "{vary}");
     let expected: Value = serde_json::from_slice(&plain).unwrap();
     let same = |unpacked: &[u8]| {
         let found: Value = serde_json::from_slice(unpacked).unwrap();

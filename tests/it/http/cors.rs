@@ -17,7 +17,8 @@ async fn without_a_setting_no_other_site_may_do_anything() {
     let request = ana.request(Method::GET, "/api/v1/sos").header("Origin", APP);
     let answer = request.send().await;
     assert_eq!(answer.header("Access-Control-Allow-Origin"), None);
-    assert_eq!(answer.header("Vary"), None);
+    let vary = answer.header("Vary").unwrap_or_default();
+    assert!(!vary.to_lowercase().contains("origin"), "{vary}");
     let request = ana.request(Method::OPTIONS, "/api/v1/sos").header("Origin", APP);
     let answer = request
         .header("Access-Control-Request-Method", "POST")
@@ -132,7 +133,7 @@ async fn a_page_that_is_not_listed_learns_nothing() {
             .await;
         assert_eq!(answer.header("Access-Control-Allow-Origin"), None, "{origin}");
         // A cache must not give this answer to a page that is.
-        assert_eq!(answer.header("Vary"), Some("origin"));
+        assert!(answer.header("Vary").unwrap().contains("origin"), "{answer:?}");
         let asked = ana
             .request(Method::OPTIONS, "/api/v1/sos")
             .header("Origin", origin);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use mayday::actors::blocks::Blocks;
 use mayday::actors::engine::Parts;
 use mayday::actors::{Clock, Engine, NoObserver, Settings};
 use mayday::domain::geo::Position;
@@ -56,6 +57,7 @@ fn start() -> Node {
         ..Settings::default()
     };
     let engine = Engine::start(Parts {
+        blocks: Arc::new(Blocks::new(b"a secret of the test", 100)),
         store: Arc::clone(&store) as Arc<dyn Store>,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         settings,

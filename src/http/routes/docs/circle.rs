@@ -6,7 +6,7 @@ use super::operation::{Describer, Operation};
 use super::people::{LAST, fix, fix_in_unix_time, seen};
 use crate::http::error::Code;
 use crate::http::routes::positions::OwnLocations;
-use crate::wire::rest::schemas::locations_query;
+use crate::wire::rest::schemas::{locations_query, rooms_query};
 use crate::wire::rest::{BatchAnswer, ContactsView, LocationAnswer, LocationsByUser, RoomsInfo};
 
 const TAG: &str = "Circles";
@@ -30,7 +30,9 @@ pub(super) fn describe(to: &mut Describer<'_>) {
             "Rooms that are yours, or that you are in",
         )
         .text("For `ADMIN` every room in use on this node, with counts.")
-        .answers(200, "The rooms.", rooms, json!({"rooms": [room]})),
+        .query(rooms_query())
+        .answers(200, "The rooms.", rooms, json!({"rooms": [room]}))
+        .conditional(),
     );
 }
 
@@ -104,7 +106,8 @@ fn positions(to: &mut Describer<'_>) {
                 "A page of positions.",
                 own,
                 json!({"locations": [seen(None)], "nextCursor": null}),
-            ),
+            )
+            .conditional(),
     );
     let contacts = to.schema::<LocationsByUser<'_>>();
     let mut of_ana = serde_json::Map::new();
@@ -120,15 +123,17 @@ fn positions(to: &mut Describer<'_>) {
             "listContactLocations",
             "Where those are whose contact you are",
         )
-        .text("The last hour, unless `from` says otherwise.")
-        .query(locations_query(false))
+        .text(
+            "The last hour, unless `from` says otherwise. Whoever has more than `limit` has a `nextCursor`: ask on \
+                 for them with it and their id as `subject`.",
+        )
+        .query(locations_query(true))
         .answers(
             200,
             "Positions by person.",
             contacts,
             json!({"locations_by_user": Value::from(of_ana)}),
-        ),
-    );
+        ).conditional());
 }
 
 fn contacts(to: &mut Describer<'_>) {
@@ -144,7 +149,8 @@ fn contacts(to: &mut Describer<'_>) {
             "readContacts",
             "Your emergency contacts",
         )
-        .answers(200, "The lists.", book.clone(), example.clone()),
+        .answers(200, "The lists.", book.clone(), example.clone())
+        .conditional(),
     );
     to.add(
         Operation::new(

@@ -48,13 +48,13 @@ fn ended(status: &str) -> Value {
     sos
 }
 
-fn data(value: Value) -> Value {
+pub(super) fn data(value: Value) -> Value {
     let mut envelope = json!({"success": true});
     envelope["data"] = value;
     envelope
 }
 
-fn page(item: Value, next: Value) -> Value {
+pub(super) fn page(item: Value, next: Value) -> Value {
     let mut envelope = json!({"success": true});
     envelope["data"] = Value::Array(vec![item]);
     envelope["nextCursor"] = next;
@@ -80,8 +80,7 @@ fn raising(to: &mut Describer<'_>) {
                  first, else the newest.",
             )
             .query(sos_list_query())
-            .answers(200, "A page of incidents.", list, page(near, next)),
-    );
+            .answers(200, "A page of incidents.", list, page(near, next)).conditional());
     let one = to.data::<SosView<'_>>();
     let raise = json!({
         "type": "MEDICAL", "message": "I fell and cannot stand up",
@@ -105,6 +104,7 @@ fn raising(to: &mut Describer<'_>) {
             )
             .body("CreateSos", &[("least", raise), ("all", whole)])
             .charged()
+            .refuses(Code::Blocked, "Blocked by the operators")
             .answers(201, "The incident stands.", one.clone(), data(sos())),
     );
     to.add(
@@ -116,7 +116,8 @@ fn raising(to: &mut Describer<'_>) {
             "All about an incident",
         )
         .text("The last position and the linked rooms are for those who are in it.")
-        .answers(200, "The incident.", one, data(sos())),
+        .answers(200, "The incident.", one, data(sos()))
+        .conditional(),
     );
 }
 
@@ -211,7 +212,8 @@ fn tracking(to: &mut Describer<'_>) {
                 ("application/json", list, page(seen, Value::Null)),
                 (FeatureCollection::MEDIA_TYPE, map, geojson),
             ],
-        ),
+        )
+        .conditional(),
     );
 }
 
@@ -237,7 +239,8 @@ fn talking(to: &mut Describer<'_>) {
             "A page of messages.",
             list,
             page(message.clone(), json!("4")),
-        ),
+        )
+        .conditional(),
     );
     let body = json!({"content": "I am two minutes away", "id": "m-1"});
     to.add(
@@ -269,6 +272,7 @@ fn talking(to: &mut Describer<'_>) {
         )
         .text("The audit trail, and the replay: oldest first, after `since`.")
         .query(events_query())
-        .answers(200, "A page of events.", events, page(event, json!("3"))),
+        .answers(200, "A page of events.", events, page(event, json!("3")))
+        .conditional(),
     );
 }

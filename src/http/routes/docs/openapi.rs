@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{Describer, Operation, path_parameters, security};
-use super::{circle, incidents, own, people, refusals, upkeep};
+use super::{circle, conduct, incidents, own, people, refusals, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
 use crate::http::routes::table::{ROWS, Row};
@@ -41,6 +41,7 @@ pub fn openapi(config: &Config) -> Value {
     incidents::describe(&mut to);
     people::describe(&mut to);
     own::describe(&mut to);
+    conduct::describe(&mut to);
     let operations = to.found;
     let mut paths: Map<String, Value> = Map::new();
     for row in ROWS {
@@ -106,6 +107,7 @@ fn tags() -> Value {
         {"name": "Your own data", "description": "Devices, and what is kept of whoever speaks."},
         {"name": "Credentials", "description": "Tickets for a WebSocket."},
         {"name": "Circles", "description": "For circle clients: positions, contacts, rooms. Bare JSON."},
+        {"name": "Conduct", "description": "Reports of misconduct, and whom operators keep out."},
         {"name": "Operations", "description": "For whoever runs the process."},
     ])
 }

@@ -144,7 +144,8 @@ fn looking(to: &mut Describer<'_>) {
             "A page of participants.",
             list.clone(),
             json!({"success": true, "data": [participant()], "nextCursor": next}),
-        ),
+        )
+        .conditional(),
     );
     to.add(
         Operation::new(
@@ -161,7 +162,8 @@ fn looking(to: &mut Describer<'_>) {
             "A page of participants.",
             list,
             json!({"success": true, "data": [participant(), gone()], "nextCursor": null}),
-        ),
+        )
+        .conditional(),
     );
     let check = to.data::<CheckView<'_>>();
     to.add(
@@ -179,7 +181,8 @@ fn looking(to: &mut Describer<'_>) {
             json!({"success": true, "data": {
                 "participantId": "p-b447fcbc8b87f80c", "sosId": SOS, "isParticipant": true, "isActive": true,
             }}),
-        ),
+        )
+        .conditional(),
     );
 }
 
@@ -198,7 +201,8 @@ fn counting(to: &mut Describer<'_>) {
         to.add(
             Operation::new("GET", path, TAG, id, "Participants in numbers")
                 .text(text)
-                .answers(200, "Zeros when nobody was in.", stats.clone(), numbers.clone()),
+                .answers(200, "Zeros when nobody was in.", stats.clone(), numbers.clone())
+                .conditional(),
         );
     }
     for (path, id, text) in [
@@ -216,7 +220,8 @@ fn counting(to: &mut Describer<'_>) {
         to.add(
             Operation::new("GET", path, TAG, id, "Rescuers without an account")
                 .text(text)
-                .answers(200, "How many are or were in.", count.clone(), anonymous.clone()),
+                .answers(200, "How many are or were in.", count.clone(), anonymous.clone())
+                .conditional(),
         );
     }
 }
