@@ -4,6 +4,7 @@ use super::Engine;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Act, By, Reply};
 use crate::delivery::CloseReason;
+use crate::domain::conduct::{Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Subject};
 use crate::domain::room::{Command, Event, LeaveReason, Seq};
@@ -144,6 +145,19 @@ impl Engine {
     /// When the store fails.
     pub async fn log(&self, room: &RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError> {
         self.node().store.events(room, after, limit).await
+    }
+
+    /// A page of what was reported in a room, for somebody who is told what concerns them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn reports_in(
+        &self,
+        room: &RoomId,
+        after: Option<ComplaintCursor>,
+        limit: usize,
+    ) -> Result<Vec<Complaint>, StoreError> {
+        self.node().store.reports(Some(room), after, limit).await
     }
 
     /// A subject's own positions, oldest first.

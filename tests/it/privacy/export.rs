@@ -45,6 +45,15 @@ async fn a_device_takes_everything_with_it() {
         .post(&format!("/api/v1/sos/{other}/location"), fix)
         .await
         .data(200);
+    let ana_id = ana.get(&format!("/api/v1/sos/{other}")).await.data(200)["creatorId"].clone();
+    let reports = format!("/api/v1/sos/{other}/reports");
+    for (who, of, reason) in [
+        (&device, &ana_id, "she shouts at us"),
+        (&ana, &there, "he only films"),
+    ] {
+        let report = json!({"participantId": of, "reason": reason});
+        who.post(&reports, report).await.data(201);
+    }
     device
         .patch(
             &format!("/api/v1/sos/{}/status", own.as_str().unwrap()),
@@ -93,11 +102,25 @@ async fn a_device_takes_everything_with_it() {
     assert_eq!(export["idempotencyKeys"][0]["key"], "retry-me");
     assert_eq!(export["idempotencyKeys"][0]["sosId"], own);
 
+    let mut reports = joined["reports"].as_array().unwrap().clone();
+    reports.sort_by_key(|report| report["reason"].is_null());
+    assert_eq!(
+        (&reports[0]["participantId"], &reports[0]["reason"]),
+        (&ana_id, &json!("she shouts at us"))
+    );
+    assert_eq!(
+        (&reports[1]["participantId"], &reports[1]["reason"]),
+        (&there, &Value::Null),
+        "that they were reported, not in whose words"
+    );
+
     // What is of others is not in it.
     let mut told = Vec::new();
     leaves(&export, &mut told);
     assert!(
-        !told.iter().any(|text| text == "Thank you" || text == "Ana"),
+        !told
+            .iter()
+            .any(|text| ["Thank you", "Ana", "he only films"].contains(&text.as_str())),
         "{told:?}"
     );
 }

@@ -15,7 +15,7 @@ use futures_util::stream::unfold;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::views::{DeviceView, KeyView, SubjectView, Whereabouts};
+use super::views::{DeviceView, KeyView, OwnReport, SubjectView, Whereabouts};
 use crate::actors::Engine;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{Identity, Subject};
@@ -23,7 +23,7 @@ use crate::domain::room::{Event, EventBody, Seq};
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::routes::Api;
-use crate::store::{HistoryQuery, StoreError};
+use crate::store::{HistoryQuery, Place, StoreError};
 use crate::wire::rest::{ContactsView, DeedView, LocationView};
 use crate::wire::stamp::Stamp;
 
@@ -158,6 +158,9 @@ impl Document {
                 self.piece.extend_from_slice(br#","events":["#);
                 self.first = true;
                 self.deeds(engine, &place.room, place.person.participant).await?;
+                self.piece.extend_from_slice(br#"],"reports":["#);
+                self.first = true;
+                self.reports(engine, place).await?;
                 self.piece.extend_from_slice(b"]}");
                 self.first = false;
             }
@@ -172,6 +175,21 @@ impl Document {
             after = last.seq;
             for event in page.iter().filter(|event| concerns(event, who)) {
                 self.item(&DeedView::of(event)).await?;
+            }
+        }
+    }
+
+    /// What they reported of others, and that others reported something of them.
+    async fn reports(&mut self, engine: &Engine, place: &Place) -> Result<(), Broken> {
+        let mut after = None;
+        loop {
+            let page = engine.reports_in(&place.room, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.place());
+            for complaint in &page {
+                if let Some(report) = OwnReport::of(complaint, place.person.participant) {
+                    self.item(&report).await?;
+                }
             }
         }
     }

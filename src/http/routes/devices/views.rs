@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::ids::DeviceId;
+use crate::domain::conduct::Complaint;
+use crate::domain::ids::{DeviceId, ParticipantId};
 use crate::domain::people::Subject;
 use crate::store::{DeviceRecord, KeptKey, Place, Tally};
 use crate::wire::stamp::Stamp;
@@ -170,6 +171,29 @@ impl Whereabouts {
             left_at: stay.and_then(|stay| stay.left_at).map(Stamp),
             seen_at: place.seen_at.map(Stamp),
         }
+    }
+}
+
+/// A report of misconduct that somebody wrote, or that was written of them.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnReport {
+    at: Stamp,
+    /// Of whom.
+    participant_id: String,
+    /// In their own words; those of somebody else are not theirs to read.
+    reason: Option<String>,
+}
+
+impl OwnReport {
+    /// Shows a report to `who`; `None` when it is neither by nor of them.
+    pub fn of(complaint: &Complaint, who: ParticipantId) -> Option<Self> {
+        let wrote = complaint.reporter == who;
+        (wrote || complaint.participant == who).then(|| Self {
+            at: Stamp(complaint.at),
+            participant_id: complaint.participant.to_string(),
+            reason: wrote.then(|| complaint.reason.clone()),
+        })
     }
 }
 

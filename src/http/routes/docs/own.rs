@@ -6,7 +6,7 @@ use super::operation::{Describer, Operation};
 use super::people::LAST;
 use crate::http::error::Code;
 use crate::http::routes::devices::views::{
-    DeviceView, ErasedView, KeyView, OwnView, RegisteredView, SubjectView, Whereabouts,
+    DeviceView, ErasedView, KeyView, OwnReport, OwnView, RegisteredView, SubjectView, Whereabouts,
 };
 use crate::wire::rest::{ContactsView, DeedView, LocationView};
 
@@ -80,10 +80,11 @@ fn export(to: &mut Describer<'_>) -> Value {
     let list = |items: Value| json!({"type": "array", "items": items});
     let participation = json!({
         "type": "object",
-        "required": ["place", "events"],
+        "required": ["place", "events", "reports"],
         "properties": {
             "place": to.schema::<Whereabouts>(),
             "events": list(to.schema::<DeedView>()),
+            "reports": list(to.schema::<OwnReport>()),
         },
     });
     let members = json!({
@@ -120,6 +121,7 @@ fn exported() -> Value {
                 "isOwner": false, "name": "Ben", "phone": null, "role": "ANON", "userType": "ANON_RESCUER",
                 "joinedAt": LAST, "leftAt": null, "seenAt": null,
             },
+            "reports": [],
             "events": [{"seq": 4, "at": LAST, "type": "message", "data": {"id": "m-1", "content": "I am coming"}}],
         }],
         "positions": [],
