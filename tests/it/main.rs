@@ -16,8 +16,8 @@ mod circle;
 mod docs;
 mod faults;
 mod fuzzed;
-mod http;
 mod layers;
 mod life;
 mod rest;
 mod upgrade;
+
