@@ -20,4 +20,3 @@ mod layers;
 mod life;
 mod rest;
 mod upgrade;
-
