@@ -20,3 +20,5 @@ mod layers;
 mod life;
 mod rest;
 mod upgrade;
+
+mod http;
