@@ -25,4 +25,5 @@ pub use clock::{Clock, SystemClock};
 pub use engine::Engine;
 pub use error::CommandError;
 pub use observer::{NoObserver, Observer};
+pub use session::{Credential, Credentials};
 pub use settings::Settings;

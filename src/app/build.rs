@@ -19,8 +19,10 @@ use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
 use crate::delivery;
+use crate::http::auth;
 use crate::http::connections::Doors;
 use crate::http::gate::Gate;
+use crate::http::keys::KeyRing;
 use crate::http::request::Frame;
 use crate::http::routes::{Api, Readiness};
 use crate::http::upgrade::Upgrades;
@@ -62,11 +64,17 @@ impl Running {
         let embedded = open_store(&config)?;
         let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
         let metrics = Arc::new(Metrics::new());
+        let clock: auth::Clock = Arc::new(|| SystemClock.now());
+        let keys = KeyRing::load(&config.auth, &secrets.jwt, &config.data.path, Arc::clone(&clock))?;
+        if let Some(jwks) = keys.jwks() {
+            actix_rt::spawn(Arc::clone(jwks).run());
+        }
         let gate = web::Data::new(Gate::new(
             &config,
             &secrets,
+            Arc::new(keys),
             Arc::clone(&metrics),
-            Arc::new(|| SystemClock.now()),
+            clock,
         ));
         let sweeper = gate.clone();
         let engine = Engine::start(Parts {

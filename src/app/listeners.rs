@@ -32,7 +32,7 @@ use super::capacity::{Capacity, Handshake, Listener, turn_away};
 use crate::config::Config;
 use crate::delivery::{self, Hub, HubHandle};
 use crate::http::connections::{self, Doors, guarded};
-use crate::http::gate::Gate;
+use crate::http::gate::{self, Gate};
 use crate::http::h2;
 use crate::http::request::{Frame, frame};
 use crate::http::routes::{self, Api};
@@ -220,6 +220,7 @@ impl Services {
             .app_data(self.gate.clone())
             .app_data(web::Data::new(over))
             .configure(routes::configure(self.api.clone()))
+            .wrap(from_fn(gate::keys))
             .wrap(from_fn(frame));
         let app = map_config(app, |()| AppConfig::default());
         app.new_service(()).await.map(boxed::rc_service)

@@ -13,6 +13,7 @@ mod settings;
 use std::sync::Arc;
 
 use crate::config::{Config, SecretError, Secrets};
+use crate::http::keys::KeysError;
 use crate::store::StoreError;
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 
@@ -24,6 +25,9 @@ pub use schema::{migrate, migration_status, rehearse_migration};
 /// Why the engine does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The keys of tokens cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// A secret cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),

@@ -30,6 +30,8 @@ pub(super) fn actors(config: &Config) -> Settings {
         radius_max_km: config.areas.radius_max_km,
         contacts_max: config.contacts.contacts_max,
         region: config.contacts.default_region,
+        expiry_warning: config.auth.expiry_warning(),
+        credential_leeway: config.auth.leeway(),
         messages_per_second: config.limits.messages_per_second,
         messages_burst: config.limits.messages_burst,
         session_rooms_max: config.sessions.rooms_max,

@@ -3,6 +3,8 @@
 use super::load::Problem;
 use super::sections::{Config, list};
 
+/// The name of the key in `auth.internal_token`.
+pub const INTERNAL: &str = "internal";
 /// A ticket or a clock's error that lasts longer than this is a mistake in the unit.
 const HOUR_S: u64 = 3_600;
 
@@ -57,6 +59,11 @@ impl Config {
             ("store.checkpoint_max_kib", u64::from(store.checkpoint_max_kib)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
+            ("auth.jwks_refresh_s", auth.jwks_refresh_s),
+            ("auth.jwks_early_min_s", auth.jwks_early_min_s),
+            ("auth.jwks_timeout_ms", auth.jwks_timeout_ms),
+            ("auth.jwks_max_bytes", wide(auth.jwks_max_bytes)),
+            ("auth.jwks_keys_max", wide(auth.jwks_keys_max)),
             ("limits.anon_window_s", self.limits.anon_window_s),
             ("limits.user_window_s", self.limits.user_window_s),
             ("locations.batch_max_fixes", wide(locations.batch_max_fixes)),
@@ -119,6 +126,12 @@ impl Config {
             ("store.readers", wide(store.readers), 256),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
+            ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
+            ("auth.jwks_wait_ms", auth.jwks_wait_ms, 10_000),
+            ("auth.jwks_timeout_ms", auth.jwks_timeout_ms, 60_000),
+            ("auth.jwks_refresh_s", auth.jwks_refresh_s, 24 * HOUR_S),
+            ("auth.jwks_max_bytes", wide(auth.jwks_max_bytes), 1_048_576),
+            ("auth.jwks_keys_max", wide(auth.jwks_keys_max), 1_000),
             ("locations.shards", wide(locations.shards), 1_024),
             ("locations.tick_ms", locations.tick_ms, 1_000),
             ("rooms.arbiters", wide(rooms.arbiters), 1_024),
@@ -221,12 +234,54 @@ impl Config {
             }
         }
         self.check_listeners(problems);
+        self.check_keys(problems);
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
             problems.push(Problem::new(
                 "log.filter",
                 format!("must be a filter such as info,mayday=debug: {error}"),
             ));
         }
+    }
+
+    fn check_keys(&self, problems: &mut Vec<Problem>) {
+        let auth = &self.auth;
+        if !auth.jwks_url.is_empty() && !auth.jwks_file.is_empty() {
+            let what = "must be empty when auth.jwks_url is not: a set comes from one place";
+            problems.push(Problem::new("auth.jwks_file", what));
+        }
+        if !auth.jwks_url.is_empty()
+            && let Err(what) = check_jwks_url(&auth.jwks_url, auth.jwks_allow_http)
+        {
+            problems.push(Problem::new("auth.jwks_url", what));
+        }
+        let keys = &auth.api_keys.0;
+        for (place, key) in keys.iter().enumerate() {
+            if key.name.as_str() == INTERNAL || keys[..place].iter().any(|other| other.name == key.name) {
+                let what = format!("names {} twice; each key has a name of its own", key.name);
+                problems.push(Problem::new("auth.api_keys", what));
+            }
+        }
+    }
+}
+
+/// Keys that come in the clear are anybody's who is on the way: only from near by, unless the operator says so.
+fn check_jwks_url(text: &str, allow_http: bool) -> Result<(), String> {
+    let url = url::Url::parse(text).map_err(|error| format!("must be an address: {error}"))?;
+    let near = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if near || allow_http => Ok(()),
+        "http" => Err(
+            "must be https, or an http address of this machine or a private network; \
+                       auth.jwks_allow_http takes any"
+                .into(),
+        ),
+        _ => Err("must be an https address".into()),
     }
 }
 
@@ -266,6 +321,18 @@ mod tests {
             ("[store]\ngroup_max_ops = 100000", "store.group_max_ops"),
             ("[auth]\nleeway_s = 9999999", "auth.leeway_s"),
             ("[auth]\ncookie = 'a b'", "auth.cookie"),
+            ("[auth]\njwks_url = 'keys.json'", "auth.jwks_url"),
+            ("[auth]\njwks_url = 'ftp://example.org/'", "auth.jwks_url"),
+            ("[auth]\njwks_url = 'http://example.org/'", "auth.jwks_url"),
+            ("[auth]\njwks_url = 'http://192.0.2.1/'", "auth.jwks_url"),
+            (
+                "[auth]\njwks_url = 'https://a/'\njwks_file = 'b'",
+                "auth.jwks_file",
+            ),
+            ("[auth]\njwks_keys_max = 0", "auth.jwks_keys_max"),
+            ("[auth]\nalgorithms = 'none'", "auth.algorithms"),
+            ("[auth]\nkey_files = 'a='", "auth.key_files"),
+            ("[auth]\napi_keys = 'a b c'", "auth.api_keys"),
             ("[auth]\ncookie_origins = 'example.org'", "auth.cookie_origins"),
             ("[log]\nfilter = 'mayday=loud'", "log.filter"),
             ("[tls]\ncertificate = 'chain.pem'", "tls.key"),
@@ -293,6 +360,32 @@ mod tests {
                 "{text}: {:?}",
                 problems(text)
             );
+        }
+    }
+
+    #[test]
+    fn keys_may_come_in_the_clear_from_near_by() {
+        for url in [
+            "https://issuer.example.org/jwks.json",
+            "http://127.0.0.1:8080/jwks.json",
+            "http://[::1]/",
+            "http://localhost/",
+            "http://10.1.2.3/",
+            "http://[fd00::1]/",
+        ] {
+            let text = format!("[auth]\njwks_url = '{url}'");
+            assert!(Config::parse("test.toml", &text, []).is_ok(), "{url}");
+        }
+        let text = "[auth]\njwks_url = 'http://example.org/'\njwks_allow_http = true";
+        assert!(Config::parse("test.toml", text, []).is_ok());
+    }
+
+    #[test]
+    fn each_api_key_has_a_name_of_its_own() {
+        let hash = "ab".repeat(32);
+        for keys in [format!("a {hash} *; a {hash} *"), format!("internal {hash} *")] {
+            let text = format!("[auth]\napi_keys = '{keys}'");
+            assert_eq!(problems(&text), ["auth.api_keys"]);
         }
     }
 

@@ -9,11 +9,13 @@ mod proxies;
 mod secret;
 mod secrets;
 mod sections;
+mod tokens;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub use check::INTERNAL;
 pub use load::{ConfigError, Problem};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
@@ -22,4 +24,5 @@ pub use sections::{
     Areas, Auth, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations, Log, Retention,
     Rooms, Sessions, Store, Tls,
 };
+pub use tokens::{ApiKey, ApiKeys, KeyFile, KeyFiles, TokenAlgorithm, TokenAlgorithms};
 pub use value::{LogFormat, ProxyHeader, StoreUrl, TlsVersion};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
+use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
 use super::value::{LogFormat, ProxyHeader, StoreUrl, TlsVersion};
 use crate::domain::budget::MessageBudget;
 use crate::domain::location::LocationPolicy;
@@ -185,8 +186,36 @@ sections! {
     auth: Auth {
         /// The key of HS256 tokens; none: generated.
         jwt_secret: Option<Secret> = None,
+        /// How tokens may be signed.
+        algorithms: TokenAlgorithms = TokenAlgorithms::default(),
+        /// Public keys of issuers, as PEM files.
+        key_files: KeyFiles = KeyFiles::default(),
+        /// Where the issuer's key set is; empty: nowhere.
+        jwks_url: String = String::new(),
+        /// The same as a file.
+        jwks_file: String = String::new(),
+        /// Authorities, PEM, that vouch for that address beside those of the system.
+        jwks_ca_file: String = String::new(),
+        /// That address may be one in the clear anywhere, not only nearby.
+        jwks_allow_http: bool = false,
+        /// How often the set is fetched.
+        jwks_refresh_s: u64 = 300,
+        /// At least this long between fetches that an unknown key causes.
+        jwks_early_min_s: u64 = 10,
+        /// How long a request with an unknown key waits for such a fetch.
+        jwks_wait_ms: u64 = 2_000,
+        /// A fetch must be done by then.
+        jwks_timeout_ms: u64 = 5_000,
+        /// How long the last good set counts while the issuer cannot be reached.
+        jwks_stale_max_s: u64 = 86_400,
+        /// The largest set.
+        jwks_max_bytes: usize = 65_536,
+        /// The most keys in a set.
+        jwks_keys_max: usize = 32,
         /// What sister services show; none: generated.
         internal_token: Option<Secret> = None,
+        /// Further keys of sister services.
+        api_keys: ApiKeys = ApiKeys::default(),
         /// By which device tokens are made; none: generated.
         device_secret: Option<Secret> = None,
         /// By which they were made before.
@@ -199,10 +228,12 @@ sections! {
         cookie_origins: String = String::new(),
         /// The `iss` a token must have; empty: any.
         issuer: String = String::new(),
-        /// The `aud` a token must have; empty: any.
+        /// The `aud` a token must have one of, comma-separated; empty: any.
         audience: String = String::new(),
         /// How far clocks may differ.
         leeway_s: u64 = 5,
+        /// How long before its credential ends a connection is told.
+        expiry_warning_s: u64 = 60,
         /// How long a ticket is good.
         ticket_ttl_s: u64 = 30,
         /// Tickets not yet used.
@@ -429,6 +460,18 @@ durations! {
     Auth {
         /// How far clocks may differ.
         leeway = from_secs(leeway_s),
+        /// How often the key set is fetched.
+        jwks_refresh = from_secs(jwks_refresh_s),
+        /// At least this long between fetches that an unknown key causes.
+        jwks_early_min = from_secs(jwks_early_min_s),
+        /// How long a request with an unknown key waits for such a fetch.
+        jwks_wait = from_millis(jwks_wait_ms),
+        /// A fetch must be done by then.
+        jwks_timeout = from_millis(jwks_timeout_ms),
+        /// How long the last good set counts.
+        jwks_stale_max = from_secs(jwks_stale_max_s),
+        /// How long before its credential ends a connection is told.
+        expiry_warning = from_secs(expiry_warning_s),
         /// How long a ticket is good.
         ticket_ttl = from_secs(ticket_ttl_s),
     }
@@ -519,6 +562,11 @@ impl Auth {
     /// Origins of other sites whose pages may use the cookie.
     pub fn cookie_origins(&self) -> impl Iterator<Item = &str> {
         list(&self.cookie_origins)
+    }
+
+    /// One of these a token must be for; none: it may be for anybody.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        list(&self.audience)
     }
 }
 

@@ -120,6 +120,14 @@ impl Identity {
         self.scopes.allow(scope)
     }
 
+    /// Goes on only when their credential lets them do such a thing.
+    ///
+    /// # Errors
+    /// With the scope that it lacks.
+    pub fn allows(&self, scope: Scope) -> Result<(), Scope> {
+        if self.may(scope) { Ok(()) } else { Err(scope) }
+    }
+
     /// Whether they may act in `room` as far as their credential goes.
     pub fn may_enter(&self, room: &RoomId) -> bool {
         self.mission.as_ref().is_none_or(|mission| mission == room)

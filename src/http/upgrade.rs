@@ -12,7 +12,7 @@ use super::connections;
 use super::error::ApiError;
 use super::gate::Gate;
 use super::request::Frame;
-use crate::actors::Engine;
+use crate::actors::{Credential, Engine};
 use crate::config::Config;
 use crate::delivery::{self, Hub, Socket};
 use crate::transport::{self, Limits, Upgraded};
@@ -67,6 +67,7 @@ impl Upgrades {
         T: AsyncRead + AsyncWrite + Unpin + Into<Socket>,
     {
         connections::spoke();
+        self.gate.fetch_keys_for(request.head()).await;
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {
@@ -77,10 +78,13 @@ impl Upgrades {
         };
         match transport::accept(request.head(), framed, hub, &self.limits) {
             Ok((outbox, inbound)) => {
-                let identity = Arc::clone(&admission.caller.identity);
-                let expires_at = admission.caller.expires_at;
+                let credential = Credential {
+                    identity: Arc::clone(&admission.caller.identity),
+                    expires_at: admission.caller.expires_at,
+                    judge: self.gate.clone().into_inner(),
+                };
                 self.engine
-                    .connect(identity, expires_at, outbox, inbound, Box::new(admission.guard));
+                    .connect(credential, outbox, inbound, Box::new(admission.guard));
             }
             Err(bad) => bad.refuse().await,
         }

@@ -102,6 +102,8 @@ pub struct Metrics {
     pub commands_refused: IntCounterVec,
     /// Requests answered, by `route` class and `status`.
     pub http_requests: IntCounterVec,
+    /// Credentials that were refused, by `reason`.
+    pub auth_refused: IntCounterVec,
     /// Requests over their sender's budget, by `class`.
     pub rate_limited: IntCounterVec,
     /// Requests over their address's budget, by `class`.
@@ -202,6 +204,11 @@ impl Metrics {
                 "mayday_http_requests_total",
                 "Requests answered.",
                 &["route", "status"],
+            ),
+            auth_refused: make.counters(
+                "mayday_auth_refused_total",
+                "Credentials that were refused.",
+                &["reason"],
             ),
             rate_limited: make.counters("mayday_rate_limited_total", "Requests over a budget.", &["class"]),
             address_limited: make.counters(

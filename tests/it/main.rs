@@ -11,6 +11,7 @@
 mod support;
 
 mod abuse;
+mod auth;
 mod backup;
 mod circle;
 mod docs;

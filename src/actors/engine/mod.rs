@@ -20,14 +20,14 @@ use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
 use super::room::{Act, By, Glimpse, Outcome, Reply, RoomView};
-use super::session::SessionActor;
+use super::session::{Credential, SessionActor};
 use crate::delivery::Outbox;
 use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Report;
 use crate::domain::people::Identity;
-use crate::domain::room::{Command, Genesis, RoomKind, UserType};
-use crate::domain::time::Timestamp;
+use crate::domain::room::{Command, Genesis, Rejection, RoomKind, UserType};
+use crate::domain::scopes::Scope;
 use crate::store::{IdempotencyKey, Membership};
 use crate::transport::Inbound;
 
@@ -64,20 +64,12 @@ impl Engine {
     /// credential ends, so does the session.
     pub fn connect(
         &self,
-        identity: Arc<Identity>,
-        expires_at: Option<Timestamp>,
+        credential: Credential,
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
     ) {
-        SessionActor::start(
-            &self.node,
-            &self.batchers,
-            identity,
-            expires_at,
-            (outbox, inbound),
-            guard,
-        );
+        SessionActor::start(&self.node, &self.batchers, credential, (outbox, inbound), guard);
     }
 
     /// Creates an incident; returns once it is durable.
@@ -221,6 +213,7 @@ impl Engine {
         who: &Arc<Identity>,
         room: Option<&RoomId>,
     ) -> Result<Arc<[Membership]>, CommandError> {
+        who.allows(Scope::PositionsWrite).map_err(Rejection::OutOfScope)?;
         let all = self.node.memberships.get(&who.subject).await?;
         // A credential that is bound to one incident speaks in no other room.
         let all = match &who.mission {

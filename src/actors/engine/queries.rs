@@ -106,10 +106,12 @@ impl Engine {
         query: HistoryQuery,
     ) -> Result<Vec<HistoryFix>, StoreError> {
         let subject = Some(who.subject.clone());
+        // Bound to one incident: what the same device sent elsewhere is not theirs to read.
+        let room = who.mission.clone();
         self.node()
             .store
             .history(&HistoryQuery {
-                room: None,
+                room,
                 participant: None,
                 subject,
                 ..query
@@ -158,6 +160,8 @@ impl Engine {
                 rooms.push(circle);
             }
         }
+        // Which other rooms the same device is in is no business of a credential that is bound to one.
+        rooms.retain(|room| who.may_enter(room));
         self.infos(rooms, who, part).await
     }
 

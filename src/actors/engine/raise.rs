@@ -51,6 +51,7 @@ pub async fn from_circles(
     sos: EmergencySos,
     batchers: Batchers,
 ) -> Result<Raised, RaiseError> {
+    confined(&who)?;
     let begun = Instant::now();
     // One at a time for each person: two devices, or a retry, raise one SOS.
     let _turn = node
@@ -112,6 +113,7 @@ pub async fn resolve(
     who: Arc<Identity>,
     room: Option<RoomId>,
 ) -> Result<Vec<RoomId>, CommandError> {
+    confined(&who)?;
     let (mut rooms, mut incidents) = (Vec::new(), BTreeSet::new());
     for circle in owned(&node, &who, room.as_ref()).await? {
         if let Some(sos) = node.room(&circle).emergency().await? {
@@ -136,6 +138,14 @@ pub async fn resolve(
         node.room(&sos).links_settled().await?;
     }
     Ok(rooms)
+}
+
+/// Circles are no business of a credential that is bound to one incident, even if its bearer owns some.
+fn confined(who: &Identity) -> Result<(), CommandError> {
+    if who.mission.is_some() {
+        return Err(Rejection::Forbidden.into());
+    }
+    Ok(())
 }
 
 async fn owned(node: &Node, who: &Identity, only: Option<&RoomId>) -> Result<Vec<RoomId>, CommandError> {

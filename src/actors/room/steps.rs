@@ -13,6 +13,7 @@ use crate::actors::session::SessionShared;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Person, Role};
 use crate::domain::room::{Actor, Command, Event, Rejection, Seq, Standing, UserType};
+use crate::domain::scopes::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::Append;
 
@@ -102,6 +103,11 @@ impl RoomActor {
         let command = act.command.clone();
         let actor = match &act.by {
             By::Person(identity, session) => {
+                // Who sits in a room hears everything in it.
+                if session.is_some() && matches!(command, Command::Join { .. } | Command::Create { .. }) {
+                    let reading = identity.allows(Scope::IncidentsRead);
+                    reading.map_err(Rejection::OutOfScope)?;
+                }
                 if let (Command::Join { .. }, Some(session)) = (&command, session)
                     && let Some(decided) = self.core_return(identity, session, act.since)
                 {

@@ -15,6 +15,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::people::ContactBook;
 use crate::domain::room::{Command, Genesis, Rejection, Seq, UserType};
+use crate::domain::scopes::Scope;
 use crate::store::Membership;
 use crate::wire::json::{ClientMessage, Reading, ServerMessage, encode_event, parse};
 
@@ -51,6 +52,7 @@ impl SessionActor {
 
     fn obey(&mut self, message: ClientMessage, ctx: &mut Ctx) {
         match message {
+            ClientMessage::RefreshCredential { token } => self.renew(token.reveal(), ctx),
             ClientMessage::Ping => self.shared.send(&ServerMessage::Pong, self.node.now()),
             ClientMessage::LocationUpdate { room, fix } => self.locate(room, fix, ctx),
             ClientMessage::CreateRoom { room } => self.create(room, ctx),
@@ -81,6 +83,11 @@ impl SessionActor {
             ClientMessage::EmergencySos(sos) => self.raise(sos, ctx),
             ClientMessage::EmergencyResolve { room } => self.resolve(room, ctx),
             ClientMessage::WatchArea(area) => {
+                if let Err(scope) = self.shared.identity().allows(Scope::IncidentsRead) {
+                    let error = Rejection::OutOfScope(scope).into();
+                    self.shared.error(&error, self.node.now());
+                    return;
+                }
                 if let Some(old) = self.watching.take() {
                     self.node.areas.unwatch(old);
                 }
@@ -172,6 +179,10 @@ impl SessionActor {
     fn upload(&self, room: Option<&RoomId>, fix: Fix, rooms: &Arc<[Membership]>) {
         let now = self.node.now();
         let identity = self.shared.identity();
+        if let Err(scope) = identity.allows(Scope::PositionsWrite) {
+            self.shared.error(&Rejection::OutOfScope(scope).into(), now);
+            return;
+        }
         let targets: Arc<[Membership]> = match room {
             None if identity.mission.is_none() => Arc::clone(rooms),
             // A credential that is bound to one incident speaks in no other room.

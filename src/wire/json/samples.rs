@@ -116,6 +116,8 @@ fn connection(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) 
         },
         session_id: CONNECTION,
     });
+    to(&ServerMessage::CredentialExpiring { expires_at: AT });
+    to(&ServerMessage::CredentialRefreshed { expires_at: AT });
     to(&ServerMessage::Pong);
     to(&ServerMessage::Error {
         code: "INVALID_FIELD",

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::client::HISTORY_LIMIT_MAX;
+use super::client::{HISTORY_LIMIT_MAX, SentToken};
 use super::samples::{self, AT};
 use crate::domain::incident::{IncidentType, Severity};
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
@@ -47,7 +47,15 @@ pub const ERRORS: &[(&str, &str)] = &[
     ),
     (
         "FORBIDDEN",
-        "It is the owner's to do, or your token is bound to another incident.",
+        "It is the owner's to do, or your credential is bound to another incident or lacks the scope.",
+    ),
+    (
+        "UNAUTHENTICATED",
+        "To `refresh-credential`: the token is no good. The connection stays.",
+    ),
+    (
+        "CREDENTIAL_CHANGED",
+        "To `refresh-credential`: the token says otherwise of you. Connect again with it.",
     ),
     ("USER_TYPE_FORBIDDEN", "This user type is not yours to claim."),
     ("NO_SUCH_REQUEST", "Nobody of that id waits."),
@@ -259,6 +267,19 @@ fn talk(bounds: &Bounds) -> Vec<Described> {
                 .may("since", seq("After this event; 0: from the first."))
                 .may("limit", limit),
             json!({"roomId": ROOM, "since": 0, "limit": 50}),
+        ),
+        described(
+            "refresh-credential",
+            "Puts a new token of yours in the place of the one that this connection was opened with.",
+            Shape::of("refresh-credential").has(
+                "token",
+                json!({
+                    "type": "string", "minLength": 1, "maxLength": SentToken::MAX_CHARS,
+                    "pattern": r"^[^\x00-\x08\x0B-\x1F\x7F-\x9F]*$",
+                    "description": "Of the same bearer, good by itself.",
+                }),
+            ),
+            json!({"token": "eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl"}),
         ),
         described(
             "ping",
@@ -580,6 +601,14 @@ fn talking(kind: &'static str) -> Option<(&'static str, Shape)> {
                     .has("more", json!({"type": "boolean"})),
             )
         }
+        "credential-expiring" => (
+            "Your credential ends soon: send a new one by `refresh-credential`.",
+            of_server(kind).has("expiresAt", reference("Instant")),
+        ),
+        "credential-refreshed" => (
+            "The new token counts; when it ends.",
+            of_server(kind).has("expiresAt", reference("Instant")),
+        ),
         "pong" => ("The answer to a ping.", of_server(kind)),
         "error" => {
             let codes: Vec<_> = ERRORS.iter().map(|(code, _)| *code).collect();

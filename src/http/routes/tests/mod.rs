@@ -25,6 +25,7 @@ use crate::domain::phone::{PhoneNumber, Region};
 use crate::domain::time::Timestamp;
 use crate::http::gate::Gate;
 use crate::http::jwt::{Grant, issue};
+use crate::http::keys::KeyRing;
 use crate::http::request::{Frame, frame};
 use crate::store::{Embedded, EmbeddedOptions};
 use crate::telemetry::Metrics;
@@ -100,7 +101,8 @@ impl Rig {
         };
         let metrics = Arc::new(Metrics::new());
         let clock = Arc::new(|| SystemClock.now());
-        let gate = Gate::new(&config, &secrets, Arc::clone(&metrics), clock);
+        let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
+        let gate = Gate::new(&config, &secrets, keys, Arc::clone(&metrics), clock);
         let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
         let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
         let frame = Frame::new(&config, metrics, Arc::default());
