@@ -4,6 +4,7 @@
 //! The database comes first, so that SQLite's own tools open the file as it is.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -22,7 +23,7 @@ const MANIFEST_MAX_BYTES: u64 = 1 << 20;
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// What a backup holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// When it was begun, Unix ms: what was acknowledged before is in it.
     pub begun_at_ms: i64,
@@ -37,6 +38,20 @@ pub struct Manifest {
     /// The files of the data folder's `secrets`, when they were asked for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
+}
+
+/// Names the secrets and does not tell them.
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifest")
+            .field("begun_at_ms", &self.begun_at_ms)
+            .field("program", &self.program)
+            .field("schema", &self.schema)
+            .field("database_bytes", &self.database_bytes)
+            .field("rows", &self.rows)
+            .field("secrets", &self.secrets.keys())
+            .finish()
+    }
 }
 
 /// Why there is no backup, or none that can be restored.
@@ -61,7 +76,7 @@ pub enum BackupError {
     )]
     NotEmpty(u64),
     /// A restore is going on.
-    #[error("another restore waits to be carried out")]
+    #[error("another restore is being prepared, or waits for the engine")]
     Waiting,
     /// The files.
     #[error("{0}: {1}")]

@@ -34,6 +34,9 @@ pub struct RestoreOptions {
 pub struct Staged {
     data: PathBuf,
     draft: Draft,
+    /// Held until it is used.
+    #[expect(dead_code, reason = "it is its lock that counts")]
+    turn: File,
     marker: Option<Marker>,
     /// What it holds.
     pub manifest: Manifest,
@@ -129,7 +132,10 @@ pub fn stage(data: &Path, backup: &Path) -> Result<Staged, BackupError> {
         .mode(0o700)
         .create(&folder)
         .map_err(failed("the data folder cannot be used"))?;
-    let draft = Draft::create(&folder.join(format!("draft-{}.db", std::process::id())))?;
+    // One at a time: what one that was killed has left is replaced by the next.
+    let turn = File::create(folder.join("turn")).map_err(failed("the data folder cannot be used"))?;
+    turn.try_lock().map_err(|_| BackupError::Waiting)?;
+    let draft = Draft::create(&folder.join("draft.db"))?;
     let manifest = extract(backup, draft.path())?;
     let conn = snapshot::open(draft.path())?;
     let whole: String = conn
@@ -143,6 +149,7 @@ pub fn stage(data: &Path, backup: &Path) -> Result<Staged, BackupError> {
     Ok(Staged {
         data: data.to_path_buf(),
         draft,
+        turn,
         marker: None,
         manifest,
     })
