@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod batcher;
+pub mod blocks;
 pub mod clock;
 pub mod directory;
 pub mod engine;
@@ -15,6 +16,7 @@ pub mod memberships;
 pub mod node;
 pub mod notes;
 pub mod observer;
+pub mod pass;
 pub mod registry;
 pub mod room;
 pub mod session;

@@ -77,7 +77,10 @@ impl Running {
             clock,
         ));
         let sweeper = gate.clone();
+        // Before anybody can be served: nobody slips in while the list is read.
+        gate.blocks().load(&*store, SystemClock.now()).await?;
         let engine = Engine::start(Parts {
+            blocks: Arc::clone(gate.blocks()),
             store: Arc::clone(&store),
             clock: Arc::new(SystemClock),
             settings: settings::actors(&config),

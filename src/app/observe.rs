@@ -42,12 +42,17 @@ impl Observer for Counting {
             Positions::Conflated => self.0.positions_conflated.inc_by(count),
             Positions::Kept => self.0.positions_kept.inc_by(count),
             Positions::Stale => self.0.positions_stale.inc_by(count),
+            Positions::Doubtful => self.0.positions_doubtful.inc_by(count),
             Positions::Dropped => self.0.drops.with_label_values(&["position"]).inc_by(count),
         }
     }
 
     fn connected(&self, took: Duration) {
         self.0.connect_seconds.observe(took.as_secs_f64());
+    }
+
+    fn reported(&self) {
+        self.0.reports.inc();
     }
 
     fn room_rebuilt(&self) {

@@ -36,6 +36,7 @@ pub(super) fn actors(config: &Config) -> Settings {
         messages_burst: config.limits.messages_burst,
         session_rooms_max: config.sessions.rooms_max,
         retention: Retention {
+            reports: config.retention.reports(),
             locations: config.retention.locations(),
             idempotency: config.retention.idempotency(),
             device_links: config.retention.device_links(),

@@ -21,8 +21,8 @@ pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
-    Areas, Auth, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations, Log, Retention,
-    Rooms, Sessions, Store, Tls,
+    Abuse, Areas, Auth, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations, Log,
+    Retention, Rooms, Sessions, Store, Tls,
 };
 pub use tokens::{ApiKey, ApiKeys, KeyFile, KeyFiles, TokenAlgorithm, TokenAlgorithms};
-pub use value::{LogFormat, ProxyHeader, StoreUrl, TlsVersion};
+pub use value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};

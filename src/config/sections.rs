@@ -9,8 +9,10 @@ use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
 use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
-use super::value::{LogFormat, ProxyHeader, StoreUrl, TlsVersion};
+use super::value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};
+use crate::domain::bounds::ServiceArea;
 use crate::domain::budget::MessageBudget;
+use crate::domain::hints::HintPolicy;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
@@ -307,6 +309,24 @@ sections! {
     abuse: Abuse {
         /// Incidents that somebody whom staff have blocked may raise in an hour; 0: none.
         blocked_sos_per_hour: u32 = 1,
+        /// Where an SOS may come from; empty: anywhere.
+        service_area: ServiceArea = ServiceArea::default(),
+        /// What becomes of one from elsewhere.
+        outside_area: OutsideArea = OutsideArea::Refuse,
+        /// Incidents this near each other may be the same one.
+        duplicates_radius_m: u32 = 300,
+        /// Incidents raised this shortly after each other may be the same one.
+        duplicates_window_s: u64 = 1_800,
+        /// How long hints for staff are kept.
+        hints_keep_s: u64 = 86_400,
+        /// Incidents that hints are kept of; 0: none.
+        hints_max_incidents: usize = 50_000,
+        /// People in them, all together.
+        hints_max_people: usize = 200_000,
+        /// People who may be blocked at once.
+        blocks_max: usize = 100_000,
+        /// By which the blocked are recognised; none: generated.
+        block_secret: Option<Secret> = None,
     }
     /// Positions.
     locations: Locations {
@@ -332,6 +352,8 @@ sections! {
         mailbox_max_messages: usize = 65_536,
         /// How far ahead of our clock a fix may be.
         max_ahead_s: u64 = 120,
+        /// Faster than this nobody moves; 0: anybody may.
+        max_speed_mps: u32 = 0,
         /// A position older than this is no longer shown as the present one; 0: it always is.
         stale_after_s: u64 = 900,
     }
@@ -418,6 +440,8 @@ sections! {
         devices_anonymise_days: u32 = 30,
         /// Records of devices, since they were seen last; 0: for ever.
         devices_delete_days: u32 = 90,
+        /// Reports of misconduct; 0: for ever.
+        reports_days: u32 = 90,
         /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
         erasures_days: u32 = 400,
         /// How often the janitor looks.
@@ -606,6 +630,19 @@ impl Limits {
     }
 }
 
+impl Abuse {
+    /// The rules by which hints for staff are made.
+    pub fn hint_policy(&self) -> HintPolicy {
+        HintPolicy {
+            radius_m: self.duplicates_radius_m.into(),
+            window: Duration::from_secs(self.duplicates_window_s),
+            keep: Duration::from_secs(self.hints_keep_s),
+            incidents_max: self.hints_max_incidents,
+            people_max: self.hints_max_people,
+        }
+    }
+}
+
 impl Locations {
     /// Batchers.
     pub fn shards(&self) -> usize {
@@ -619,6 +656,7 @@ impl Locations {
             keep_distance_m: self.history_min_distance_m.into(),
             keep_interval: Duration::from_secs(self.history_min_interval_s),
             max_ahead: Duration::from_secs(self.max_ahead_s),
+            max_speed_mps: self.max_speed_mps.into(),
         }
     }
 }
@@ -647,6 +685,11 @@ impl Retention {
     /// How long positions are kept; zero: for ever.
     pub const fn locations(&self) -> Duration {
         Duration::from_secs(self.locations_days as u64 * 86_400)
+    }
+
+    /// How long reports of misconduct are kept; zero: for ever.
+    pub const fn reports(&self) -> Duration {
+        Duration::from_secs(self.reports_days as u64 * 86_400)
     }
 
     /// How long idempotency keys are kept; zero: for ever.

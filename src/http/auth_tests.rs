@@ -17,6 +17,7 @@ fn secrets() -> Secrets {
     Secrets {
         jwt: secret("j"),
         internal: secret("i"),
+        block: secret("b"),
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,

@@ -16,6 +16,8 @@ pub enum Code {
     Unauthenticated,
     /// Not theirs to do.
     Forbidden,
+    /// Staff keep them out.
+    Blocked,
     /// There is no such thing, or none that they may see.
     NotFound,
     /// The path knows other methods.
@@ -55,6 +57,7 @@ impl Code {
     pub const ALL: &'static [Self] = &[
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::Blocked,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::UpgradeRequired,
@@ -78,6 +81,7 @@ impl Code {
         match self {
             Self::Unauthenticated => ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED),
             Self::Forbidden => ("FORBIDDEN", StatusCode::FORBIDDEN),
+            Self::Blocked => ("BLOCKED", StatusCode::FORBIDDEN),
             Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
             Self::UpgradeRequired => ("UPGRADE_REQUIRED", StatusCode::UPGRADE_REQUIRED),
@@ -164,6 +168,11 @@ impl ApiError {
     /// 403.
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Forbidden, message)
+    }
+
+    /// 403: kept out by staff.
+    pub fn blocked() -> Self {
+        Self::new(Code::Blocked, "Blocked by the operators")
     }
 
     /// 404.

@@ -20,11 +20,13 @@ use super::connections::{ConnectionGuard, Connections};
 use super::credential::CredentialError;
 use super::error::ApiError;
 use super::forwarded::Forwarding;
+use super::hints::HintBook;
 use super::keys::KeyRing;
 use super::limits::{self, Budget, Class, Limits, Payer, SosCharge, Spent};
 pub use super::services::SisterService;
 use super::tickets::{TicketError, Tickets};
 use crate::actors::Credentials;
+use crate::actors::blocks::Blocks;
 use crate::config::{Config, Secrets};
 use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
@@ -45,6 +47,9 @@ pub struct Gate {
     by_address: Connections<Address>,
     by_subject: Connections<u64>,
     forwarding: Forwarding,
+    blocks: Arc<Blocks>,
+    blocked_may_raise: bool,
+    hints: HintBook,
     metrics: Arc<Metrics>,
 }
 
@@ -53,6 +58,8 @@ pub struct Gate {
 pub struct Admission {
     /// Who.
     pub caller: Caller,
+    /// From where; `None` only in tests.
+    pub address: Option<Address>,
     /// Counts the connection; without an address only in tests.
     pub guard: (Option<ConnectionGuard<Address>>, ConnectionGuard<u64>),
 }
@@ -74,6 +81,9 @@ impl Gate {
             by_address: Connections::new(config.limits.connections_per_address),
             by_subject: Connections::new(config.limits.connections_per_subject),
             forwarding: Forwarding::new(&config.http),
+            blocks: Arc::new(Blocks::new(secrets.block.reveal(), config.abuse.blocks_max)),
+            hints: HintBook::new(&config.abuse),
+            blocked_may_raise: config.abuse.blocked_sos_per_hour > 0,
             metrics,
         }
     }
@@ -95,6 +105,9 @@ impl Gate {
         let known = self.auth.websocket(head).map_err(|bad| self.refused(&bad));
         let caller = known.map_err(|bad| self.impostor(address, bad))?;
         let caller = needed(caller).map_err(|error| self.refused(&error))?;
+        if self.is_blocked(&caller) {
+            return Err(self.keep_out());
+        }
         // Whoever comes with a ticket has paid for it.
         if !has_ticket(head) {
             let charged = self
@@ -108,7 +121,67 @@ impl Gate {
             .open(subject)
             .ok_or_else(|| self.crowded("subject_connections", &self.by_subject))?;
         let guard = (by_address, by_subject);
-        Ok(Admission { caller, guard })
+        Ok(Admission {
+            caller,
+            address,
+            guard,
+        })
+    }
+
+    /// Whom staff keep out.
+    pub fn blocks(&self) -> &Arc<Blocks> {
+        &self.blocks
+    }
+
+    /// What staff are told of incidents.
+    pub fn hints(&self) -> &HintBook {
+        &self.hints
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.auth.now()
+    }
+
+    /// Where a request comes from; `None` only in tests.
+    pub fn address(&self, request: &HttpRequest) -> Option<Address> {
+        Address::of(request.head(), &self.forwarding)
+    }
+
+    /// Counts something that was refused to protect the engine and its users.
+    pub fn note_refusal(&self, reason: &str) {
+        self.metrics.refused.with_label_values(&[reason]).inc();
+    }
+
+    /// Who pays for what `caller` does from `address`.
+    pub(super) fn payer_of(&self, caller: &Caller, address: Option<Address>) -> Payer {
+        self.limits.payer(Some(caller), address)
+    }
+
+    /// Charges something that is no request.
+    pub(super) fn take(&self, class: Class, payer: &Payer) -> Result<Option<Budget>, Spent> {
+        let charged = self.limits.charge(class, payer);
+        charged.inspect_err(|spent| self.count(class, spent))
+    }
+
+    /// Charges an incident that is raised.
+    pub(super) fn take_sos(&self, payer: &Payer) -> Result<SosCharge, Spent> {
+        let charged = self.limits.charge_sos(payer);
+        let charged = charged.inspect_err(|spent| self.count(Class::Sos, spent))?;
+        if charged.over_address {
+            self.metrics.sos_over_address.inc();
+        }
+        Ok(charged)
+    }
+
+    /// Whether staff keep somebody out.
+    pub fn is_blocked(&self, caller: &Caller) -> bool {
+        self.blocks.holds(&caller.identity.subject, self.auth.now())
+    }
+
+    fn keep_out(&self) -> ApiError {
+        self.note_refusal("blocked");
+        ApiError::blocked()
     }
 
     /// Waits, a bounded while, for the issuer's new keys when a request's token may be signed by one of them.
@@ -158,6 +231,8 @@ impl Gate {
     /// Forgets what no longer matters. For the janitor, every minute or so.
     pub fn sweep(&self) {
         self.limits.sweep();
+        self.blocks.sweep(self.auth.now());
+        self.hints.sweep(self.auth.now());
     }
 
     /// Its numbers, for [`Metrics::register_source`].
@@ -177,6 +252,18 @@ impl Gate {
         if let Some(jwks) = self.auth.keys().jwks() {
             jwks.observe(scrape);
         }
+        scrape.gauge(
+            "mayday_hinted_incidents",
+            "Incidents that hints for staff are kept of.",
+            &[],
+            count(self.hints.len()),
+        );
+        scrape.gauge(
+            "mayday_blocked",
+            "People whom staff keep out.",
+            &[],
+            count(self.blocks.len()),
+        );
         scrape.gauge(
             "mayday_rate_limit_bytes",
             "About how much memory those budgets take.",
@@ -205,8 +292,11 @@ impl Gate {
 
     /// Whether a route may be for whoever asks. Reading is looked at here, once for all routes; what a command
     /// needs, the room knows.
-    fn check(&self, access: &Access, request: &HttpRequest) -> Result<(), ApiError> {
+    fn check(&self, access: &Access, for_blocked: bool, request: &HttpRequest) -> Result<(), ApiError> {
         let caller = self.known(request)?;
+        if !for_blocked && caller.as_ref().is_some_and(|caller| self.is_blocked(caller)) {
+            return Err(self.keep_out());
+        }
         let identity = caller.as_ref().map(|caller| &*caller.identity);
         let who = Who::of(identity);
         match (access.needs(who), who) {
@@ -237,13 +327,17 @@ impl Gate {
     /// # Errors
     /// As [`charge`](Self::charge).
     pub fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
-        let payer = self.payer(request)?;
-        let charged = self.limits.charge_sos(&payer);
-        let charged = charged.map_err(|spent| self.over(Class::Sos, &spent))?;
-        if charged.over_address {
-            self.metrics.sos_over_address.inc();
+        let mut payer = self.payer(request)?;
+        let blocked = self
+            .caller(request)?
+            .is_some_and(|caller| self.is_blocked(&caller));
+        if blocked {
+            if !self.blocked_may_raise {
+                return Err(self.keep_out());
+            }
+            payer = payer.blocked();
         }
-        Ok(charged)
+        self.take_sos(&payer).map_err(ApiError::from)
     }
 
     /// Who sent a request; a bad credential is charged.
@@ -265,12 +359,16 @@ impl Gate {
     }
 
     fn over(&self, class: Class, spent: &Spent) -> ApiError {
+        self.count(class, spent);
+        limits::over(&spent.budget)
+    }
+
+    fn count(&self, class: Class, spent: &Spent) {
         let counter = match spent.scope {
             limits::Scope::Own => &self.metrics.rate_limited,
             limits::Scope::Address => &self.metrics.address_limited,
         };
         counter.with_label_values(&[class.as_str()]).inc();
-        limits::over(&spent.budget)
     }
 }
 
@@ -396,17 +494,19 @@ pub async fn keys<B: MessageBody>(
 
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others. Round a route by
-/// `from_fn`.
+/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others; and whom staff have
+/// blocked, unless it is there for them too. Round a route by `from_fn`.
 ///
 /// # Errors
 /// Only those of the routes inside; a refusal is an answer.
 pub async fn admit<B: MessageBody + 'static>(
     access: &Access,
+    for_blocked: bool,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Answer<B> {
-    match gate(request.request()).and_then(|gate| gate.check(access, request.request())) {
+    let checked = gate(request.request()).and_then(|gate| gate.check(access, for_blocked, request.request()));
+    match checked {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err(refused) => Ok(request.error_response(refused).map_into_right_body()),
     }

@@ -17,6 +17,7 @@ fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
     let secrets = Secrets {
         jwt: secret("j"),
         internal: secret("i"),
+        block: secret("b"),
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,

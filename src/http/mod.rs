@@ -13,6 +13,7 @@ pub mod extract;
 pub mod forwarded;
 pub mod gate;
 pub mod h2;
+pub mod hints;
 pub mod jwt;
 pub mod keys;
 pub mod limits;

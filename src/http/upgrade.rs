@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::connections;
 use super::error::ApiError;
 use super::gate::Gate;
+use super::hints::SocketPass;
 use super::request::Frame;
 use crate::actors::{Credential, Engine};
 use crate::config::Config;
@@ -83,8 +84,10 @@ impl Upgrades {
                     expires_at: admission.caller.expires_at,
                     judge: self.gate.clone().into_inner(),
                 };
+                let pass = SocketPass::new(self.gate.clone(), admission.caller, admission.address);
+                let guard = Box::new(admission.guard);
                 self.engine
-                    .connect(credential, outbox, inbound, Box::new(admission.guard));
+                    .connect(credential, outbox, inbound, guard, Arc::new(pass));
             }
             Err(bad) => bad.refuse().await,
         }

@@ -305,6 +305,8 @@ pub struct Retention {
     pub device_links: std::time::Duration,
     /// Records of devices, after they were seen last.
     pub devices: std::time::Duration,
+    /// Reports of misconduct.
+    pub reports: std::time::Duration,
     /// Marks of the erased, by which a backup knows whom not to bring back.
     pub erasures: std::time::Duration,
     /// The most rows of each kind that one call removes; 0 counts as 1.
@@ -326,6 +328,10 @@ pub struct Purged {
     pub leftovers: u64,
     /// Whom rooms no longer know; one that is in memory must forget them, too.
     pub forgotten: Vec<(RoomId, Subject)>,
+    /// Reports of misconduct.
+    pub reports: u64,
+    /// Blocks that had ended.
+    pub blocks: u64,
     /// There may be more: call again.
     pub more: bool,
 }
@@ -337,7 +343,7 @@ pub struct Erased {
     pub people: u64,
     /// Fixes.
     pub fixes: u64,
-    /// Contacts, device record, idempotency keys.
+    /// Contacts, device record, idempotency keys, reports they wrote.
     pub others: u64,
     /// Who they were where: pseudonyms that point nowhere now.
     pub places: Vec<(RoomId, ParticipantId)>,

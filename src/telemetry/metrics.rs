@@ -92,6 +92,8 @@ pub struct Metrics {
     pub positions_kept: IntCounter,
     /// Positions older than what was known.
     pub positions_stale: IntCounter,
+    /// Positions that would mean a speed which nobody has.
+    pub positions_doubtful: IntCounter,
     /// Frames handed to outboxes.
     pub deliveries: IntCounter,
     /// What was not delivered or not taken, by `reason`.
@@ -110,6 +112,8 @@ pub struct Metrics {
     pub address_limited: IntCounterVec,
     /// Incidents taken although their address was over its budget.
     pub sos_over_address: IntCounter,
+    /// Reports of misconduct.
+    pub reports: IntCounter,
     /// What was refused or cut off to protect the engine and its users, by `reason`.
     pub refused: IntCounterVec,
     /// From the wish to append until it is on disk.
@@ -188,6 +192,10 @@ impl Metrics {
                 "mayday_positions_stale_total",
                 "Positions older than what was known.",
             ),
+            positions_doubtful: make.counter(
+                "mayday_positions_doubtful_total",
+                "Positions left out until a second one agrees.",
+            ),
             deliveries: make.counter("mayday_deliveries_total", "Frames handed to outboxes."),
             drops: make.counters(
                 "mayday_drops_total",
@@ -220,6 +228,7 @@ impl Metrics {
                 "mayday_sos_over_address_total",
                 "Incidents taken although their address was over its budget.",
             ),
+            reports: make.counter("mayday_reports_total", "Reports of misconduct."),
             refused: make.counters(
                 "mayday_refused_total",
                 "Refused or cut off to protect the engine and its users.",

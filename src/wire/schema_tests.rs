@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::rest::schemas as rest_schemas;
 use super::rest::{
-    Batch, CancelBody, CloseBody, CreateSos, DeviceInfo, EventsQuery, JoinBody, LocationBody, LocationsQuery,
-    MessageBody, MessagesQuery, ParticipantsQuery, SosListQuery, StatusBody, contacts,
+    Batch, BlockBody, CancelBody, CloseBody, CreateSos, DeviceInfo, EventsQuery, JoinBody, LocationBody,
+    LocationsQuery, MessageBody, MessagesQuery, ParticipantsQuery, ReportBody, SosListQuery, StatusBody,
+    contacts,
 };
 use super::schema::{add_words, generator};
 use super::{Reading, json as dialect};
@@ -150,6 +151,9 @@ fn bodies_are_read_as_their_schemas_say() {
             "Fix" => LocationBody::parse(bytes, &reading()).is_ok(),
             "FixBatch" => Batch::parse(bytes, &reading(), bounds().batch_max_fixes).is_ok(),
             "Contacts" => contacts(bytes, region, bounds().contacts_max).is_ok(),
+            "Report" => ReportBody::parse(bytes).is_ok(),
+            // That it lies in the future hangs on the clock.
+            "Block" => BlockBody::parse(bytes, Timestamp::from_ms(-1)).is_ok(),
             _ => panic!("who reads {name}?"),
         }
     };
@@ -165,6 +169,12 @@ fn bodies_are_read_as_their_schemas_say() {
         ("SendMessage", json!({"content": "x"}), &[]),
         ("Fix", json!({"latitude": 1, "longitude": 2, "timestamp": 3}), &[]),
         ("FixBatch", json!({"fixes": []}), &[]),
+        (
+            "Report",
+            json!({"participantId": "p-00000000000000ff", "reason": "x"}),
+            &[],
+        ),
+        ("Block", json!({}), &[]),
         ("Contacts", json!({"emergency_contacts": [number]}), &[]),
     ] {
         agree(name, &schemas[name], &example, skip, |body| read(name, body));

@@ -1,5 +1,6 @@
 //! What the layers above hold: one handle to everything that a node can be asked for.
 
+mod conduct;
 mod queries;
 pub mod raise;
 mod start;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+pub use conduct::{BlockError, ReportError};
 pub use queries::{Part, RoomInfo, RoomInfos};
 pub use start::Parts;
 
@@ -19,6 +21,7 @@ use super::clock::random;
 use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
+use super::pass::Pass;
 use super::room::{Act, By, Glimpse, Outcome, Reply, RoomView};
 use super::session::{Credential, SessionActor};
 use crate::delivery::Outbox;
@@ -60,7 +63,7 @@ impl Engine {
         self.batchers.waiting()
     }
 
-    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. When the
+    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. `pass` says what it may cost. When the
     /// credential ends, so does the session.
     pub fn connect(
         &self,
@@ -68,8 +71,15 @@ impl Engine {
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
+        pass: Arc<dyn Pass>,
     ) {
-        SessionActor::start(&self.node, &self.batchers, credential, (outbox, inbound), guard);
+        SessionActor::start(
+            &self.node,
+            &self.batchers,
+            credential,
+            (outbox, inbound),
+            (guard, pass),
+        );
     }
 
     /// Creates an incident; returns once it is durable.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Engine;
 use crate::actors::area::Areas;
 use crate::actors::batcher::Batchers;
+use crate::actors::blocks::Blocks;
 use crate::actors::clock::Clock;
 use crate::actors::directory::Directory;
 use crate::actors::janitor::{Chore, Done, Janitor};
@@ -36,6 +37,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
+    /// Whom staff keep out.
+    pub blocks: Arc<Blocks>,
     /// What else is to be done at every sweep.
     pub chores: Vec<Chore>,
 }
@@ -49,6 +52,7 @@ impl Engine {
             clock,
             settings,
             observer,
+            blocks,
             chores,
         } = parts;
         let own = settings.arbiters;
@@ -67,6 +71,7 @@ impl Engine {
             clock,
             settings,
             observer,
+            blocks,
         });
         node.registry.bind(&node);
         let janitor = Janitor::new(Arc::clone(&node), heard, chores);

@@ -127,6 +127,9 @@ impl RoomActor {
             behind: None,
         });
         self.core.presence.arrive(who, now);
+        if self.core.state.kind == Some(RoomKind::Sos) {
+            session.pass().joined(&self.id, who);
+        }
         if !was_here && arrival.greet {
             self.announce_presence(who, true, now);
         }

@@ -11,6 +11,7 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::actors::area::WatcherId;
 use crate::actors::node::Node;
+use crate::actors::pass::Pass;
 use crate::actors::room::{Act, By, Manner, Reply};
 use crate::delivery::{CloseReason, EndReason, Outbox};
 use crate::domain::budget::MessageBudget;
@@ -50,11 +51,12 @@ impl SessionActor {
         batcher: &crate::actors::batcher::Batchers,
         credential: Credential,
         (outbox, inbound): (Arc<Outbox>, Inbound),
-        guard: Box<dyn std::any::Any + Send>,
+        (guard, pass): (Box<dyn std::any::Any + Send>, Arc<dyn Pass>),
     ) {
         let settings = &node.settings;
         let clock = Arc::clone(&node.clock);
-        let shared = SessionShared::new(credential.identity, outbox, clock, settings.session_rooms_max);
+        let rooms_max = settings.session_rooms_max;
+        let shared = SessionShared::new(credential.identity, outbox, clock, pass, rooms_max);
         let budget = MessageBudget::new(settings.messages_per_second, settings.messages_burst, node.now());
         let actor = Self {
             node: Arc::clone(node),
@@ -106,6 +108,11 @@ impl SessionActor {
             node.observer.connected(begun.elapsed());
             // Only now: `connected` is the first thing they hear.
             node.directory.add(&shared);
+            // Blocked while it was opened: whoever closes sessions has not seen this one.
+            if node.blocks.holds(&identity.subject, node.now()) {
+                shared.close(CloseReason::Forbidden);
+                return Ok(());
+            }
             let Some(phone) = identity.phone.as_ref().filter(|_| identity.mission.is_none()) else {
                 return Ok(());
             };

@@ -1,6 +1,7 @@
 //! What a client of the JSON dialect says, and where it goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
@@ -142,6 +143,10 @@ impl SessionActor {
     }
 
     fn create(&mut self, room: Option<RoomId>, ctx: &mut Ctx) {
+        if let Err(wait) = self.shared.pass().create_room() {
+            self.too_many(wait);
+            return;
+        }
         let room = room.unwrap_or_else(|| RoomId::from_random(random()));
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
         let contacts = async move { node.store.contacts(&shared.identity().subject).await };
@@ -256,7 +261,8 @@ impl SessionActor {
 
     fn raise(&mut self, sos: crate::wire::json::EmergencySos, ctx: &mut Ctx) {
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
-        let raised = raise::from_circles(node, Arc::clone(shared.identity()), sos, self.batcher.clone());
+        let (who, pass) = (Arc::clone(shared.identity()), Arc::clone(shared.pass()));
+        let raised = raise::from_circles(node, who, sos, self.batcher.clone(), pass);
         ctx.wait(raised.into_actor(self).map(move |raised, act, _| {
             let now = act.node.now();
             match raised {
@@ -275,9 +281,22 @@ impl SessionActor {
                     };
                     shared.send(&message, now);
                 }
+                Err(raise::RaiseError::TooMany(wait)) => act.too_many(wait),
                 Err(raise::RaiseError::Failed(error)) => shared.error(&error, now),
             }
         }));
+    }
+
+    /// Over a budget of REST: the socket's own is told by 4029.
+    fn too_many(&self, wait: Duration) {
+        self.node.observer.refused("RATE_LIMITED");
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let message = ServerMessage::Error {
+            code: "RATE_LIMITED",
+            message: &format!("Too many, come back in {} s", seconds.max(1)),
+            field: None,
+        };
+        self.shared.send(&message, self.node.now());
     }
 
     fn resolve(&mut self, room: Option<RoomId>, ctx: &mut Ctx) {

@@ -3,6 +3,7 @@
 //! Which routes there are, and who may use them, stands in `table`. Nothing else here decides who may do what:
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
+mod conduct;
 mod contacts;
 pub mod docs;
 mod errors;
@@ -36,7 +37,8 @@ use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
-use crate::config::Config;
+use crate::config::{Config, OutsideArea};
+use crate::domain::bounds::ServiceArea;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::room::{Rejection, RoomKind};
@@ -56,6 +58,8 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    service_area: ServiceArea,
+    outside_area: OutsideArea,
     documents: Documents,
 }
 
@@ -69,6 +73,8 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            service_area: config.abuse.service_area.clone(),
+            outside_area: config.abuse.outside_area,
             documents: Documents::new(config),
         }
     }
@@ -131,9 +137,9 @@ fn resource(rows: &'static [Row], api: &Api) -> Resource {
     }
     for row in rows {
         // The last one wrapped is the first one passed: who is never served is charged all the same.
-        let route = row
-            .route()
-            .wrap(from_fn(|request, next| gate::admit(&row.access, request, next)));
+        let route = row.route().wrap(from_fn(|request, next| {
+            gate::admit(&row.access, row.for_blocked(), request, next)
+        }));
         resource = resource.route(match row.class {
             Some(class) => route.wrap(from_fn(move |request, next| gate::charge(class, request, next))),
             None => route,

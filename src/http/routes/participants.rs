@@ -20,7 +20,9 @@ use crate::http::envelope::{self, Rendered};
 use crate::http::error::ApiError;
 use crate::http::etag::{Judged, Stamp};
 use crate::http::extract::JsonBytes;
+use crate::http::gate::Gate;
 use crate::http::gate::MaybeCaller;
+use crate::http::hints::From;
 use crate::wire::rest::{AnonymousCount, JoinBody, ParticipantsQuery, PersonCursor, StatsView};
 use crate::wire::schema;
 
@@ -28,6 +30,8 @@ use crate::wire::schema;
 /// are read for the sake of older clients and shown to nobody.
 pub(super) async fn join(
     api: web::Data<Api>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
     caller: Caller,
     SosId(id): SosId,
     body: JsonBytes,
@@ -39,6 +43,13 @@ pub(super) async fn join(
         user_type: body.user_type,
     };
     let outcome = api.engine.act(&id, who, command, body.display_name).await?;
+    if let Some(who) = outcome.participant {
+        let from = From {
+            caller: &caller,
+            address: gate.address(&request),
+        };
+        gate.hints().joined(from, &id, who, api.now());
+    }
     let view = api.engine.view(&id, who).await?;
     let joined = outcome
         .participant

@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
-use super::{contacts, events, messages, operations, participants, positions, rooms, sos, status};
+use super::{conduct, contacts, events, messages, operations, participants, positions, rooms, sos, status};
 use super::{tickets, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
@@ -85,6 +85,12 @@ pub const ROWS: &[Row] = rows! {
     GET "/api/v1/sos/{id}/locations" General TRACK => |r| r.to(positions::incident);
     GET "/api/v1/sos/{id}/messages" General READ => |r| r.to(messages::list);
     POST "/api/v1/sos/{id}/messages" Writes ACT => |r| r.to(messages::send);
+    POST "/api/v1/sos/{id}/reports" Reports REPORT => |r| r.to(conduct::report);
+    GET "/api/v1/sos/{id}/reports" General STAFF => |r| r.to(conduct::of_incident);
+    GET "/api/v1/reports" General STAFF => |r| r.to(conduct::all);
+    POST "/api/v1/devices/{participant}/block" Writes STAFF => |r| r.to(conduct::block);
+    DELETE "/api/v1/devices/{participant}/block" Writes STAFF => |r| r.to(conduct::unblock);
+    GET "/api/v1/blocks" General STAFF => |r| r.to(conduct::blocks);
     GET "/api/v1/sos/{id}/events" General READ => |r| r.to(events::list);
     POST "/api/v1/sos/{id}/participants/join" Writes JOIN => |r| r.to(participants::join);
     POST "/api/v1/sos/{id}/participants/leave" Writes ACT => |r| r.to(participants::leave);
@@ -100,6 +106,16 @@ pub const ROWS: &[Row] = rows! {
 };
 
 impl Row {
+    /// Whether it is there for those whom staff have blocked, too: to call for help, to be forgotten and told what
+    /// is kept of them, and what says nothing of people. Raising an incident has its own word on it.
+    pub(super) fn for_blocked(&self) -> bool {
+        let own = matches!(
+            (self.method.as_str(), self.path),
+            ("DELETE", "/api/v1/devices/me") | ("GET", "/api/v1/devices/me/export")
+        );
+        self.class.is_none() || own
+    }
+
     pub(super) fn route(&self) -> Route {
         (self.to)(web::method(self.method.clone()))
     }

@@ -2,6 +2,7 @@
 //!
 //! An implementation gives a [`Harness`] and one line, `store_contract!(name, Harness)`.
 
+pub mod conduct;
 pub mod incidents;
 pub mod logs;
 pub mod positions;
@@ -76,6 +77,14 @@ macro_rules! store_contract {
                     memberships_are_the_rooms_that_somebody_is_in_now,
                     a_devices_first_sight_stays,
                     an_erased_person_is_gone_from_every_record_and_the_log_is_whole,
+                }
+                conduct::{
+                    reports_come_newest_first_in_pages_of_one_incident_or_all,
+                    a_second_report_of_the_same_two_replaces_the_first,
+                    reports_and_blocks_survive_reopening_and_a_rebuild,
+                    blocks_are_replaced_found_by_name_listed_and_lifted,
+                    whoever_stands_behind_a_name_is_found_until_they_are_erased,
+                    a_purge_removes_old_reports_and_blocks_that_have_ended,
                 }
                 incidents::{
                     an_incident_is_projected_from_its_log,

@@ -40,6 +40,11 @@ const MIGRATIONS: Plan<'static> = &[
         sql: include_str!("migrations/0002_privacy.sql"),
         rebuilds: false,
     },
+    Migration {
+        name: "0003_conduct",
+        sql: include_str!("migrations/0003_conduct.sql"),
+        rebuilds: false,
+    },
 ];
 
 /// The version that this program writes.

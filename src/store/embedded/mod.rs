@@ -3,6 +3,7 @@
 
 mod append;
 pub mod backup;
+mod conduct;
 mod fixes;
 mod geo;
 mod gone;

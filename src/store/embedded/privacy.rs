@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::conduct;
 use super::rooms::places as keys_of;
 use super::rows::{kind, participant, room_id, timestamp};
 use super::sql::Db;
@@ -141,7 +142,9 @@ pub(super) fn erase(
     now: Timestamp,
 ) -> Result<Erased, StoreError> {
     let places = whereabouts(&mut writes.db, subject)?;
-    for (key, who) in keys_of(&mut writes.db, subject)? {
+    let keys = keys_of(&mut writes.db, subject)?;
+    let reports = conduct::erase(writes, subject, &keys)?;
+    for (key, who) in keys {
         let noted = "INSERT INTO erased (room, participant, at) VALUES (?1, ?2, ?3)
                      ON CONFLICT DO UPDATE SET at = excluded.at, cleared = 0";
         writes.db.run(noted, params![key, who, now.ms()])?;
@@ -165,7 +168,7 @@ pub(super) fn erase(
     Ok(Erased {
         people,
         fixes: 0,
-        others: others as u64,
+        others: others as u64 + reports,
         places,
     })
 }

@@ -9,11 +9,12 @@ use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
 use super::{
-    Embedded, answered, append, fixes, history, incidents, messages, privacy, records, rooms, upkeep,
+    Embedded, answered, append, conduct, fixes, history, incidents, messages, privacy, records, rooms, upkeep,
 };
-use crate::domain::ids::{DeviceId, RoomId};
+use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
+use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
-use crate::domain::people::{ContactBook, Subject};
+use crate::domain::people::{ContactBook, Person, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, EventBody, Genesis, Seq};
 use crate::domain::time::Timestamp;
@@ -236,6 +237,50 @@ impl Store for Embedded {
     async fn tally(&self, subject: &Subject) -> Result<Tally, StoreError> {
         let subject = subject.clone();
         self.read(Lane::Rest, move |db| privacy::tally(db, &subject))
+            .await
+    }
+
+    async fn put_report(&self, complaint: Complaint) -> Result<(), StoreError> {
+        self.write(Lane::Rest, 1, move |writes| {
+            conduct::put_report(writes, &complaint)
+        })
+        .await
+    }
+
+    async fn reports(
+        &self,
+        room: Option<&RoomId>,
+        after: Option<ComplaintCursor>,
+        limit: usize,
+    ) -> Result<Vec<Complaint>, StoreError> {
+        let room = room.cloned();
+        self.read(Lane::Rest, move |db| {
+            conduct::reports(db, room.as_ref(), after, limit)
+        })
+        .await
+    }
+
+    async fn whose(&self, who: ParticipantId) -> Result<Option<Person>, StoreError> {
+        self.read(Lane::Urgent, move |db| conduct::whose(db, who)).await
+    }
+
+    async fn put_block(&self, block: Block) -> Result<(), StoreError> {
+        self.write(Lane::Urgent, 1, move |writes| conduct::put_block(writes, &block))
+            .await
+    }
+
+    async fn lift_block(&self, key: BlockKey) -> Result<bool, StoreError> {
+        self.write(Lane::Urgent, 1, move |writes| conduct::lift_block(writes, key))
+            .await
+    }
+
+    async fn block_of(&self, who: ParticipantId) -> Result<Option<Block>, StoreError> {
+        self.read(Lane::Urgent, move |db| conduct::block_of(db, who))
+            .await
+    }
+
+    async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError> {
+        self.read(Lane::Rest, move |db| conduct::blocks(db, after, limit))
             .await
     }
 

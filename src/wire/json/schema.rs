@@ -72,6 +72,10 @@ pub const ERRORS: &[(&str, &str)] = &[
     ),
     ("NO_EMERGENCY", "There is nothing to resolve."),
     ("NO_ACTIVE_ROOM", "A position, and you are in no room."),
+    (
+        "RATE_LIMITED",
+        "Too many circles or calls of yours lately. The text says when to come back.",
+    ),
     ("BUSY", "Too much waits. Send it again a moment later."),
     ("STORE_BUSY", "Too much waits. Send it again a moment later."),
     (

@@ -5,7 +5,7 @@ use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::time::Timestamp;
 
 /// What a cursor that we did not make is told.
-const NOT_OURS: &str = "must be a nextCursor that this list answered";
+pub(super) const NOT_OURS: &str = "must be a nextCursor that this list answered";
 
 /// A place in a list of incidents: where its last entry stands in the order asked for.
 #[derive(Clone, Debug, PartialEq)]

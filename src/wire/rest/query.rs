@@ -234,7 +234,7 @@ impl RoomsQuery {
     }
 }
 
-fn parameters(query: &str) -> Map<String, Value> {
+pub(super) fn parameters(query: &str) -> Map<String, Value> {
     let mut found: Map<String, Value> = Map::new();
     for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
         if text.is_empty() {
@@ -253,7 +253,7 @@ fn parameters(query: &str) -> Map<String, Value> {
     found
 }
 
-fn limit(fields: &mut Fields<'_>, default: usize) -> Option<usize> {
+pub(super) fn limit(fields: &mut Fields<'_>, default: usize) -> Option<usize> {
     let value = fields.loose("limit");
     fields.keep(field::limit(&value, LIMIT_MAX, default))
 }

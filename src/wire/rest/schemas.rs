@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::conduct::PAGE;
 use super::contacts::USER_ID_MAX_CHARS;
 use super::event_view::EventView;
 use super::query::{
@@ -50,6 +51,8 @@ pub fn bodies(bounds: &Bounds) -> Map<String, Value> {
         ("FixBatch", batch(bounds)),
         ("Contacts", contacts(bounds)),
         ("Contact", contact()),
+        ("Report", report()),
+        ("Block", block()),
     ];
     named
         .into_iter()
@@ -106,6 +109,26 @@ fn set_status() -> Value {
         json!({
             "status": word_of(Status::ALL.iter().map(|it| it.as_str()), synonyms),
             "note": note(NOTE_MAX_CHARS, "In your words."),
+        }),
+    )
+}
+
+fn report() -> Value {
+    object(
+        &["participantId", "reason"],
+        json!({
+            "participantId": reference("Participant"),
+            "reason": words_of(&(1..=NOTE_MAX_CHARS), "What they did."),
+        }),
+    )
+}
+
+fn block() -> Value {
+    object(
+        &[],
+        json!({
+            "reason": note(NOTE_MAX_CHARS, "Why."),
+            "until": instant(true, "A time in the future; until it is lifted if left out."),
         }),
     )
 }
@@ -241,6 +264,11 @@ fn cursor() -> QueryField {
         "cursor",
         json!({"type": "string", "pattern": "^([0-9a-fA-F]{2})+$", "maxLength": 256, "description": "The nextCursor of the page before."}),
     )
+}
+
+/// `GET /sos/{id}/reports`, `GET /reports`, `GET /blocks`
+pub fn pages_query() -> Vec<QueryField> {
+    vec![limit(PAGE), cursor()]
 }
 
 /// `GET /sos`

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::hints_view::HintsView;
 use super::location_view::LocationView;
 use super::people_view::ParticipantView;
 use crate::domain::geo::{Fix, Position};
+use crate::domain::hints::Hint;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Address, Report, Status};
 use crate::domain::people::Person;
@@ -180,9 +182,20 @@ pub struct SosListItem<'a> {
     #[serde(rename = "distanceM", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "f64", range(min = 0))]
     distance_m: Option<f64>,
+    /// What staff are told beside; nobody else is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HintsView")]
+    hints: Option<HintsView>,
 }
 
 impl<'a> SosListItem<'a> {
+    /// With what staff are told beside.
+    #[must_use]
+    pub fn hinted(self, hint: Option<Hint>) -> Self {
+        let hints = hint.map(HintsView::from);
+        Self { hints, ..self }
+    }
+
     /// Shows an incident, and how far it is from the position asked about.
     pub fn new(facts: &IncidentFacts<'a>, distance_m: Option<f64>) -> Self {
         // A decimetre is more than any phone knows.
@@ -191,6 +204,7 @@ impl<'a> SosListItem<'a> {
             core: SosCore::new(facts),
             participants_count: facts.active_participants,
             distance_m,
+            hints: None,
         }
     }
 }
@@ -213,9 +227,20 @@ pub struct SosView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Vec<schema::Room>")]
     linked_rooms: Option<Vec<&'a str>>,
+    /// What staff are told beside; nobody else is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HintsView")]
+    hints: Option<HintsView>,
 }
 
 impl<'a> SosView<'a> {
+    /// With what staff are told beside.
+    #[must_use]
+    pub fn hinted(self, hint: Option<Hint>) -> Self {
+        let hints = hint.map(HintsView::from);
+        Self { hints, ..self }
+    }
+
     /// Shows an incident's room with its people; `None` when it is none. `last` is the newest fix,
     /// `shows_links` is whether the reader may know which rooms it was raised from.
     pub fn of(
@@ -240,6 +265,7 @@ impl<'a> SosView<'a> {
             active_participants: active.collect(),
             messages_count: state.messages,
             last_location: last.map(|(id, fix)| LocationView::new(id, name(id), fix)),
+            hints: None,
             linked_rooms: links.map(|links| links.keys().map(RoomId::as_str).collect()),
         })
     }

@@ -48,13 +48,13 @@ fn ended(status: &str) -> Value {
     sos
 }
 
-fn data(value: Value) -> Value {
+pub(super) fn data(value: Value) -> Value {
     let mut envelope = json!({"success": true});
     envelope["data"] = value;
     envelope
 }
 
-fn page(item: Value, next: Value) -> Value {
+pub(super) fn page(item: Value, next: Value) -> Value {
     let mut envelope = json!({"success": true});
     envelope["data"] = Value::Array(vec![item]);
     envelope["nextCursor"] = next;
@@ -104,6 +104,7 @@ fn raising(to: &mut Describer<'_>) {
             )
             .body("CreateSos", &[("least", raise), ("all", whole)])
             .charged()
+            .refuses(Code::Blocked, "Blocked by the operators")
             .answers(201, "The incident stands.", one.clone(), data(sos())),
     );
     to.add(

@@ -7,6 +7,7 @@
 
 mod asyncapi;
 mod circle;
+mod conduct;
 mod incidents;
 mod openapi;
 mod operation;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{Describer, Operation, path_parameters, security};
-use super::{circle, incidents, people, refusals, upkeep};
+use super::{circle, conduct, incidents, people, refusals, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
 use crate::http::routes::table::{ROWS, Row};
@@ -40,6 +40,7 @@ pub fn openapi(config: &Config) -> Value {
     circle::describe(&mut to);
     incidents::describe(&mut to);
     people::describe(&mut to);
+    conduct::describe(&mut to);
     let operations = to.found;
     let mut paths: Map<String, Value> = Map::new();
     for row in ROWS {
@@ -104,6 +105,7 @@ fn tags() -> Value {
         {"name": "Messages and log", "description": "What is said and what happens in an incident."},
         {"name": "Credentials", "description": "Tickets for a WebSocket."},
         {"name": "Circles", "description": "For circle clients: positions, contacts, rooms. Bare JSON."},
+        {"name": "Conduct", "description": "Reports of misconduct, and whom operators keep out."},
         {"name": "Operations", "description": "For whoever runs the process."},
     ])
 }

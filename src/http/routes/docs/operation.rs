@@ -297,6 +297,7 @@ impl Operation {
         let forbids =
             self.is_limited(row) || known().any(|who| !matches!(needs(who), Needs::Nothing | Needs::Sight));
         also(forbids, Code::Forbidden, "Not authorized");
+        also(!row.for_blocked(), Code::Blocked, "Blocked by the operators");
         also(self.path.contains("{id}"), Code::NotFound, "SOS not found");
         also(
             self.body.is_some(),

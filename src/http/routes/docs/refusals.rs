@@ -128,6 +128,7 @@ fn meaning(code: Code) -> &'static str {
     match code {
         Code::Unauthenticated => "`UNAUTHENTICATED`: no credential where one is needed, or a bad one.",
         Code::Forbidden => "`FORBIDDEN`: not yours to do.",
+        Code::Blocked => "`BLOCKED`: operators keep you out.",
         Code::NotFound => "`NOT_FOUND`: there is no such thing, or none that you may see.",
         Code::MethodNotAllowed => "`METHOD_NOT_ALLOWED`: the path knows other methods.",
         Code::UpgradeRequired => "`UPGRADE_REQUIRED`: the path is a WebSocket's.",

@@ -83,17 +83,11 @@ impl Rig {
         change(&mut config);
         let folder = TempDir::new().unwrap();
         let store = Arc::new(Embedded::open(EmbeddedOptions::new(folder.path())).unwrap());
-        let engine = Engine::start(Parts {
-            store,
-            clock: Arc::new(SystemClock),
-            settings: Settings::default(),
-            observer: Arc::new(NoObserver),
-            chores: vec![],
-        });
         let secret = Secret::new(&"s".repeat(32)).unwrap();
         let secrets = Secrets {
             jwt: secret.clone(),
             internal: secret.clone(),
+            block: secret.clone(),
             device: DeviceSecrets {
                 current: secret.clone(),
                 previous: None,
@@ -103,6 +97,14 @@ impl Rig {
         let clock = Arc::new(|| SystemClock.now());
         let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
         let gate = Gate::new(&config, &secrets, keys, Arc::clone(&metrics), clock);
+        let engine = Engine::start(Parts {
+            blocks: Arc::clone(gate.blocks()),
+            store,
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+            observer: Arc::new(NoObserver),
+            chores: vec![],
+        });
         let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
         let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
         let frame = Frame::new(&config, metrics, Arc::default());
