@@ -59,7 +59,9 @@ impl Node {
 
     /// Somebody has done something.
     pub fn saw(&self, who: &Identity) {
-        self.notes.saw(&who.subject, self.now());
+        if let Some(device) = who.own_device() {
+            self.notes.saw(device, self.now());
+        }
     }
 
     /// The way to a room.

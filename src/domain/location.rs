@@ -403,6 +403,20 @@ mod tests {
         assert!(policy.keeps(Some(&here), &far));
     }
 
+    #[test]
+    fn whoever_is_forgotten_has_nothing_waiting_and_begins_anew() {
+        let mut board = Board::new(LocationPolicy::default(), 100);
+        assert_eq!(board.offer(ms(1_000), &1, fix(1_000), ()), Offer::Now);
+        assert_eq!(board.offer(ms(1_100), &1, fix(1_100), ()), Offer::Waits);
+        assert_eq!(board.offer(ms(1_100), &2, fix(1_100), ()), Offer::Now);
+        board.forget(&1);
+        board.forget(&3);
+        assert_eq!((board.waiting(), board.subjects()), (0, 1));
+        assert!(board.due(ms(9_000), 10).is_empty());
+        assert_eq!(board.newest(&1), None);
+        assert_eq!(board.offer(ms(9_000), &1, fix(500), ()), Offer::Now);
+    }
+
     proptest! {
         /// However uploads arrive: broadcasts of a subject are at least an interval apart, their fix times
         /// only rise, the newest fix is always broadcast in the end, and a second pass of the same uploads

@@ -84,6 +84,8 @@ pub struct Identity {
     pub email: Option<String>,
     /// The only incident that the bearer may act in.
     pub mission: Option<RoomId>,
+    /// The device that the credential names beside the user.
+    pub device: Option<DeviceId>,
     /// What the bearer may do at most, where the credential says so.
     pub scopes: Scopes,
 }
@@ -98,6 +100,7 @@ impl Identity {
             phone: None,
             email: None,
             mission: None,
+            device: None,
             scopes: Scopes::ALL,
         }
     }
@@ -111,8 +114,24 @@ impl Identity {
             phone: None,
             email: None,
             mission: None,
+            device: None,
             scopes,
         }
+    }
+
+    /// The device that they speak as, or that their credential names.
+    pub fn own_device(&self) -> Option<DeviceId> {
+        match &self.subject {
+            Subject::Device(id) => Some(*id),
+            Subject::User(_) | Subject::Service(_) => self.device,
+        }
+    }
+
+    /// Everybody they are: whose data is theirs.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let device = self.own_device().map(Subject::Device);
+        let device = device.filter(|device| *device != self.subject);
+        std::iter::once(self.subject.clone()).chain(device)
     }
 
     /// Whether their credential lets them do such a thing at all.

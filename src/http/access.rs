@@ -212,6 +212,15 @@ impl Access {
         )
     };
 
+    /// Whoever has a credential that is not bound to one incident, for all that is kept of them.
+    pub const OWN_DATA: Self = {
+        use Needs::{Never, Nothing};
+        Self::new(
+            "own data",
+            [Never, Nothing, Never, Nothing, Nothing, Nothing, Nothing, Never],
+        )
+    };
+
     /// Registered users: a device can be lost with its id.
     pub const ACCOUNT: Self = {
         use Needs::{Never, Nothing};

@@ -253,6 +253,8 @@ pub struct Place {
     pub person: Person,
     /// Their stay; `None` when they never were in (they only asked).
     pub stay: Option<Stay>,
+    /// Their last sign of life that was noted.
+    pub seen_at: Option<Timestamp>,
 }
 
 /// A participant's stay in a room.
@@ -292,6 +294,21 @@ pub struct Tally {
     pub keys: u64,
     /// Entries of their contact lists.
     pub contacts: u64,
+}
+
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            incidents: self.incidents + other.incidents,
+            circles: self.circles + other.circles,
+            places: self.places + other.places,
+            fixes: self.fixes + other.fixes,
+            keys: self.keys + other.keys,
+            contacts: self.contacts + other.contacts,
+        }
+    }
 }
 
 /// How long things are kept. Zero: for ever.

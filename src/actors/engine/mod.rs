@@ -1,6 +1,7 @@
 //! What the layers above hold: one handle to everything that a node can be asked for.
 
 mod conduct;
+mod privacy;
 mod queries;
 pub mod raise;
 mod start;
@@ -13,6 +14,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 pub use conduct::{BlockError, ReportError};
+pub use privacy::{Erasure, Own};
 pub use queries::{Part, RoomInfo, RoomInfos};
 pub use start::Parts;
 

@@ -216,10 +216,18 @@ impl Engine {
     /// # Errors
     /// When the store fails or a circle is too busy to be told.
     pub async fn put_contacts(&self, who: &Identity, book: ContactBook) -> Result<(), CommandError> {
+        self.replace_contacts(&who.subject, book).await
+    }
+
+    pub(super) async fn replace_contacts(
+        &self,
+        subject: &Subject,
+        book: ContactBook,
+    ) -> Result<(), CommandError> {
         let node = self.node();
-        node.store.put_contacts(&who.subject, book.clone()).await?;
+        node.store.put_contacts(subject, book.clone()).await?;
         let book = Arc::new(book);
-        for circle in node.store.circles_of(&who.subject).await? {
+        for circle in node.store.circles_of(subject).await? {
             // A circle that is not in use reads the list when it is next needed.
             if let Some(room) = node.registry.peek(&circle) {
                 room.hand_over(Work::Contacts(Arc::clone(&book)))

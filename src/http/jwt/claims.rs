@@ -149,8 +149,14 @@ impl Claims {
             return Err(TokenError::Missing("mission.sosId"));
         }
         let scopes = scopes.filter(|_| mission.is_some());
+        let device_id = said(self.device_id);
         Ok(Identity {
-            subject: subject(actor, role, user_id, said(self.device_id))?,
+            // A registered user's token may mention a device; one that cannot be read is none.
+            device: device_id
+                .as_deref()
+                .filter(|_| role != Role::Anon && actor == ActorKind::User)
+                .and_then(|id| DeviceId::new(id).ok()),
+            subject: subject(actor, role, user_id, device_id)?,
             role,
             name: said(self.name).map(|name| {
                 name.chars()

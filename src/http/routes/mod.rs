@@ -5,6 +5,7 @@
 
 mod conduct;
 mod contacts;
+mod devices;
 pub mod docs;
 mod errors;
 mod events;
@@ -25,6 +26,7 @@ mod uploads;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
@@ -32,6 +34,7 @@ use actix_web::{HttpResponse, Resource, web};
 use docs::Documents;
 pub use operations::Readiness;
 use table::{Body, ROWS, Row};
+use tokio::sync::Semaphore;
 
 use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
@@ -58,6 +61,8 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    exports: Arc<Semaphore>,
+    export_timeout: Duration,
     service_area: ServiceArea,
     outside_area: OutsideArea,
     documents: Documents,
@@ -73,6 +78,8 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            exports: Arc::new(Semaphore::new(config.devices.exports_max)),
+            export_timeout: config.devices.export_timeout(),
             service_area: config.abuse.service_area.clone(),
             outside_area: config.abuse.outside_area,
             documents: Documents::new(config),

@@ -8,16 +8,16 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 
-use super::Api;
 use super::params::{RetryKey, SosId};
 use super::scene::Scene;
+use super::{Api, devices};
 use crate::actors::room::Glimpse;
 use crate::config::OutsideArea;
 use crate::domain::bounds::is_null_island;
 use crate::domain::hints::{Hint, Oddities};
 use crate::domain::ids::RoomId;
 use crate::domain::incident::{Report, Visibility};
-use crate::domain::people::{Identity, Subject};
+use crate::domain::people::Identity;
 use crate::domain::room::{RoomState, Seq};
 use crate::http::auth::Caller;
 use crate::http::envelope::{self, Rendered};
@@ -27,7 +27,7 @@ use crate::http::extract::JsonBytes;
 use crate::http::gate::{Gate, MaybeCaller};
 use crate::http::hints::From;
 use crate::http::limits::{self, Class};
-use crate::store::{DeviceRecord, IdempotencyKey, IncidentQuery, Listed, Sight};
+use crate::store::{IdempotencyKey, IncidentQuery, Listed, Sight};
 use crate::wire::rest::{CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, SosListItem, SosListQuery};
 
 /// An incident's first two events, its creation and its creator's joining, are written as one.
@@ -103,19 +103,11 @@ fn is_outside(api: &Api, report: &Report) -> bool {
 
 /// An SOS does not fail for the sake of the device's record.
 async fn note_device(api: &Api, who: &Identity, info: DeviceInfo) {
-    let Subject::Device(id) = &who.subject else { return };
+    let Some(id) = who.own_device() else { return };
     if info == DeviceInfo::default() {
         return;
     }
-    let now = api.now();
-    let record = DeviceRecord {
-        os: info.os,
-        app_version: info.app_version,
-        locale: info.locale,
-        first_seen: now,
-        last_seen: now,
-    };
-    if let Err(error) = api.engine.node().store.put_device(*id, record).await {
+    if let Err(error) = api.engine.note_device(id, devices::record(api, info)).await {
         tracing::warn!(%error, "a device's record was not kept");
     }
 }

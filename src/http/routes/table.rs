@@ -5,8 +5,8 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
-use super::{conduct, contacts, events, messages, operations, participants, positions, rooms, sos, status};
-use super::{tickets, uploads};
+use super::{conduct, contacts, devices, events, messages, operations, participants, positions, rooms};
+use super::{sos, status, tickets, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
 
@@ -75,6 +75,10 @@ pub const ROWS: &[Row] = rows! {
 
     // For incident clients: the envelope.
     POST "/api/v1/tickets" Connects ONESELF => |r| r.to(tickets::issue);
+    POST "/api/v1/devices" Devices EVERYBODY => |r| r.to(devices::register);
+    GET "/api/v1/devices/me" General OWN_DATA => |r| r.to(devices::read);
+    DELETE "/api/v1/devices/me" Writes OWN_DATA => |r| r.to(devices::erase);
+    GET "/api/v1/devices/me/export" General OWN_DATA => |r| r.to(devices::export);
     GET "/api/v1/sos" General EVERYBODY => |r| r.to(sos::list);
     POST "/api/v1/sos" Free RAISE => |r| r.to(sos::create).wrap(from_fn(sos::answer_retries));
     GET "/api/v1/sos/{id}" General LOOK => |r| r.to(sos::read);

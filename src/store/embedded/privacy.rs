@@ -33,9 +33,10 @@ pub(super) fn places(
     let after = after.map_or("", RoomId::as_str);
     db.all(
         "SELECT p.participant, p.subject, p.name, p.phone, p.role, r.id, r.kind, r.owner IS p.participant,
-                q.user_type, q.joined_at, q.left_at
+                q.user_type, q.joined_at, q.left_at, s.seen_at
          FROM people p JOIN rooms r ON r.key = p.room
          LEFT JOIN participants q ON q.room = p.room AND q.participant = p.participant
+         LEFT JOIN presence s ON s.room = p.room AND s.participant = p.participant
          WHERE p.subject = ?1 AND r.id > ?2 ORDER BY r.id LIMIT ?3",
         params![codec::subject_text(subject), after, max],
         |row| {
@@ -53,6 +54,7 @@ pub(super) fn places(
                 is_owner: row.get(7)?,
                 person: records::person(row)?,
                 stay,
+                seen_at: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_ms),
             })
         },
     )

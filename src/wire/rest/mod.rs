@@ -36,7 +36,7 @@ pub use conduct::{BlockBody, BlockView, BlocksQuery, ReportBody, ReportView, Rep
 pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
 pub use cursor::{IncidentCursor, PersonCursor, RoomCursor};
 pub use envelope::{Failure, Page, Success};
-pub use event_view::EventView;
+pub use event_view::{DeedView, EventView};
 pub use hints_view::HintsView;
 pub use location::{Batch, LocationBody, RejectedFix};
 pub use location_view::{Feature, FeatureCollection, LocationView};

@@ -309,6 +309,7 @@ impl Node {
             phone: None,
             email: None,
             mission: None,
+            device: None,
             scopes: mayday::domain::scopes::Scopes::ALL,
         });
         let outbox = Outbox::detached(64 << 20);

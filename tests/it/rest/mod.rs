@@ -2,6 +2,7 @@
 
 mod conditional;
 mod credentials;
+mod devices;
 mod frame;
 mod limits;
 mod listing;

@@ -11,6 +11,7 @@ mod conduct;
 mod incidents;
 mod openapi;
 mod operation;
+mod own;
 mod page;
 mod people;
 mod refusals;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{Describer, Operation, path_parameters, security};
-use super::{circle, conduct, incidents, people, refusals, upkeep};
+use super::{circle, conduct, incidents, own, people, refusals, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
 use crate::http::routes::table::{ROWS, Row};
@@ -40,6 +40,7 @@ pub fn openapi(config: &Config) -> Value {
     circle::describe(&mut to);
     incidents::describe(&mut to);
     people::describe(&mut to);
+    own::describe(&mut to);
     conduct::describe(&mut to);
     let operations = to.found;
     let mut paths: Map<String, Value> = Map::new();
@@ -103,6 +104,7 @@ fn tags() -> Value {
         {"name": "Incidents", "description": "Raising, finding, following and ending an SOS."},
         {"name": "Participants", "description": "Who is in an incident."},
         {"name": "Messages and log", "description": "What is said and what happens in an incident."},
+        {"name": "Your own data", "description": "Devices, and what is kept of whoever speaks."},
         {"name": "Credentials", "description": "Tickets for a WebSocket."},
         {"name": "Circles", "description": "For circle clients: positions, contacts, rooms. Bare JSON."},
         {"name": "Conduct", "description": "Reports of misconduct, and whom operators keep out."},

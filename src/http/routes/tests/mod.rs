@@ -1,6 +1,7 @@
 //! The routes over a real engine on a real store, without a socket.
 
 mod circle;
+mod devices;
 mod incident;
 mod matrix;
 mod operations;

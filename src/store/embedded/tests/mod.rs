@@ -1,6 +1,7 @@
 //! What only the embedded store promises, and the contract held against it.
 
 mod durability;
+mod erasure;
 mod faults;
 mod folder;
 mod load;
