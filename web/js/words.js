@@ -13,7 +13,7 @@ const ROLES = {
   CITIZEN: "citizen", RESCUER: "rescuer", ANON_RESCUER: "anonymous helper", ANON: "anonymous helper",
   DISPATCHER: "dispatcher", ADMIN: "operator", SERVICE: "service", SYSTEM: "the system",
 };
-const REASONS = { IDLE: "quiet for too long", REMOVED: "sent away", CLOSED: "the incident is over", ENDED: "the incident is over" };
+const REASONS = { IDLE: "not heard of for too long", REMOVED: "sent away" };
 const OPEN = ["ACTIVE", "ASSIGNED", "RESPONDING", "ARRIVED"];
 
 const plain = (word) => String(word ?? "").toLowerCase().replaceAll("_", " ");

@@ -83,6 +83,7 @@ table! {
     "js/mapdata.js": SCRIPT,
     "js/mapdraw.js": SCRIPT,
     "js/sharing.js": SCRIPT,
+    "js/tiles.js": SCRIPT,
     "js/views.js": SCRIPT,
     "js/words.js": SCRIPT,
     "map/index.json": JSON,
