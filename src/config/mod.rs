@@ -17,7 +17,7 @@ mod tests;
 pub use load::{ConfigError, Problem};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
-pub use secrets::{SecretError, Secrets};
+pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
     Areas, Auth, Config, Contacts, Data, Drain, Http, Limits, Locations, Log, Retention, Rooms, Sessions,
     Store,

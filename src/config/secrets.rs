@@ -15,6 +15,17 @@ pub struct Secrets {
     pub jwt: Secret,
     /// What sister services show.
     pub internal: Secret,
+    /// By which device tokens are made.
+    pub device: DeviceSecrets,
+}
+
+/// By which device tokens are made, and were made before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceSecrets {
+    /// Makes and checks tokens.
+    pub current: Secret,
+    /// Only checks them, until every device has asked for a new one.
+    pub previous: Option<Secret>,
 }
 
 /// Why there is no secret. The path is told, what is in the file is not.
@@ -62,6 +73,13 @@ impl Secrets {
         Ok(Self {
             jwt: given_or(&config.auth.jwt_secret, "jwt_secret")?,
             internal: given_or(&config.auth.internal_token, "internal_token")?,
+            device: DeviceSecrets {
+                current: given_or(&config.auth.device_secret, "device_secret")?,
+                previous: match &config.auth.device_secret_previous {
+                    Some(secret) => Some(secret.clone()),
+                    None => read(&folder.join("device_secret_previous"))?,
+                },
+            },
         })
     }
 }
@@ -177,7 +195,7 @@ mod tests {
             names.push(entry.file_name());
         }
         names.sort();
-        assert_eq!(names, ["internal_token", "jwt_secret"]);
+        assert_eq!(names, ["device_secret", "internal_token", "jwt_secret"]);
     }
 
     #[test]
@@ -186,6 +204,7 @@ mod tests {
         let mut config = config(folder.path());
         config.auth.jwt_secret = Some(Secret::new(&"j".repeat(32)).unwrap());
         config.auth.internal_token = Some(Secret::new(&"i".repeat(32)).unwrap());
+        config.auth.device_secret = Some(Secret::new(&"d".repeat(32)).unwrap());
         assert!(
             Secrets::load(&config)
                 .unwrap()
@@ -193,6 +212,23 @@ mod tests {
                 .matches("j".repeat(32).as_bytes())
         );
         assert!(!config.data.path.exists());
+    }
+
+    #[test]
+    fn a_device_secret_that_was_moved_aside_still_checks() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let first = Secrets::load(&config).unwrap().device;
+        assert_eq!(first.previous, None);
+        let secrets = config.data.path.join("secrets");
+        std::fs::rename(
+            secrets.join("device_secret"),
+            secrets.join("device_secret_previous"),
+        )
+        .unwrap();
+        let second = Secrets::load(&config).unwrap().device;
+        assert_eq!(second.previous, Some(first.current));
+        assert_ne!(Some(second.current), second.previous);
     }
 
     #[test]

@@ -119,6 +119,12 @@ sections! {
         jwt_secret: Option<Secret> = None,
         /// What sister services show; none: generated.
         internal_token: Option<Secret> = None,
+        /// By which device tokens are made; none: generated.
+        device_secret: Option<Secret> = None,
+        /// By which they were made before.
+        device_secret_previous: Option<Secret> = None,
+        /// A device id counts only with its token.
+        require_device_token: bool = false,
         /// The cookie that may carry a token; empty: none may.
         cookie: String = "mayday_token".into(),
         /// Other sites, comma-separated origins, whose pages may use that cookie.

@@ -12,6 +12,7 @@ pub mod location;
 pub mod people;
 pub mod phone;
 pub mod room;
+pub mod scopes;
 pub mod time;
 
 #[cfg(test)]

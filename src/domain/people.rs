@@ -2,6 +2,7 @@
 
 use super::ids::{DeviceId, ParticipantId, RoomId, ServiceName, UserId};
 use super::phone::PhoneNumber;
+use super::scopes::{Scope, Scopes};
 
 /// What somebody may do, from their credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +75,8 @@ pub struct Identity {
     pub email: Option<String>,
     /// The only incident that the bearer may act in.
     pub mission: Option<RoomId>,
+    /// What the bearer may do at most, where the credential says so.
+    pub scopes: Scopes,
 }
 
 impl Identity {
@@ -86,7 +89,26 @@ impl Identity {
             phone: None,
             email: None,
             mission: None,
+            scopes: Scopes::ALL,
         }
+    }
+
+    /// A sister service: it sees and acts as an operator does, as far as its key's scopes go.
+    pub fn service(name: ServiceName, scopes: Scopes) -> Self {
+        Self {
+            name: Some(name.as_str().to_owned()),
+            subject: Subject::Service(name),
+            role: Role::Admin,
+            phone: None,
+            email: None,
+            mission: None,
+            scopes,
+        }
+    }
+
+    /// Whether their credential lets them do such a thing at all.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.allow(scope)
     }
 
     /// Whether they may act in `room` as far as their credential goes.

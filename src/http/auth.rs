@@ -11,6 +11,7 @@ use actix_http::RequestHead;
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
 use url::form_urlencoded;
 
+use super::device_tokens::DeviceTokens;
 use super::error::ApiError;
 use super::jwt::Verifier;
 use super::tickets::Tickets;
@@ -21,6 +22,8 @@ use crate::domain::time::Timestamp;
 
 /// A device's id on REST.
 pub const X_DEVICE_ID: HeaderName = HeaderName::from_static("x-device-id");
+/// The proof that the device id is theirs.
+pub const X_DEVICE_TOKEN: HeaderName = HeaderName::from_static("x-device-token");
 /// A sister service's token.
 pub const X_INTERNAL_TOKEN: HeaderName = HeaderName::from_static("x-internal-token");
 
@@ -51,6 +54,7 @@ pub struct Authenticator {
     verifier: Verifier,
     settings: Auth,
     internal: Secret,
+    devices: DeviceTokens,
     tickets: Arc<Tickets>,
     clock: Clock,
 }
@@ -68,6 +72,7 @@ impl Authenticator {
             verifier: Verifier::new(&config.auth, &secrets.jwt, config.contacts.default_region),
             settings: config.auth.clone(),
             internal: secrets.internal.clone(),
+            devices: DeviceTokens::new(&secrets.device),
             tickets,
             clock,
         }
@@ -79,8 +84,8 @@ impl Authenticator {
     /// 401 when a credential is bad.
     pub fn rest(&self, head: &RequestHead) -> Result<Option<Caller>, ApiError> {
         let token = self.token(head)?;
-        let device = header(head, &X_DEVICE_ID)?.map(device).transpose()?;
-        Ok(token.or(device))
+        let (id, proof) = (header(head, &X_DEVICE_ID)?, header(head, &X_DEVICE_TOKEN)?);
+        Ok(token.or(self.device([id, None], proof)?))
     }
 
     /// Who asks for a WebSocket; `None` when the request has no credential. A ticket is used up by this.
@@ -88,20 +93,28 @@ impl Authenticator {
     /// # Errors
     /// 401 when a credential is bad.
     pub fn websocket(&self, head: &RequestHead) -> Result<Option<Caller>, ApiError> {
-        let (mut ticket, mut device_id) = (None, None);
+        let (mut ticket, mut device_id, mut device_token) = (None, None, None);
         for (name, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
             match &*name {
                 "ticket" => ticket = ticket.or(Some(value)),
                 "deviceId" => device_id = device_id.or(Some(value)),
+                "deviceToken" => device_token = device_token.or(Some(value)),
                 _ => {}
             }
         }
         // The other credentials first: a request that is refused for them does not use up the ticket.
-        let beside = self.rest(head)?;
-        let device = device_id.map(|id| device(&id)).transpose()?;
+        let token = self.token(head)?;
+        let ids = [header(head, &X_DEVICE_ID)?, device_id.as_deref()];
+        let proof = header(head, &X_DEVICE_TOKEN)?.or(device_token.as_deref());
+        let device = self.device(ids, proof)?;
         let ticket = ticket.map(|ticket| self.ticket(&ticket)).transpose()?;
         // A ticket was asked for on purpose, while a browser adds its cookie to everything.
-        Ok(ticket.or(beside).or(device))
+        Ok(ticket.or(token).or(device))
+    }
+
+    /// The token that proves that `device` was registered here.
+    pub fn device_token(&self, device: DeviceId) -> String {
+        self.devices.issue(device)
     }
 
     /// Whether a request comes from a sister service.
@@ -120,6 +133,36 @@ impl Authenticator {
     /// Now, by the clock that was handed in.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The first device that the request names. `proof` must fit whatever it names.
+    fn device(&self, ids: [Option<&str>; 2], proof: Option<&str>) -> Result<Option<Caller>, ApiError> {
+        let mut first = None;
+        for id in ids.into_iter().flatten() {
+            let id = DeviceId::new(id.trim()).map_err(|error| {
+                ApiError::unauthenticated(format!("the device id is not valid: it {error}"))
+            })?;
+            self.prove(id, proof)?;
+            first = first.or(Some(id));
+        }
+        if first.is_none() && proof.is_some() {
+            return Err(ApiError::unauthenticated(
+                "a device token needs its device id beside it",
+            ));
+        }
+        Ok(first.map(|id| Caller::new(Identity::device(id), None)))
+    }
+
+    fn prove(&self, id: DeviceId, proof: Option<&str>) -> Result<(), ApiError> {
+        match proof {
+            Some(token) if !self.devices.verify(id, token.trim()) => Err(ApiError::unauthenticated(
+                "the device token is not that of this device",
+            )),
+            None if self.settings.require_device_token => Err(ApiError::unauthenticated(
+                "a device id needs its token: register the device, then send X-Device-Token",
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn ticket(&self, ticket: &str) -> Result<Caller, ApiError> {
@@ -191,12 +234,6 @@ fn cookie<'a>(head: &'a RequestHead, name: &str) -> Option<&'a str> {
         .filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
     Some(value.trim_matches('"')).filter(|value| !value.is_empty())
-}
-
-fn device(id: &str) -> Result<Caller, ApiError> {
-    let id = DeviceId::new(id.trim())
-        .map_err(|error| ApiError::unauthenticated(format!("the device id is not valid: it {error}")))?;
-    Ok(Caller::new(Identity::device(id), None))
 }
 
 #[cfg(test)]

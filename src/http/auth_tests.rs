@@ -1,6 +1,7 @@
 use super::*;
 use std::time::Duration;
 
+use crate::config::DeviceSecrets;
 use crate::domain::ids::UserId;
 use crate::domain::people::{Role, Subject};
 use crate::http::error::Code;
@@ -15,11 +16,20 @@ fn secrets() -> Secrets {
     Secrets {
         jwt: secret("j"),
         internal: secret("i"),
+        device: DeviceSecrets {
+            current: secret("d"),
+            previous: None,
+        },
     }
 }
 
 fn authenticator() -> Authenticator {
+    authenticator_with(|_| {})
+}
+
+fn authenticator_with(change: impl FnOnce(&mut Config)) -> Authenticator {
     let mut config = Config::default();
+    change(&mut config);
     config.auth.cookie_origins = "https://app.example.org".into();
     let tickets = Arc::new(Tickets::new(Duration::from_secs(30), 10));
     Authenticator::new(&config, &secrets(), tickets, Arc::new(|| NOW))
@@ -177,6 +187,56 @@ fn a_ticket_is_whoever_asked_for_it_whatever_cookie_the_browser_adds() {
     assert_eq!(
         who(auth.websocket(request.to_http_request().head())),
         is("device")
+    );
+}
+
+#[test]
+fn a_device_token_is_checked_when_it_is_sent_and_asked_for_when_the_settings_say_so() {
+    let lax = authenticator();
+    let strict = authenticator_with(|config| config.auth.require_device_token = true);
+    let (mine, other) = (
+        lax.device_token(DeviceId::new(DEVICE).unwrap()),
+        lax.device_token(DeviceId::from_random([9; 16])),
+    );
+    let rest = |auth: &Authenticator, token: Option<&str>| {
+        let mut request = TestRequest::get().insert_header(("x-device-id", DEVICE));
+        if let Some(token) = token {
+            request = request.insert_header(("x-device-token", token));
+        }
+        who(auth.rest(request.to_http_request().head()))
+    };
+    for auth in [&lax, &strict] {
+        assert_eq!(rest(auth, Some(&mine)), is("device"));
+        for bad in [&*other, "", "d1.x.y"] {
+            assert_eq!(rest(auth, Some(bad)), REFUSED, "{bad}");
+        }
+    }
+    assert_eq!(rest(&lax, None), is("device"));
+    assert_eq!(rest(&strict, None), REFUSED);
+
+    let socket = |uri: &str, header: Option<&str>| {
+        let mut request = TestRequest::get().uri(uri);
+        if let Some(id) = header {
+            request = request.insert_header(("x-device-id", id));
+        }
+        who(strict.websocket(request.to_http_request().head()))
+    };
+    let with = |id: &str, token: &str| format!("/api/ws?deviceId={id}&deviceToken={token}");
+    assert_eq!(socket(&with(DEVICE, &mine), None), is("device"));
+    assert_eq!(socket(&with(DEVICE, &other), None), REFUSED);
+    assert_eq!(socket(&format!("/api/ws?deviceId={DEVICE}"), None), REFUSED);
+    let only_token = format!("/api/ws?deviceToken={mine}");
+    assert_eq!(socket(&only_token, Some(DEVICE)), is("device"));
+    assert_eq!(
+        socket(&only_token, None),
+        REFUSED,
+        "a token proves an id, and there is none"
+    );
+    let another = DeviceId::from_random([3; 16]).reveal();
+    assert_eq!(
+        socket(&with(DEVICE, &mine), Some(&another)),
+        REFUSED,
+        "of two ids both need it"
     );
 }
 

@@ -18,6 +18,7 @@ use super::error::ApiError;
 use super::limits::{Class, Limits};
 use super::tickets::{TicketError, Tickets};
 use crate::config::{Config, Secrets, TrustedProxies};
+use crate::domain::ids::DeviceId;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Told to whoever finds all of an address's connections, or all tickets, in use.
@@ -94,6 +95,12 @@ impl Gate {
                 TicketError::Random | TicketError::Invalid => ApiError::internal(),
             })?;
         Ok((issued, self.tickets.ttl()))
+    }
+
+    /// The token that a device shows beside its id (`X-Device-Token`, `?deviceToken=`) from now on. It is the
+    /// same each time while the secret is.
+    pub fn device_token(&self, device: DeviceId) -> String {
+        self.auth.device_token(device)
     }
 
     /// Forgets what no longer matters. For the janitor, every minute or so.

@@ -1,6 +1,6 @@
 use super::*;
 
-use crate::config::Secret;
+use crate::config::{DeviceSecrets, Secret};
 use crate::domain::people::Role;
 use crate::domain::time::Timestamp;
 use crate::http::error::Code;
@@ -17,6 +17,10 @@ fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
     let secrets = Secrets {
         jwt: secret("j"),
         internal: secret("i"),
+        device: DeviceSecrets {
+            current: secret("d"),
+            previous: None,
+        },
     };
     let clock = Arc::new(|| Timestamp::from_ms(1_800_000_000_000));
     web::Data::new(Gate::new(&config, &secrets, Arc::new(Metrics::new()), clock))

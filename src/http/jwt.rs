@@ -10,6 +10,7 @@ use crate::config::{Auth, Secret};
 use crate::domain::ids::{DeviceId, RoomId, ServiceName, UserId};
 use crate::domain::people::{Identity, Role, Subject};
 use crate::domain::phone::{PhoneNumber, Region};
+use crate::domain::scopes::Scopes;
 use crate::domain::time::Timestamp;
 
 /// No honest token comes near; a longer one is not worth the hashing.
@@ -260,6 +261,7 @@ impl Claims {
                 .and_then(|text| PhoneNumber::parse(&text, region).ok()),
             email: said(self.email),
             mission,
+            scopes: Scopes::ALL,
         })
     }
 }

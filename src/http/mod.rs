@@ -3,6 +3,7 @@
 pub mod address;
 pub mod auth;
 pub mod connections;
+pub mod device_tokens;
 pub mod envelope;
 pub mod error;
 pub mod extract;

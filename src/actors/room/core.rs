@@ -237,7 +237,7 @@ impl RoomCore {
             fresh,
         } = *asker;
         let standing = self.standing(identity);
-        if !identity.may_enter(&self.state.id) {
+        if !identity.may_enter(&self.state.id) || !identity.may(command.scope()) {
             return Err(Rejection::Forbidden);
         }
         let known = self.people.find(&identity.subject);

@@ -3,6 +3,7 @@
 use super::event::{Genesis, LeaveReason, Seq, UserType};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::Status;
+use crate::domain::scopes::Scope;
 
 /// What gives somebody a right in this room, beyond what the log knows of them. Worked out from their
 /// identity by whoever holds the records.
@@ -107,6 +108,31 @@ pub enum Command {
         /// That room.
         room: RoomId,
     },
+}
+
+impl Command {
+    /// What a credential with a list of scopes must have in it for this.
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Join { .. }
+            | Self::Leave
+            | Self::Remove { .. }
+            | Self::RequestJoin
+            | Self::ApproveJoin { .. }
+            | Self::DenyJoin { .. } => Scope::ParticipantsWrite,
+            Self::SendMessage { .. } => Scope::MessagesWrite,
+            Self::Create { .. }
+            | Self::Activate
+            | Self::Deactivate
+            | Self::FallAsleep
+            | Self::RaiseEmergency { .. }
+            | Self::EndEmergency { .. }
+            | Self::NoteAlerted { .. }
+            | Self::SetStatus { .. }
+            | Self::NoteLinkRaised { .. }
+            | Self::NoteLinkEnded { .. } => Scope::IncidentsWrite,
+        }
+    }
 }
 
 /// Why a command was refused. Nothing has changed.

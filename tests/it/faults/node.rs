@@ -242,6 +242,7 @@ impl Node {
             phone: None,
             email: None,
             mission: None,
+            scopes: mayday::domain::scopes::Scopes::ALL,
         });
         let outbox = Outbox::detached(64 << 20);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::{Api, Readiness, configure};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
-use crate::config::{Auth, Config, Secret, Secrets};
+use crate::config::{Auth, Config, DeviceSecrets, Secret, Secrets};
 use crate::domain::ids::{DeviceId, UserId};
 use crate::domain::people::{Identity, Role, Subject};
 use crate::domain::phone::{PhoneNumber, Region};
@@ -96,6 +96,10 @@ impl Rig {
         let secrets = Secrets {
             jwt: secret.clone(),
             internal: secret.clone(),
+            device: DeviceSecrets {
+                current: secret.clone(),
+                previous: None,
+            },
         };
         let metrics = Arc::new(Metrics::new());
         let clock = Arc::new(|| SystemClock.now());
