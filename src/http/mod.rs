@@ -10,6 +10,7 @@ pub mod extract;
 pub mod gate;
 pub mod jwt;
 pub mod limits;
+pub mod pages;
 pub mod request;
 pub mod routes;
 pub mod tickets;

@@ -56,8 +56,8 @@ export function draw(context, view, { atlas, tiles, incident, people, palette })
   if (local && incident) drawRings(context, view, incident, palette);
   if (!local && !tiled) drawNames(context, view, atlas.labels, palette);
   const taken = [];
-  if (incident) drawIncident(context, view, incident, palette, taken);
   for (const person of people) drawAccuracy(context, view, person, palette);
+  if (incident) drawIncident(context, view, incident, palette, taken);
   for (const person of people) drawPerson(context, view, person, palette, taken);
 }
 
@@ -151,11 +151,11 @@ function drawRings(context, view, incident, palette) {
   let step = roundDown(scale * RING_GAP * 2);
   if (step / scale < RING_GAP) step *= 2;
   const corner = Math.max(...[0, view.width].flatMap((x) => [0, view.height].map((y) => Math.hypot(x - middle.x, y - middle.y))));
-  context.lineWidth = 1;
   context.font = `12px ${FONT}`;
   for (let ring = 1; ring <= RINGS_MAX && (ring * step) / scale < corner; ring++) {
     const radius = (ring * step) / scale;
     context.strokeStyle = palette.ring;
+    context.lineWidth = 1;
     context.beginPath();
     context.arc(middle.x, middle.y, radius, 0, 2 * Math.PI);
     context.stroke();
@@ -188,22 +188,26 @@ function free(taken, box) {
 function drawIncident(context, view, incident, palette, taken) {
   drawAccuracy(context, view, { ...incident, kind: "incident" }, palette);
   const { x, y } = place(view, incident);
+  const head = y - 22;
   context.beginPath();
-  context.arc(x, y, 11, 0, 2 * Math.PI);
+  context.moveTo(x, y);
+  context.lineTo(x - 11, head + 7);
+  context.arc(x, head, 13, Math.PI * 0.82, Math.PI * 2.18);
+  context.closePath();
+  context.lineWidth = 4;
+  context.strokeStyle = palette.halo;
+  context.stroke();
   context.fillStyle = palette.incident;
   context.fill();
   context.lineWidth = 3;
-  context.strokeStyle = palette.halo;
-  context.stroke();
-  context.lineWidth = 3;
   context.strokeStyle = "#fff";
   context.beginPath();
-  context.moveTo(x, y - 6);
-  context.lineTo(x, y + 1);
-  context.moveTo(x, y + 4);
-  context.lineTo(x, y + 6);
+  context.moveTo(x, head - 7);
+  context.lineTo(x, head + 1);
+  context.moveTo(x, head + 4);
+  context.lineTo(x, head + 7);
   context.stroke();
-  taken.push({ left: x - 14, right: x + 14, top: y - 14, bottom: y + 14 });
+  taken.push({ left: x - 15, right: x + 15, top: head - 15, bottom: y });
 }
 
 /** The circle within which somebody is. */

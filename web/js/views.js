@@ -144,7 +144,7 @@ export function renderTimeline(parts, incident) {
     update: (element, event) => {
       const [when, what] = element.children;
       when.dateTime = event.at;
-      setText(when, clock(event.at));
+      setText(when, clock(event.at, true));
       setText(what, eventWords(incident, event));
     },
   });

@@ -54,12 +54,12 @@ export function ago(ms) {
 }
 
 /** A time of day, with the date if it is not today. */
-export function clock(at) {
+export function clock(at, seconds = false) {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return "";
   const today = date.toDateString() === new Date().toDateString();
-  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-  return today ? date.toLocaleTimeString([], time) : date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  if (!today) return date.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}) });
 }
 
 /** One thing or several. */

@@ -29,7 +29,7 @@ pub async fn home(pages: web::Data<Pages>, request: HttpRequest) -> HttpResponse
 
 /// `GET /live/{sosId}`. Whether there is such an incident, and for whom, the page asks by REST like any client.
 pub async fn live(pages: web::Data<Pages>, id: web::Path<String>, request: HttpRequest) -> HttpResponse {
-    let known = RoomId::new(&id).is_ok();
+    let known = RoomId::new(id.as_str()).is_ok();
     let status = if known { StatusCode::OK } else { StatusCode::NOT_FOUND };
     page(&pages, &request, pages.live(), status)
 }

@@ -30,6 +30,7 @@ pub use operations::Readiness;
 
 use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
+use super::pages::{self, Pages};
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
 use crate::config::Config;
@@ -52,6 +53,7 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    pages: Arc<Pages>,
 }
 
 impl Api {
@@ -64,6 +66,7 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            pages: Pages::new(&config.pages),
         }
     }
 
@@ -114,6 +117,7 @@ pub fn configure(api: web::Data<Api>) -> impl FnOnce(&mut web::ServiceConfig) {
             )
             .service(web::resource("/metrics").get(operations::metrics));
         app.service(web::resource(upgrade::PATH).get(socket));
+        pages::configure(&api.pages, app);
         circle(app, &api);
         app.service(web::scope("/api/v1").configure(incidents));
         app.default_service(web::to(async || {
