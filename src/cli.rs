@@ -37,13 +37,22 @@ enum Command {
     /// Prints a token, signed with the key that the engine uses.
     Token(TokenArgs),
     /// Brings the store to this version's form.
-    Migrate {
-        /// Also builds everything that follows from the rooms' logs anew.
-        #[arg(long)]
-        rebuild: bool,
-    },
+    Migrate(MigrateArgs),
     /// Says what is wrong with the settings, if anything.
     Check,
+}
+
+#[derive(Args, Debug)]
+struct MigrateArgs {
+    /// Also builds everything that follows from the rooms' logs anew.
+    #[arg(long, conflicts_with_all = ["dry_run", "status"])]
+    rebuild: bool,
+    /// Does it to a copy, says what that changed and how long it took, and leaves the store as it is.
+    #[arg(long, conflicts_with = "status")]
+    dry_run: bool,
+    /// Says which migrations were applied, when, and which are pending.
+    #[arg(long)]
+    status: bool,
 }
 
 #[derive(Args, Debug)]
@@ -113,14 +122,26 @@ impl Cli {
                 telemetry::init(&config.log)?;
                 app::serve(config)?;
             }
-            Command::Migrate { rebuild } => {
+            Command::Migrate(args) => {
                 telemetry::init(&config.log)?;
-                app::migrate(config, rebuild)?;
+                args.run(config)?;
             }
             Command::Check => println!("config is valid"),
             Command::Token(args) => println!("{}", args.token(&config, now())?),
         }
         Ok(())
+    }
+}
+
+impl MigrateArgs {
+    fn run(&self, config: Config) -> Result<(), AppError> {
+        if self.status {
+            app::migration_status(&config)
+        } else if self.dry_run {
+            app::rehearse_migration(&config)
+        } else {
+            app::migrate(config, self.rebuild)
+        }
     }
 }
 

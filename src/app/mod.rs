@@ -3,15 +3,17 @@
 mod build;
 mod limits;
 mod observe;
+mod schema;
 mod settings;
 
 use std::sync::Arc;
 
-use crate::config::{Config, SecretError, Secrets, StoreUrl};
+use crate::config::{Config, SecretError, Secrets};
+use crate::store::StoreError;
 use crate::store::embedded::{Embedded, EmbeddedOptions};
-use crate::store::{Store, StoreError};
 
 pub use build::Running;
+pub use schema::{migrate, migration_status, rehearse_migration};
 
 /// Why the engine does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -53,27 +55,6 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     })
 }
 
-/// Brings the store to this version's form; with `rebuild`, builds its projections anew from the logs.
-///
-/// # Errors
-/// When the store cannot be opened or read.
-pub fn migrate(config: Config, rebuild: bool) -> Result<(), AppError> {
-    let status = match config.store.url {
-        StoreUrl::Embedded => Embedded::migrate(&config.data.path)?,
-    };
-    println!("schema version {} of {}", status.version, status.latest);
-    if rebuild {
-        actix_rt::System::new().block_on(async move {
-            let store = open_store(&config)?;
-            let rooms = store.rebuild().await?;
-            store.close().await;
-            println!("rebuilt the projections of {rooms} rooms");
-            Ok::<(), AppError>(())
-        })?;
-    }
-    Ok(())
-}
-
 fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
     let options = EmbeddedOptions {
         writer_queue_max_ops: config.store.writer_queue_max_ops,
@@ -86,6 +67,7 @@ fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
         checkpoint_kib: config.store.checkpoint_kib,
         checkpoint_max_kib: config.store.checkpoint_max_kib,
         check_integrity: config.store.integrity_check,
+        migrate: config.store.migrate_on_start,
         ..EmbeddedOptions::new(&config.data.path)
     };
     Ok(Arc::new(Embedded::open(options)?))

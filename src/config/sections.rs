@@ -112,6 +112,8 @@ sections! {
         checkpoint_max_kib: u32 = 131_072,
         /// Check the database when starting.
         integrity_check: bool = true,
+        /// Bring an older schema up to date when starting.
+        migrate_on_start: bool = true,
     }
     /// Who is speaking.
     auth: Auth {

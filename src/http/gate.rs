@@ -11,6 +11,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 
+use super::access::{Access, Needs, Who};
 use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
@@ -19,6 +20,7 @@ use super::limits::{Class, Limits};
 use super::tickets::{TicketError, Tickets};
 use crate::config::{Config, Secrets, TrustedProxies};
 use crate::domain::ids::DeviceId;
+use crate::domain::people::Identity;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Told to whoever finds all of an address's connections, or all tickets, in use.
@@ -196,6 +198,13 @@ impl FromRequest for Caller {
 #[derive(Clone, Debug)]
 pub struct MaybeCaller(pub Option<Caller>);
 
+impl MaybeCaller {
+    /// Who, if it is anybody.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.0.as_ref().map(|caller| &caller.identity)
+    }
+}
+
 impl FromRequest for MaybeCaller {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
@@ -220,25 +229,38 @@ impl FromRequest for SisterService {
     }
 }
 
-/// Charges the general budget: `.wrap(from_fn(gate::general))`.
-///
-/// # Errors
-/// Only those of the routes inside; a refusal is an answer.
-pub async fn general<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
-    charged(Class::General, request, next).await
-}
-
-/// Charges the budget of uploading positions.
-///
-/// # Errors
-/// Only those of the routes inside; a refusal is an answer.
-pub async fn locations<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Answer<B> {
-    charged(Class::Locations, request, next).await
-}
-
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-async fn charged<B: MessageBody + 'static>(
+/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others. Round a route by
+/// `from_fn`.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn admit<B: MessageBody + 'static>(
+    access: &Access,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Answer<B> {
+    let who = gate(request.request()).and_then(|gate| gate.caller(request.request()));
+    let refused = match who {
+        Err(error) => error,
+        Ok(caller) => {
+            let who = Who::of(caller.as_ref().map(|caller| &*caller.identity));
+            match (access.needs(who), who) {
+                (Needs::Never, Who::Visitor) => no_credential(),
+                (Needs::Never, _) => ApiError::forbidden(format!("Not for the role {}", who.as_str())),
+                _ => return Ok(next.call(request).await?.map_into_left_body()),
+            }
+        }
+    };
+    Ok(request.error_response(refused).map_into_right_body())
+}
+
+/// Charges a request to a budget before it is served.
+///
+/// # Errors
+/// Only those of the routes inside; a refusal is an answer.
+pub async fn charge<B: MessageBody + 'static>(
     class: Class,
     request: ServiceRequest,
     next: Next<B>,

@@ -39,9 +39,21 @@ macro_rules! app {
         init_service(
             App::new()
                 .app_data($gate)
-                .service(web::resource("/role").wrap(from_fn(general)).get(role))
-                .service(web::resource("/locations").wrap(from_fn(locations)).get(role))
-                .service(web::resource("/anybody").wrap(from_fn(general)).get(anybody))
+                .service(
+                    web::resource("/role")
+                        .wrap(from_fn(|request, next| charge(Class::General, request, next)))
+                        .get(role),
+                )
+                .service(
+                    web::resource("/locations")
+                        .wrap(from_fn(|request, next| charge(Class::Locations, request, next)))
+                        .get(role),
+                )
+                .service(
+                    web::resource("/anybody")
+                        .wrap(from_fn(|request, next| charge(Class::General, request, next)))
+                        .get(anybody),
+                )
                 .service(web::resource("/internal").get(async |_: SisterService| HttpResponse::Ok())),
         )
         .await

@@ -1,5 +1,6 @@
 //! HTTP: parses, calls a handle, renders; decides nothing.
 
+pub mod access;
 pub mod address;
 pub mod auth;
 pub mod connections;

@@ -13,7 +13,7 @@ import { Incident } from "./incident.js";
 import { MapView } from "./map.js";
 import { Sharing } from "./sharing.js";
 import * as views from "./views.js";
-import { ago, clock, isOpen, nextStates, statusWord } from "./words.js";
+import { ago, clock, isOpen, nextStates, roleWords, statusWord } from "./words.js";
 
 /** Events read at first and with each "earlier", by socket and by REST. */
 const PAGE = 200;
@@ -31,7 +31,7 @@ const ids = [
   "title", "status", "message", "severity", "raised", "endedRow", "ended", "where", "address", "whereActions", "openMaps",
   "copyWhere", "peopleCount", "messagesCount", "restricted", "people", "noPeople", "places", "noPlaces", "messagesFrame",
   "messages", "noMessages", "timeline", "logHint", "connection", "connectionWords", "connectionNote", "retry", "stale",
-  "alert", "announcer", "incident", "unavailable", "unavailableWords", "loading", "part", "joinForm", "joinName", "joinButton", "joinedPanel",
+  "alert", "announcer", "incident", "unavailable", "unavailableWords", "loading", "part", "joinForm", "joinNameRow", "joinName", "joinButton", "joinedPanel",
   "joinedWords", "leave", "share", "stopSharing", "sharingBar", "sharingWords", "sharingProblem", "byHand", "handLatitude",
   "handLongitude", "handCentre", "handProblem", "writeForm", "write", "earlier", "earlierLog", "manage", "manageStatus", "manageNote",
   "identityWords", "tokenForm", "token", "beGuest", "beDevice", "over",
@@ -59,6 +59,11 @@ class LivePage {
       },
       mapSettings(),
     );
+  }
+
+  /** Without an account, as far as is known. */
+  get anonymous() {
+    return this.role === null ? identity().kind === "device" : this.role === "ANON";
   }
 
   async start() {
@@ -156,6 +161,8 @@ class LivePage {
     switch (message.type) {
       case "connected":
         this.role = message.user.role;
+        this.userName = message.user.name;
+        this.renderIdentity();
         if (parts.alert.dataset.kind === "lost") this.alert("");
         if (message.roomIds.includes(this.id)) this.takeSeat();
         else this.strangers();
@@ -305,7 +312,7 @@ class LivePage {
     rememberName(name);
     this.draw();
     try {
-      if (identity().kind === "device") await this.register(name);
+      if (this.anonymous) await this.register(name);
       if (!this.connection.live) this.connection.retryNow();
       else this.takeSeat();
     } catch (error) {
@@ -595,7 +602,9 @@ class LivePage {
       device: "You are an anonymous device, known by an id that this browser made up and keeps. Others never see it.",
     };
     const kind = who.kind === "token" ? "token" : who.guest ? "guest" : "device";
-    setText(parts.identityWords, words[kind]);
+    const signedIn = this.anonymous ? "" : ` You are ${this.userName ?? "signed in"} (${roleWords(this.role)}).`;
+    setText(parts.identityWords, (kind === "device" && signedIn ? "This browser is signed in." : words[kind]) + signedIn);
+    show(parts.joinNameRow, this.anonymous);
     show(parts.beDevice, kind !== "device");
   }
 }

@@ -151,7 +151,19 @@ impl Engine {
     /// # Errors
     /// `NotFound` when there is none, or none for them.
     pub async fn view(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
-        self.node.room(room).view(Arc::clone(who)).await
+        self.view_as(room, Some(who)).await
+    }
+
+    /// A room as somebody, or nobody in particular, may see it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or none for them.
+    pub async fn view_as(
+        &self,
+        room: &RoomId,
+        who: Option<&Arc<Identity>>,
+    ) -> Result<Box<RoomView>, CommandError> {
+        self.node.room(room).view(who.cloned()).await
     }
 
     /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of

@@ -14,7 +14,7 @@ impl RoomActor {
     pub(super) fn answer(&mut self, look: Look) {
         match look {
             Look::View(identity, to) => {
-                let _ = to.send(self.view(&identity));
+                let _ = to.send(self.view(identity.as_deref()));
             }
             Look::Broadcaster(identity, to) => {
                 let _ = to.send(self.broadcaster(&identity));
@@ -27,16 +27,12 @@ impl RoomActor {
         }
     }
 
-    fn view(&self, identity: &Identity) -> Result<Box<RoomView>, CommandError> {
+    fn view(&self, identity: Option<&Identity>) -> Result<Box<RoomView>, CommandError> {
         let state = &self.core.state;
-        let inside = self.core.is_inside(identity);
-        let public = state
-            .incident
-            .as_ref()
-            .is_some_and(|incident| incident.report.is_public());
-        if !state.exists() || !(inside || public) || !identity.may_enter(&self.id) {
+        if !self.core.is_shown_to(identity) {
             return Err(Rejection::NotFound.into());
         }
+        let inside = identity.is_some_and(|who| self.core.is_inside(who));
         let online = state.active_participants().map(|(who, _)| who);
         Ok(Box::new(RoomView {
             state: state.clone(),
@@ -45,7 +41,7 @@ impl RoomActor {
             online: online
                 .filter(|who| self.core.presence.is_connected(*who))
                 .collect(),
-            viewer: self.core.people.find(&identity.subject),
+            viewer: identity.and_then(|who| self.core.people.find(&who.subject)),
             inside,
         }))
     }

@@ -212,6 +212,9 @@ impl RoomCore {
 
     /// Whether `identity` may see what only participants and staff see.
     pub fn is_inside(&self, identity: &Identity) -> bool {
+        if !identity.may_enter(&self.state.id) {
+            return false;
+        }
         let known = self.people.find(&identity.subject);
         let took_part = known
             .and_then(|who| self.state.participants.get(&who))
@@ -221,6 +224,25 @@ impl RoomCore {
                 self.standing(identity),
                 Standing::Staff | Standing::Mission | Standing::Contact
             )
+    }
+
+    /// Whether somebody, or nobody in particular, may know that it is there.
+    pub fn is_shown_to(&self, identity: Option<&Identity>) -> bool {
+        let public = self
+            .state
+            .incident
+            .as_ref()
+            .is_some_and(|incident| incident.report.is_public());
+        self.state.exists() && (public || identity.is_some_and(|who| self.is_inside(who)))
+    }
+
+    /// An incident that is not shown to them is none: a refusal must not tell that it is there.
+    fn refusal(&self, identity: &Identity, rejection: Rejection) -> Rejection {
+        if self.state.kind == Some(RoomKind::Sos) && !self.is_shown_to(Some(identity)) {
+            Rejection::NotFound
+        } else {
+            rejection
+        }
     }
 
     /// Decides a person's command and makes it so in memory.
@@ -238,11 +260,12 @@ impl RoomCore {
         } = *asker;
         let standing = self.standing(identity);
         if !identity.may_enter(&self.state.id) || !identity.may(command.scope()) {
-            return Err(Rejection::Forbidden);
+            return Err(self.refusal(identity, Rejection::Forbidden));
         }
         let known = self.people.find(&identity.subject);
         let who = known.unwrap_or(fresh);
-        let bodies = decide(&self.state, policy, Actor::Participant(who), standing, command)?;
+        let bodies = decide(&self.state, policy, Actor::Participant(who), standing, command)
+            .map_err(|rejection| self.refusal(identity, rejection))?;
         let mut person = Person::new(who, identity);
         if let Some(name) = display_name {
             person.name = Some(name.to_owned());

@@ -57,11 +57,11 @@ impl<'a> Door<'a> {
         self.ask(Work::Act(Box::new(act)), answer).await?
     }
 
-    /// The room as `who` may see it.
+    /// The room as `who`, or nobody in particular, may see it.
     ///
     /// # Errors
     /// `NotFound` when there is none, or none for them.
-    pub async fn view(self, who: Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
+    pub async fn view(self, who: Option<Arc<Identity>>) -> Result<Box<RoomView>, CommandError> {
         let (to, answer) = oneshot::channel();
         self.ask(Work::Look(Look::View(who, to)), answer).await?
     }

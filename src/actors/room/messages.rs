@@ -117,9 +117,9 @@ pub struct RoomView {
 /// A question, answered in order with the commands.
 #[derive(Debug)]
 pub enum Look {
-    /// The room as `who` may see it; `NotFound` when they may not.
+    /// The room as `who`, or nobody in particular, may see it; `NotFound` when they may not.
     View(
-        Arc<Identity>,
+        Option<Arc<Identity>>,
         oneshot::Sender<Result<Box<RoomView>, CommandError>>,
     ),
     /// Whether `who` may send positions, and as whom; `None`: they may come in by doing so.

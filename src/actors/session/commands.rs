@@ -209,7 +209,7 @@ impl SessionActor {
     fn history(&mut self, room: RoomId, since: Seq, limit: usize, ctx: &mut Ctx) {
         let (node, identity) = (Arc::clone(&self.node), Arc::clone(self.shared.identity()));
         let read = async move {
-            let view = match node.room(&room).view(identity).await {
+            let view = match node.room(&room).view(Some(identity)).await {
                 // Whether there is such a room is nobody's business who is not in it.
                 Err(CommandError::Rejected(Rejection::NotFound)) => Err(Rejection::NotIn.into()),
                 other => other,

@@ -1,7 +1,7 @@
 //! The REST routes: each parses, calls the engine's handle and renders. One file for each resource.
 //!
-//! Nothing here decides who may do what: credentials and budgets are the `gate`'s, rights and rules the
-//! engine's. What a refusal looks like stands in `errors`, once.
+//! Which routes there are, and who may use them, stands in `table`. Nothing else here decides who may do what:
+//! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
 mod contacts;
 mod errors;
@@ -15,6 +15,7 @@ mod rooms;
 mod scene;
 mod sos;
 mod status;
+pub mod table;
 mod tickets;
 mod uploads;
 
@@ -24,9 +25,10 @@ mod tests;
 use std::sync::Arc;
 
 use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, Route, web};
+use actix_web::{HttpResponse, Resource, web};
 
 pub use operations::Readiness;
+use table::{Body, ROWS, Row};
 
 use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
@@ -104,27 +106,41 @@ impl Api {
 /// Adds every route, and the answer to paths that are none.
 pub fn configure(api: web::Data<Api>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |app| {
-        app.app_data(api.body_max)
-            .service(
-                web::resource("/health")
-                    .get(operations::health)
-                    .head(operations::health),
-            )
-            .service(
-                web::resource("/ready")
-                    .get(operations::ready)
-                    .head(operations::ready),
-            )
-            .service(web::resource("/metrics").get(operations::metrics));
+        app.app_data(api.body_max);
+        let mut rest = ROWS;
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|row| row.path == first.path).count();
+            let (rows, others) = rest.split_at(same);
+            app.service(resource(rows, &api));
+            rest = others;
+        }
         app.service(web::resource(upgrade::PATH).get(socket));
+        // Beside the table: whoever comes to a page needs no credential, and an old cookie keeps nobody from it.
         pages::configure(&api.pages, app);
-        circle(app, &api);
-        app.service(web::scope("/api/v1").configure(incidents));
         app.default_service(web::to(async || {
             Err::<HttpResponse, _>(ApiError::not_found("Not found"))
         }));
         app.app_data(api);
     }
+}
+
+/// The routes of one path.
+fn resource(rows: &'static [Row], api: &Api) -> Resource {
+    let mut resource = web::resource(rows[0].path);
+    if rows.iter().any(|row| row.body == Body::Batch) {
+        resource = resource.app_data(api.batch_body_max);
+    }
+    for row in rows {
+        // The last one wrapped is the first one passed: who is never served is charged all the same.
+        let route = row
+            .route()
+            .wrap(from_fn(|request, next| gate::admit(&row.access, request, next)));
+        resource = resource.route(match row.class {
+            Some(class) => route.wrap(from_fn(move |request, next| gate::charge(class, request, next))),
+            None => route,
+        });
+    }
+    resource
 }
 
 /// A request for the socket that does not ask for the upgrade; those that do never come here.
@@ -133,76 +149,4 @@ async fn socket() -> Result<HttpResponse, ApiError> {
         Code::UpgradeRequired,
         "This is a WebSocket: ask for an upgrade",
     ))
-}
-
-/// For circle clients: bare JSON.
-fn circle(app: &mut web::ServiceConfig, api: &Api) {
-    app.service(web::resource("/api/location").route(upload(web::post().to(uploads::location))))
-        .service(
-            web::resource("/api/location/batch")
-                .app_data(api.batch_body_max)
-                .route(upload(web::post().to(uploads::batch))),
-        )
-        .service(web::resource("/api/locations").route(general(web::get().to(positions::own))))
-        .service(
-            web::resource("/api/locations/contacts").route(general(web::get().to(positions::of_contacts))),
-        )
-        .service(web::resource("/api/rooms-info").route(general(web::get().to(rooms::info))))
-        .service(
-            web::resource("/api/contacts")
-                .route(general(web::get().to(contacts::read)))
-                .route(general(web::put().to(contacts::replace))),
-        );
-}
-
-/// For incident clients: the envelope. Fixed words stand before the ids that would match them.
-fn incidents(app: &mut web::ServiceConfig) {
-    app.service(web::resource("/tickets").route(general(web::post().to(tickets::issue))))
-        .service(
-            web::resource("/sos")
-                .route(general(web::get().to(sos::list)))
-                .route(web::post().to(sos::create).wrap(from_fn(sos::answer_retries))),
-        )
-        .service(web::resource("/sos/{id}").route(general(web::get().to(sos::read))))
-        .service(web::resource("/sos/{id}/status").route(general(web::patch().to(status::change))))
-        .service(web::resource("/sos/{id}/cancel").route(general(web::post().to(status::cancel))))
-        .service(web::resource("/sos/{id}/close").route(general(web::post().to(status::close))))
-        .service(web::resource("/sos/{id}/location").route(upload(web::post().to(uploads::incident))))
-        .service(web::resource("/sos/{id}/locations").route(general(web::get().to(positions::incident))))
-        .service(
-            web::resource("/sos/{id}/messages")
-                .route(general(web::get().to(messages::list)))
-                .route(general(web::post().to(messages::send))),
-        )
-        .service(web::resource("/sos/{id}/events").route(general(web::get().to(events::list))))
-        .configure(participants);
-}
-
-fn participants(app: &mut web::ServiceConfig) {
-    for (path, route) in [
-        ("join", web::post().to(participants::join)),
-        ("leave", web::post().to(participants::leave)),
-        ("active", web::get().to(participants::active)),
-        ("history", web::get().to(participants::history)),
-        ("stats", web::get().to(participants::stats)),
-        ("anonymous/count", web::get().to(participants::anonymous)),
-        ("{participant}/leave", web::patch().to(participants::remove)),
-        ("{participant}/check", web::get().to(participants::check)),
-    ] {
-        app.service(web::resource(format!("/sos/{{id}}/participants/{path}")).route(general(route)));
-    }
-    // Older clients know these two by another path.
-    app.service(web::resource("/participants/{id}/stats").route(general(web::get().to(participants::stats))))
-        .service(
-            web::resource("/participants/{id}/anonymous/count")
-                .route(general(web::get().to(participants::anonymous))),
-        );
-}
-
-fn general(route: Route) -> Route {
-    route.wrap(from_fn(gate::general))
-}
-
-fn upload(route: Route) -> Route {
-    route.wrap(from_fn(gate::locations))
 }

@@ -15,6 +15,7 @@ use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
+use crate::http::gate::MaybeCaller;
 use crate::wire::rest::{AnonymousCount, JoinBody, ParticipantsQuery, PersonCursor, StatsView};
 
 /// `POST /sos/{id}/participants/join`. Who joins is the credential's word: the body's `userId` and `phone`
@@ -108,12 +109,12 @@ pub(super) async fn outsider(api: &Api, caller: &Caller, id: &RoomId) -> ApiErro
 /// `GET /sos/{id}/participants/active`
 pub(super) async fn active(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ParticipantsQuery::parse(request.query_string())?;
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     page(&view, query, Participant::is_active)
 }
 
@@ -173,11 +174,11 @@ struct CheckView<'a> {
 /// `GET /sos/{id}/participants/{participantId}/check`
 pub(super) async fn check(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
     SomebodysId(whom): SomebodysId,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
     Ok(envelope::ok(CheckView {
         participant_id: whom.to_string(),
@@ -190,10 +191,10 @@ pub(super) async fn check(
 /// `GET /sos/{id}/participants/stats`
 pub(super) async fn stats(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
     Ok(envelope::ok(StatsView::from(view.state.statistics(api.now()))))
 }
@@ -201,10 +202,10 @@ pub(super) async fn stats(
 /// `GET /sos/{id}/participants/anonymous/count`
 pub(super) async fn anonymous(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     Scene::of(&view)?;
     Ok(envelope::ok(AnonymousCount {
         anonymous_count: view.state.statistics(api.now()).anonymous_rescuers,

@@ -18,7 +18,7 @@ use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
-use crate::http::gate::Gate;
+use crate::http::gate::{Gate, MaybeCaller};
 use crate::http::limits::Class;
 use crate::store::{DeviceRecord, IdempotencyKey, IncidentQuery, Listed, Sight};
 use crate::wire::rest::{CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, SosListItem, SosListQuery};
@@ -124,12 +124,12 @@ async fn answered_before(request: &HttpRequest) -> Option<HttpResponse> {
 /// `GET /sos`
 pub(super) async fn list(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = SosListQuery::parse(request.query_string())?;
     let limit = query.limit;
-    let mut found = api.engine.incidents(&asked(query, &caller.identity)).await?;
+    let mut found = api.engine.incidents(&asked(query, caller.identity())).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
@@ -137,13 +137,11 @@ pub(super) async fn list(
     Ok(envelope::page(&items, next))
 }
 
-fn asked(query: SosListQuery, who: &Identity) -> IncidentQuery {
-    let sight = if who.role.is_staff() {
-        Sight::All
-    } else if who.mission.is_some() {
-        Sight::Public
-    } else {
-        Sight::PublicAnd(who.subject.clone())
+fn asked(query: SosListQuery, who: Option<&Arc<Identity>>) -> IncidentQuery {
+    let sight = match who {
+        Some(who) if who.role.is_staff() => Sight::All,
+        Some(who) if who.mission.is_none() => Sight::PublicAnd(who.subject.clone()),
+        _ => Sight::Public,
     };
     IncidentQuery {
         status: query.status,
@@ -188,9 +186,9 @@ fn item(listed: &Listed) -> SosListItem<'_> {
 /// `GET /sos/{id}`
 pub(super) async fn read(
     api: web::Data<Api>,
-    caller: Caller,
+    caller: MaybeCaller,
     SosId(id): SosId,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view(&id, &caller.identity).await?;
+    let view = api.engine.view_as(&id, caller.identity()).await?;
     Ok(envelope::ok(Scene::of(&view)?.sos()?))
 }

@@ -7,14 +7,17 @@ mod geo;
 mod history;
 mod incidents;
 mod job;
+mod migrations;
 mod options;
 mod project;
 mod queue;
 mod reader;
 mod records;
+mod rehearsal;
 mod rooms;
 mod rows;
 mod schema;
+mod snapshot;
 mod sql;
 mod store;
 mod upkeep;
@@ -31,8 +34,9 @@ use std::time::Instant;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, mpsc};
 
+pub use migrations::{Applied, Migrated, MigrationStep, SchemaStatus};
 pub use options::EmbeddedOptions;
-pub use schema::SchemaStatus;
+pub use rehearsal::Rehearsal;
 
 use self::job::{Answer, Held, Job, Task};
 use self::queue::{Lane, Queue, Refused};
@@ -90,22 +94,36 @@ impl Embedded {
         Ok(store)
     }
 
-    /// Brings a data folder's schema up to date; answers what it was and what it is now.
+    /// Brings a data folder's schema up to date; answers what that took.
     ///
     /// # Errors
     /// As [`Embedded::open`].
-    pub fn migrate(path: &Path) -> Result<SchemaStatus, StoreError> {
+    pub fn migrate(path: &Path) -> Result<Migrated, StoreError> {
         let options = EmbeddedOptions::new(path);
         let _lock = schema::lock(path)?;
-        schema::migrate(&schema::open_writer(&options)?)
+        let conn = schema::open_writer(&options)?;
+        schema::check(&conn)?;
+        migrations::migrate(&conn)
     }
 
-    /// The schema's version in a data folder.
+    /// What [`Embedded::migrate`] would do, found out by doing it to a copy in the folder, which is removed
+    /// again. The folder may be in use.
     ///
     /// # Errors
-    /// `Corrupt` when the file cannot be read or a newer program wrote it.
+    /// As [`Embedded::migrate`].
+    pub fn rehearse(path: &Path) -> Result<Rehearsal, StoreError> {
+        rehearsal::rehearse(path)
+    }
+
+    /// Where the schema of a data folder stands. The folder may be in use.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file cannot be read, a newer program wrote it, or a migration has another text now.
     pub fn status(path: &Path) -> Result<SchemaStatus, StoreError> {
-        schema::status(path)
+        match schema::open_visitor(path)? {
+            Some(conn) => migrations::status(&conn),
+            None => Ok(SchemaStatus::nothing()),
+        }
     }
 
     fn start_readers(
@@ -178,15 +196,21 @@ fn prepare(conn: &Connection, options: &EmbeddedOptions) -> Result<(), StoreErro
     if options.check_integrity {
         schema::check(conn)?;
     }
-    let status = schema::version(conn)?;
-    if status.version < status.latest {
-        if !options.migrate {
-            return Err(StoreError::Unavailable(format!(
-                "the schema has version {} of {}: run the migration first",
-                status.version, status.latest
-            )));
-        }
-        schema::migrate(conn)?;
+    let status = migrations::status(conn)?;
+    if !options.migrate && !status.is_current() {
+        return Err(StoreError::Unavailable(format!(
+            "its schema has version {} of {}{}, and this engine is not to migrate it by itself: run `mayday migrate`",
+            status.version,
+            status.latest,
+            if status.rebuild_due {
+                " and its projections are due"
+            } else {
+                ""
+            },
+        )));
+    }
+    if options.migrate {
+        migrations::migrate(conn)?;
     }
     Ok(())
 }

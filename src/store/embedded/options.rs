@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 pub(super) const FILE: &str = "mayday.db";
 /// Held by the process that has the folder open.
 pub(super) const LOCK: &str = "mayday.lock";
+/// The copy on which a migration is tried.
+pub(super) const REHEARSAL: &str = "rehearsal.db";
 
 /// How to open an embedded store.
 #[derive(Clone, Debug)]

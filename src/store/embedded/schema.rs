@@ -1,4 +1,4 @@
-//! The data folder: its lock, its file, and the versions of its schema.
+//! The data folder: its lock, and the connections to its file.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,18 +12,6 @@ use crate::store::contract::StoreError;
 
 /// How long a connection waits for one of another process, a backup say.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Each brings the schema from the version before it to its own: its place here, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_rooms.sql")];
-
-/// The schema's version in a data folder, and the one that this program writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SchemaStatus {
-    /// What the folder has; 0: nothing yet.
-    pub version: usize,
-    /// What this program has.
-    pub latest: usize,
-}
 
 /// Takes the folder for this process, or says that another one has it.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
@@ -109,42 +97,14 @@ pub(super) fn check(conn: &Connection) -> Result<(), StoreError> {
     }
 }
 
-/// The schema's version; refuses one that a newer program wrote.
-pub(super) fn version(conn: &Connection) -> Result<SchemaStatus, StoreError> {
-    let found: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let latest = MIGRATIONS.len();
-    match usize::try_from(found) {
-        Ok(version) if version <= latest => Ok(SchemaStatus { version, latest }),
-        _ => Err(StoreError::Corrupt(format!(
-            "the schema has version {found} and this program knows {latest}: start the newer program"
-        ))),
-    }
-}
-
-/// Brings the schema up to date; answers what it was and is.
-pub(super) fn migrate(conn: &Connection) -> Result<SchemaStatus, StoreError> {
-    let before = version(conn)?;
-    for (n, sql) in MIGRATIONS.iter().enumerate().skip(before.version) {
-        conn.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {sql} PRAGMA user_version = {}; COMMIT;",
-            n + 1
-        ))
-        .inspect_err(|_| {
-            let _ = conn.execute_batch("ROLLBACK");
-        })?;
-    }
-    Ok(before)
-}
-
-/// The schema's version in a folder that may be in use.
-pub(super) fn status(path: &Path) -> Result<SchemaStatus, StoreError> {
+/// A connection to a folder's database that may be in use, to read only; `None` when there is none.
+pub(super) fn open_visitor(path: &Path) -> Result<Option<Connection>, StoreError> {
     let file = path.join(FILE);
     if !file.exists() {
-        return Ok(SchemaStatus {
-            version: 0,
-            latest: MIGRATIONS.len(),
-        });
+        return Ok(None);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    version(&Connection::open_with_flags(file, flags)?)
+    let conn = Connection::open_with_flags(file, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(Some(conn))
 }

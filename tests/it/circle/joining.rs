@@ -213,7 +213,7 @@ async fn a_public_incident_is_joined_by_strangers_and_a_restricted_one_is_not() 
         }))
         .await;
     sam.says(json!({"type": "join-room", "roomId": restricted})).await;
-    let message = "Not authorized to join this room";
+    let message = "Room not found";
     sam.expect(json!({"type": "join-denied", "roomId": restricted, "message": message}))
         .await;
     at_ana.hears_nothing_more().await;

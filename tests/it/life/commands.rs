@@ -201,6 +201,57 @@ async fn projections_are_built_anew_from_the_logs() {
 }
 
 #[tokio::test]
+async fn the_status_of_the_schema_is_told_while_the_engine_runs() {
+    let engine = Engine::start(&[]);
+    for arguments in [&["migrate", "--status"][..], &["migrate", "--dry-run"]] {
+        let output = engine.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains("schema version"), "{}", text(&output));
+    }
+    let output = engine.command(&["migrate", "--status"]).output().unwrap();
+    let told = text(&output);
+    assert!(
+        told.contains("0001_rooms") && told.contains("applied 20"),
+        "{told}"
+    );
+    assert!(!told.contains("pending"), "{told}");
+    let output = engine
+        .command(&["migrate", "--status", "--dry-run"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "two things at once: {}", text(&output));
+}
+
+#[test]
+fn an_engine_that_is_not_to_migrate_by_itself_says_what_to_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = mayday(folder.path());
+        command
+            .args(arguments)
+            .env("MAYDAY__STORE__MIGRATE_ON_START", "false");
+        text(&command.output().unwrap())
+    };
+    let refused = command(&["serve"]);
+    assert!(refused.contains("mayday migrate"), "{refused}");
+    assert!(command(&["migrate", "--status"]).contains("pending"));
+    assert!(command(&["migrate", "--dry-run"]).contains("nothing was changed"));
+    assert!(
+        command(&["migrate", "--status"]).contains("pending"),
+        "a rehearsal is no premiere"
+    );
+    let migrated = command(&["migrate"]);
+    assert!(migrated.contains("applied 0001_rooms"), "{migrated}");
+    assert!(!command(&["migrate", "--status"]).contains("pending"));
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("rehearsal"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn two_engines_do_not_share_a_folder() {
     let engine = Engine::start(&[]);
     let output = engine.command(&["serve"]).output().unwrap();

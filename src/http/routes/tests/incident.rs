@@ -153,7 +153,7 @@ async fn a_silent_sos_is_seen_by_its_people_and_staff_only() {
             json!({"userType": "CITIZEN"}),
         )
         .await;
-    assert_eq!(answer.refusal(), (403, "FORBIDDEN"));
+    assert_eq!(answer.refusal(), (404, "NOT_FOUND"));
 }
 
 #[actix_web::test]

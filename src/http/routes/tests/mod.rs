@@ -2,6 +2,7 @@
 
 mod circle;
 mod incident;
+mod matrix;
 mod operations;
 mod people;
 

@@ -52,11 +52,10 @@ async fn what_is_not_there_and_what_cannot_be_done_there_is_told_in_the_clients_
 }
 
 #[actix_web::test]
-async fn nobody_in_particular_gets_nothing() {
+async fn nobody_in_particular_gets_nothing_that_is_anybodys() {
     let rig = Rig::start();
     for path in [
-        "/api/v1/sos",
-        "/api/v1/sos/x",
+        "/api/v1/sos/x/messages",
         "/api/v1/sos/x/events",
         "/api/locations",
         "/api/contacts",

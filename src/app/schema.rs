@@ -1,0 +1,124 @@
+//! `mayday migrate`: what it does and what it says.
+
+use std::fmt::Write as _;
+
+use super::{AppError, open_store};
+use crate::config::{Config, StoreUrl};
+use crate::store::embedded::{Applied, Migrated, MigrationStep, Rehearsal, SchemaStatus};
+use crate::store::{Embedded, Store};
+use crate::wire::stamp;
+
+/// Brings the store to this version's form; with `rebuild`, builds its projections anew from the logs.
+///
+/// # Errors
+/// When the store cannot be opened or read.
+pub fn migrate(config: Config, rebuild: bool) -> Result<(), AppError> {
+    let migrated = match config.store.url {
+        StoreUrl::Embedded => Embedded::migrate(&config.data.path)?,
+    };
+    print!("{}", done(&migrated));
+    if rebuild {
+        actix_rt::System::new().block_on(async move {
+            let store = open_store(&config)?;
+            let rooms = store.rebuild().await?;
+            store.close().await;
+            println!("rebuilt the projections of {rooms} rooms");
+            Ok::<(), AppError>(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Says which migrations the store has and which are pending. The engine may run meanwhile.
+///
+/// # Errors
+/// When the store cannot be read, a newer program wrote it, or an applied migration has changed.
+pub fn migration_status(config: &Config) -> Result<(), AppError> {
+    let status = match config.store.url {
+        StoreUrl::Embedded => Embedded::status(&config.data.path)?,
+    };
+    print!("{}", table(&status));
+    Ok(())
+}
+
+/// Says what [`migrate`] would do, and proves it on a copy. The engine may run meanwhile.
+///
+/// # Errors
+/// As [`migrate`], when the copy cannot be made or migrated.
+pub fn rehearse_migration(config: &Config) -> Result<(), AppError> {
+    let rehearsal = match config.store.url {
+        StoreUrl::Embedded => Embedded::rehearse(&config.data.path)?,
+    };
+    print!("{}", tried(&rehearsal));
+    Ok(())
+}
+
+fn done(migrated: &Migrated) -> String {
+    let mut text = steps(&migrated.applied);
+    if let Some(rooms) = migrated.rebuilt {
+        let _ = writeln!(text, "rebuilt the projections of {rooms} rooms");
+    }
+    let _ = writeln!(text, "schema version {} of {}", migrated.to, migrated.to);
+    text
+}
+
+fn steps(applied: &[MigrationStep]) -> String {
+    let mut text = String::new();
+    for step in applied {
+        let took = step.applied.and_then(|applied| applied.took).unwrap_or_default();
+        let _ = writeln!(text, "applied {} in {took:.1?}", step.name);
+    }
+    text
+}
+
+fn table(status: &SchemaStatus) -> String {
+    let mut text = format!("schema version {} of {}\n", status.version, status.latest);
+    for step in &status.steps {
+        let when = match step.applied {
+            None => "pending".to_owned(),
+            Some(Applied { at: Some(at), .. }) => format!("applied {}", stamp::rfc3339_text(at)),
+            Some(Applied { at: None, .. }) => "applied before versions were noted".to_owned(),
+        };
+        let _ = writeln!(text, "  {:<24} {when:<36} sha256 {}", step.name, step.checksum);
+    }
+    if status.rebuild_due {
+        text.push_str("  the projections are to be built anew\n");
+    }
+    text
+}
+
+fn tried(rehearsal: &Rehearsal) -> String {
+    let Rehearsal {
+        migrated,
+        tables,
+        bytes,
+        took,
+    } = rehearsal;
+    if migrated.from == migrated.to {
+        return format!(
+            "schema version {} of {}: nothing to do\n",
+            migrated.from, migrated.to
+        );
+    }
+    let mut text = steps(&migrated.applied);
+    for (name, before, after) in tables {
+        let rows = |rows: &Option<u64>| rows.map_or_else(|| "-".to_owned(), |rows| rows.to_string());
+        let _ = writeln!(
+            text,
+            "  {name:<24} {:>12} -> {:>12} rows",
+            rows(before),
+            rows(after)
+        );
+    }
+    if let Some(rooms) = migrated.rebuilt {
+        let _ = writeln!(text, "rebuilt the projections of {rooms} rooms");
+    }
+    let _ = writeln!(
+        text,
+        "schema version {} to {} took {took:.1?} on a copy of {} KiB; nothing was changed",
+        migrated.from,
+        migrated.to,
+        bytes / 1024
+    );
+    text
+}

@@ -1,0 +1,101 @@
+//! Every route: method, path, budget, body, who may, and its handler. The routes are made of this table, and
+//! tests hold the engine's answers and the documents to it.
+
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{Route, web};
+
+use super::{contacts, events, messages, operations, participants, positions, rooms, sos, status};
+use super::{tickets, uploads};
+use crate::http::access::Access;
+use crate::http::limits::Class;
+
+/// Which limit a route's body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// `http.body_max_bytes`.
+    Usual,
+    /// `http.batch_body_max_bytes`.
+    Batch,
+}
+
+/// One route.
+pub struct Row {
+    /// Its method. `GET` answers `HEAD` too where nothing is charged.
+    pub method: Method,
+    /// Its path, with `{names}`.
+    pub path: &'static str,
+    /// What it is charged to before it is served; `None`: nothing, or the handler charges.
+    pub class: Option<Class>,
+    /// The limit of its body.
+    pub body: Body,
+    /// Who may.
+    pub access: Access,
+    pub(super) to: fn(Route) -> Route,
+}
+
+macro_rules! rows {
+    ($( $method:ident $path:literal $class:ident $(/ $body:ident)? $access:ident => $to:expr; )*) => {
+        &[$(Row {
+            method: Method::$method,
+            path: $path,
+            class: rows!(@class $class),
+            body: rows!(@body $($body)?),
+            access: Access::$access,
+            to: $to,
+        }),*]
+    };
+    (@class Free) => { None };
+    (@class $class:ident) => { Some(Class::$class) };
+    (@body) => { Body::Usual };
+    (@body $body:ident) => { Body::$body };
+}
+
+/// All of them. Fixed words stand before the names that would match them.
+pub const ROWS: &[Row] = rows! {
+    GET "/health" Free EVERYBODY => |r| r.to(operations::health);
+    HEAD "/health" Free EVERYBODY => |r| r.to(operations::health);
+    GET "/ready" Free EVERYBODY => |r| r.to(operations::ready);
+    HEAD "/ready" Free EVERYBODY => |r| r.to(operations::ready);
+    GET "/metrics" Free EVERYBODY => |r| r.to(operations::metrics);
+
+    // For circle clients: bare JSON.
+    POST "/api/location" Locations ONESELF => |r| r.to(uploads::location);
+    POST "/api/location/batch" Locations/Batch ONESELF => |r| r.to(uploads::batch);
+    GET "/api/locations" General ONESELF => |r| r.to(positions::own);
+    GET "/api/locations/contacts" General ONESELF => |r| r.to(positions::of_contacts);
+    GET "/api/rooms-info" General ONESELF => |r| r.to(rooms::info);
+    GET "/api/contacts" General ACCOUNT => |r| r.to(contacts::read);
+    PUT "/api/contacts" General ACCOUNT => |r| r.to(contacts::replace);
+
+    // For incident clients: the envelope.
+    POST "/api/v1/tickets" General ONESELF => |r| r.to(tickets::issue);
+    GET "/api/v1/sos" General EVERYBODY => |r| r.to(sos::list);
+    POST "/api/v1/sos" Free RAISE => |r| r.to(sos::create).wrap(from_fn(sos::answer_retries));
+    GET "/api/v1/sos/{id}" General LOOK => |r| r.to(sos::read);
+    PATCH "/api/v1/sos/{id}/status" General STEER => |r| r.to(status::change);
+    POST "/api/v1/sos/{id}/cancel" General CANCEL => |r| r.to(status::cancel);
+    POST "/api/v1/sos/{id}/close" General STAFF => |r| r.to(status::close);
+    POST "/api/v1/sos/{id}/location" Locations ACT => |r| r.to(uploads::incident);
+    GET "/api/v1/sos/{id}/locations" General READ => |r| r.to(positions::incident);
+    GET "/api/v1/sos/{id}/messages" General READ => |r| r.to(messages::list);
+    POST "/api/v1/sos/{id}/messages" General ACT => |r| r.to(messages::send);
+    GET "/api/v1/sos/{id}/events" General READ => |r| r.to(events::list);
+    POST "/api/v1/sos/{id}/participants/join" General JOIN => |r| r.to(participants::join);
+    POST "/api/v1/sos/{id}/participants/leave" General ACT => |r| r.to(participants::leave);
+    GET "/api/v1/sos/{id}/participants/active" General LOOK => |r| r.to(participants::active);
+    GET "/api/v1/sos/{id}/participants/history" General READ => |r| r.to(participants::history);
+    GET "/api/v1/sos/{id}/participants/stats" General LOOK => |r| r.to(participants::stats);
+    GET "/api/v1/sos/{id}/participants/anonymous/count" General LOOK => |r| r.to(participants::anonymous);
+    PATCH "/api/v1/sos/{id}/participants/{participant}/leave" General REMOVE => |r| r.to(participants::remove);
+    GET "/api/v1/sos/{id}/participants/{participant}/check" General LOOK => |r| r.to(participants::check);
+    // Older clients know these two by another path.
+    GET "/api/v1/participants/{id}/stats" General LOOK => |r| r.to(participants::stats);
+    GET "/api/v1/participants/{id}/anonymous/count" General LOOK => |r| r.to(participants::anonymous);
+};
+
+impl Row {
+    pub(super) fn route(&self) -> Route {
+        (self.to)(web::method(self.method.clone()))
+    }
+}

@@ -1,0 +1,202 @@
+//! The authorisation matrix, held against the engine: every row × everybody × where they stand.
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use serde_json::{Value, json};
+
+use super::{Credential, Rig, device, fix, sos};
+use crate::domain::people::Role;
+use crate::http::access::{Needs, Who};
+use crate::http::routes::table::{ROWS, Row};
+
+/// Where somebody stands to an incident when they ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// It is public and they have nothing to do with it.
+    Outside,
+    /// It is not public and they have nothing to do with it.
+    InTheDark,
+    /// They are in it.
+    In,
+    /// They were in it and left.
+    Gone,
+    /// They raised it.
+    Raised,
+}
+
+const STANDS: [Stands; 5] = [
+    Stands::Outside,
+    Stands::InTheDark,
+    Stands::In,
+    Stands::Gone,
+    Stands::Raised,
+];
+
+/// What the table says comes of it: `None` when it is allowed, else the status.
+fn refusal(row: &Row, who: Who, stands: Stands) -> Option<u16> {
+    let needs = row.access.needs(who);
+    let met = match needs {
+        Needs::Nothing => true,
+        Needs::Sight => stands != Stands::InTheDark,
+        Needs::Part => matches!(stands, Stands::In | Stands::Gone | Stands::Raised),
+        Needs::Place => matches!(stands, Stands::In | Stands::Raised),
+        Needs::Own => stands == Stands::Raised,
+        Needs::Never => false,
+    };
+    match (met, who, stands) {
+        (true, ..) => None,
+        (false, Who::Visitor, _) if needs == Needs::Never => Some(401),
+        (false, ..) if needs == Needs::Never => Some(403),
+        // Operators see every incident.
+        (false, Who::Dispatcher | Who::Admin | Who::Service, _) => Some(403),
+        (false, _, Stands::InTheDark) => Some(404),
+        (false, ..) => Some(403),
+    }
+}
+
+/// Whether somebody can stand so.
+fn possible(who: Who, stands: Stands) -> bool {
+    match who {
+        // A mission's bearer is sent to an incident: from outside they ask for another.
+        Who::Mission => !matches!(stands, Stands::Raised),
+        Who::Visitor => matches!(stands, Stands::Outside | Stands::InTheDark),
+        // Their keys open the routes of sister services only, so far.
+        Who::Service => false,
+        _ => true,
+    }
+}
+
+struct Scene {
+    rig: Rig,
+    n: u32,
+}
+
+impl Scene {
+    fn credential(&self, who: Who, mission: &str) -> Option<Credential> {
+        let rig = &self.rig;
+        Some(match who {
+            Who::Visitor | Who::Service => return None,
+            Who::Device => device(9),
+            Who::Mission => rig.token("sent", Role::Rescuer, None, Some(mission)),
+            Who::Citizen => rig.user("cora", Role::Citizen, None),
+            Who::Rescuer => rig.user("rex", Role::Rescuer, None),
+            Who::Dispatcher => rig.user("dina", Role::Dispatcher, None),
+            Who::Admin => rig.user("ada", Role::Admin, None),
+        })
+    }
+
+    /// An incident to which `who` stands so, their credential, and somebody else who is in it.
+    async fn set(&mut self, who: Who, stands: Stands) -> (String, Option<Credential>, String) {
+        self.n += 1;
+        let creator = self.rig.citizen(&format!("creator-{}", self.n));
+        let mut report = sos();
+        if stands == Stands::InTheDark {
+            report["visibility"] = json!("RESTRICTED");
+        }
+        let own = self.credential(who, "0").filter(|_| stands == Stands::Raised);
+        let answer = self
+            .rig
+            .post(own.as_ref().unwrap_or(&creator), "/api/v1/sos", report)
+            .await;
+        let incident = answer.data()["sosId"].as_str().unwrap().to_owned();
+        let bound_to = if matches!(stands, Stands::Outside | Stands::InTheDark) {
+            "another"
+        } else {
+            &incident
+        };
+        let credential = self.credential(who, bound_to);
+        if let Some(credential) = &credential
+            && matches!(stands, Stands::In | Stands::Gone)
+        {
+            let user_type = match who {
+                Who::Rescuer => "RESCUER",
+                Who::Device | Who::Mission => "ANON_RESCUER",
+                Who::Dispatcher | Who::Admin => "ADMIN",
+                _ => "CITIZEN",
+            };
+            self.rig.join(credential, &incident, user_type).await;
+        }
+        if let Some(credential) = &credential
+            && stands == Stands::Gone
+        {
+            let path = format!("/api/v1/sos/{incident}/participants/leave");
+            assert_eq!(self.rig.post(credential, &path, json!({})).await.status, 200);
+        }
+        let staff = self.rig.staff();
+        let other = self.rig.join(&staff, &incident, "ADMIN").await;
+        (incident, credential, other)
+    }
+
+    async fn ask(&self, row: &Row, incident: &str, other: &str, who: Option<&Credential>) -> super::Answer {
+        let path = row.path.replace("{id}", incident).replace("{participant}", other);
+        let mut request = TestRequest::default().method(row.method.clone()).uri(&path);
+        if let Some(credential) = who {
+            request = request.insert_header(credential.clone());
+        }
+        if row.method != Method::GET && row.method != Method::HEAD {
+            request = request.set_json(body(row));
+        }
+        self.rig.send(request).await
+    }
+}
+
+/// A body that the route takes.
+fn body(row: &Row) -> Value {
+    let last = row.path.rsplit('/').next().unwrap_or_default();
+    match (row.path, last) {
+        ("/api/v1/sos", _) => sos(),
+        (_, "status") => json!({"status": "RESPONDING"}),
+        (_, "location") => fix(),
+        (_, "batch") => json!({"fixes": [fix()]}),
+        (_, "messages") => json!({"content": "we are coming"}),
+        (_, "join") => json!({"userType": "CITIZEN"}),
+        (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
+        (_, "leave" | "cancel" | "close" | "tickets") => json!({}),
+        (path, _) => panic!("give {path} a body here"),
+    }
+}
+
+#[actix_web::test]
+async fn everybody_may_do_what_the_table_says_and_nothing_else() {
+    let mut scene = Scene {
+        rig: Rig::start(),
+        n: 0,
+    };
+    let mut wrong = Vec::new();
+    for row in ROWS {
+        for who in Who::ALL {
+            for stands in STANDS {
+                // What is about no incident is asked once, by somebody who is in one if they can be.
+                let once = [Stands::In, Stands::Outside]
+                    .into_iter()
+                    .find(|stands| possible(who, *stands));
+                let about_an_incident = row.path.contains("{id}");
+                if !possible(who, stands) || !about_an_incident && Some(stands) != once {
+                    continue;
+                }
+                let (incident, credential, other) = scene.set(who, stands).await;
+                let answer = scene.ask(row, &incident, &other, credential.as_ref()).await;
+                let expected = refusal(row, who, stands);
+                let refused = matches!(answer.status, 401 | 403 | 404).then_some(answer.status);
+                if refused != expected || answer.status >= 500 {
+                    wrong.push(format!(
+                        "{} {} by {who:?} who stands {stands:?}: {} instead of {expected:?}, {}",
+                        row.method, row.path, answer.status, answer.body
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} answers:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_route_stands_once_and_its_path_together() {
+    for (n, row) in ROWS.iter().enumerate() {
+        let twin = |other: &&Row| other.path == row.path && other.method == row.method;
+        assert_eq!(ROWS.iter().filter(twin).count(), 1, "{} {}", row.method, row.path);
+        let first = ROWS.iter().position(|other| other.path == row.path).unwrap();
+        let together = ROWS[first..=n].iter().all(|other| other.path == row.path);
+        assert!(together, "{} stands in two places", row.path);
+    }
+}
