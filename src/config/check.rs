@@ -210,8 +210,14 @@ mod tests {
             ("[sessions]\nmessage_max_bytes = 1", "sessions.frame_max_bytes"),
             ("[areas]\nradius_max_km = 5000", "areas.radius_max_km"),
             ("[pages]\ntile_zoom_max = 25", "pages.tile_zoom_max"),
-            ("[pages]\ntile_url = 'https://tiles.example.org/{z}/{x}.png'", "pages.tile_url"),
-            ("[pages]\ntile_url = '//tiles.example.org/{z}/{x}/{y}'", "pages.tile_url"),
+            (
+                "[pages]\ntile_url = 'https://tiles.example.org/{z}/{x}.png'",
+                "pages.tile_url",
+            ),
+            (
+                "[pages]\ntile_url = '//tiles.example.org/{z}/{x}/{y}'",
+                "pages.tile_url",
+            ),
             ("[pages]\ntile_url = 'javascript:{z}{x}{y}'", "pages.tile_url"),
         ] {
             assert!(

@@ -19,7 +19,7 @@ pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
-    Areas, Auth, Config, Contacts, Data, Drain, Http, Limits, Locations, Log, Pages, Retention, Rooms, Sessions,
-    Store,
+    Areas, Auth, Config, Contacts, Data, Drain, Http, Limits, Locations, Log, Pages, Retention, Rooms,
+    Sessions, Store,
 };
 pub use value::{LogFormat, StoreUrl};

@@ -14,4 +14,5 @@ mod circle;
 mod faults;
 mod layers;
 mod life;
+mod pages;
 mod rest;

@@ -625,8 +625,14 @@ function incidentId() {
   }
 }
 
-if (location.hash === "#guest") {
+/** The start page's link to somebody else in a tab of its own. */
+function cameAsGuest() {
+  if (location.hash !== "#guest") return false;
   useGuest();
   history.replaceState(null, "", location.pathname);
+  return true;
 }
+
+addEventListener("hashchange", () => cameAsGuest() && location.reload());
+cameAsGuest();
 new LivePage(incidentId()).start();

@@ -164,7 +164,7 @@ export function eventWords(incident, event) {
     case "message":
       return `${name}: ${event.text}`;
     case "status":
-      return `${statusWords(event.to)}${event.who && event.who !== "system" ? ` (by ${name})` : ""}${event.note ? `. ${event.note}` : ""}`;
+      return `${statusWords(event.to)}${incident.people.has(event.who) ? ` (by ${name})` : ""}${event.note ? `. ${event.note}` : ""}`;
     default:
       return "";
   }

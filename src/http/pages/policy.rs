@@ -11,9 +11,9 @@ pub fn origin_of(address: &str) -> Option<String> {
 /// The content policy. `host` is by which name the reader reached us: older browsers do not count a WebSocket to it
 /// as ours unless it is spelled out.
 pub fn content_policy(host: Option<&str>, tiles: Option<&str>) -> String {
-    let sockets = host.filter(|host| is_plain(host)).map_or_else(String::new, |host| {
-        format!(" ws://{host} wss://{host}")
-    });
+    let sockets = host
+        .filter(|host| is_plain(host))
+        .map_or_else(String::new, |host| format!(" ws://{host} wss://{host}"));
     let tiles = tiles.map_or_else(String::new, |origin| format!(" {origin}"));
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{tiles}; connect-src 'self'{sockets}; \
@@ -40,14 +40,20 @@ mod tests {
         let policy = content_policy(Some("help.example.org:8443"), Some("https://tiles.example.org"));
         assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"));
         assert!(policy.contains("img-src 'self' https://tiles.example.org;"));
-        assert!(policy.contains("connect-src 'self' ws://help.example.org:8443 wss://help.example.org:8443;"));
+        assert!(
+            policy.contains("connect-src 'self' ws://help.example.org:8443 wss://help.example.org:8443;")
+        );
         assert!(content_policy(Some("[::1]:3000"), None).contains("ws://[::1]:3000 "));
     }
 
     #[test]
     fn a_host_that_would_change_the_policy_is_left_out() {
         for host in ["a; script-src *", "a b", "*", "", "a'b", &"a".repeat(256)] {
-            assert_eq!(content_policy(Some(host), None), content_policy(None, None), "{host}");
+            assert_eq!(
+                content_policy(Some(host), None),
+                content_policy(None, None),
+                "{host}"
+            );
         }
     }
 

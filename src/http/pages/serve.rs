@@ -2,8 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, Encoding,
-    HOST, Header, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG,
+    Encoding, HOST, Header, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
@@ -30,7 +30,11 @@ pub async fn home(pages: web::Data<Pages>, request: HttpRequest) -> HttpResponse
 /// `GET /live/{sosId}`. Whether there is such an incident, and for whom, the page asks by REST like any client.
 pub async fn live(pages: web::Data<Pages>, id: web::Path<String>, request: HttpRequest) -> HttpResponse {
     let known = RoomId::new(id.as_str()).is_ok();
-    let status = if known { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    let status = if known {
+        StatusCode::OK
+    } else {
+        StatusCode::NOT_FOUND
+    };
     page(&pages, &request, pages.live(), status)
 }
 
@@ -38,7 +42,10 @@ pub async fn live(pages: web::Data<Pages>, id: web::Path<String>, request: HttpR
 ///
 /// # Errors
 /// 404 when there is no such file.
-pub async fn asset(place: web::Path<(String, String)>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn asset(
+    place: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     let (version, path) = place.into_inner();
     let asset = assets::find(&path).ok_or_else(|| ApiError::not_found("Not found"))?;
     Ok(file(&request, &version, asset))
@@ -119,5 +126,6 @@ fn takes_gzip(request: &HttpRequest) -> bool {
         return false;
     };
     let offered = [Encoding::gzip(), Encoding::identity()];
-    request.headers().contains_key(ACCEPT_ENCODING) && accepted.negotiate(offered.iter()) == Some(Encoding::gzip())
+    request.headers().contains_key(ACCEPT_ENCODING)
+        && accepted.negotiate(offered.iter()) == Some(Encoding::gzip())
 }

@@ -42,14 +42,20 @@ fn plain() -> config::Pages {
 /// What the pages ask for from their head and their scripts.
 fn files_of(page: &str) -> Vec<String> {
     let addresses = page.split('"').filter(|part| part.starts_with(ASSETS));
-    addresses.filter(|part| part.contains('.')).map(str::to_owned).collect()
+    addresses
+        .filter(|part| part.contains('.'))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[actix_web::test]
 async fn each_page_finds_all_its_files_which_are_kept_for_ever() {
     for path in ["/", "/live/0123456789abcdef0123456789abcdef"] {
         let page = get(&plain(), path, &[]).await;
-        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+        assert_eq!(
+            (page.status, page.header("content-type")),
+            (200, "text/html; charset=utf-8")
+        );
         assert!(!page.text().contains("{{"), "{}", page.text());
         let files = files_of(page.text());
         assert!(files.len() > 6, "{files:?}");
@@ -71,7 +77,10 @@ async fn modules_import_only_files_that_are_there_and_preloaded() {
         for line in script.text().lines().filter(|line| line.contains(" from \"")) {
             let name = line.split("\"./").nth(1).and_then(|rest| rest.split('"').next());
             let name = name.unwrap_or_else(|| panic!("{file} imports from elsewhere: {line}"));
-            assert!(known.iter().any(|known| known.ends_with(&format!("/{name}"))), "{file}: {name}");
+            assert!(
+                known.iter().any(|known| known.ends_with(&format!("/{name}"))),
+                "{file}: {name}"
+            );
         }
     }
 }
@@ -80,13 +89,25 @@ async fn modules_import_only_files_that_are_there_and_preloaded() {
 async fn a_page_that_has_not_changed_is_not_sent_again() {
     let first = get(&plain(), "/", &[]).await;
     let etag = first.header("etag").to_owned();
-    for known in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".into()] {
+    for known in [
+        etag.clone(),
+        format!("W/{etag}"),
+        format!("\"x\", {etag}"),
+        "*".into(),
+    ] {
         let again = get(&plain(), "/", &[("if-none-match", &known)]).await;
         assert_eq!((again.status, again.body.len()), (304, 0), "{known}");
         assert_eq!(again.header("etag"), etag);
-        assert!(again.header("content-security-policy").contains("default-src 'none'"));
+        assert!(
+            again
+                .header("content-security-policy")
+                .contains("default-src 'none'")
+        );
     }
-    assert_eq!(get(&plain(), "/", &[("if-none-match", "\"x\"")]).await.status, 200);
+    assert_eq!(
+        get(&plain(), "/", &[("if-none-match", "\"x\"")]).await.status,
+        200
+    );
     let tiled = config::Pages {
         tile_url: "/{z}/{x}/{y}".into(),
         ..plain()
@@ -98,7 +119,12 @@ async fn a_page_that_has_not_changed_is_not_sent_again() {
 
 #[actix_web::test]
 async fn who_takes_gzip_gets_it_and_nobody_else() {
-    for (accepts, coding) in [("gzip, br", "gzip"), ("br;q=1, gzip;q=0.5", "gzip"), ("gzip;q=0", ""), ("identity", "")] {
+    for (accepts, coding) in [
+        ("gzip, br", "gzip"),
+        ("br;q=1, gzip;q=0.5", "gzip"),
+        ("gzip;q=0", ""),
+        ("identity", ""),
+    ] {
         let answer = get(&plain(), "/", &[("accept-encoding", accepts)]).await;
         assert_eq!(answer.header("content-encoding"), coding, "{accepts}");
         assert_eq!(answer.body.starts_with(&[0x1f, 0x8b]), coding == "gzip");
@@ -121,7 +147,12 @@ async fn the_map_comes_in_cells_and_where_there_is_sea_there_is_none() {
 async fn files_of_another_build_are_asked_for_again() {
     let old = get(&plain(), "/assets/0000000000000000/style.css", &[]).await;
     assert_eq!((old.status, old.header("cache-control")), (200, "no-cache"));
-    for path in ["/assets/x/none.js", "/assets/x/../Cargo.toml", "/assets/x/index.html", "/assets/x/"] {
+    for path in [
+        "/assets/x/none.js",
+        "/assets/x/../Cargo.toml",
+        "/assets/x/index.html",
+        "/assets/x/",
+    ] {
         assert_eq!(get(&plain(), path, &[]).await.status, 404, "{path}");
     }
 }
@@ -140,7 +171,10 @@ async fn settings_reach_the_page_as_text_and_the_policy_as_an_origin() {
     assert!(text.contains("© &quot;Streets&quot; &lt;script&gt;alert(1)&lt;/script&gt;"));
     assert!(text.contains("data-tile-zoom-max=\"17\""));
     let policy = page.header("content-security-policy");
-    assert!(policy.contains("img-src 'self' https://tiles.example.org;"), "{policy}");
+    assert!(
+        policy.contains("img-src 'self' https://tiles.example.org;"),
+        "{policy}"
+    );
     assert!(policy.contains("ws://help.example.org"), "{policy}");
 }
 
