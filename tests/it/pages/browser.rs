@@ -4,19 +4,21 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::{Method, Url};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::PATIENCE;
 
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(25);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// A process that was killed has gone by then.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A window of a browser.
 pub struct Browser {
@@ -324,6 +326,11 @@ impl Drop for Browser {
     fn drop(&mut self) {
         if let Some(pid) = self.chromium.and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::KILL);
+            // Its folder can only go when it has gone.
+            let since = Instant::now();
+            while test_kill_process(pid).is_ok() && since.elapsed() < GONE_WITHIN {
+                std::thread::sleep(LOOK_EVERY);
+            }
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
