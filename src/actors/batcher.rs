@@ -1,7 +1,7 @@
 //! The location batcher: each shard an actor that holds the newest fix of its subjects, tells rooms at most
 //! once an interval, and hands history what is worth keeping.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -124,6 +124,19 @@ impl Batchers {
         let all = futures_util::future::join_all(flushed.collect::<Vec<_>>());
         if tokio::time::timeout(timeout, all).await.is_err() {
             tracing::warn!("positions were still being written");
+        }
+    }
+
+    /// Forgets where these were, and what is still to be shown or kept of it.
+    pub async fn forget(&self, gone: &[(RoomId, ParticipantId)], timeout: Duration) {
+        let gone: Arc<HashSet<Key>> = Arc::new(gone.iter().cloned().collect());
+        let forgotten = self.0.get().into_iter().flatten().map(|shard| {
+            let forget = shard.addr.send(Forget(Arc::clone(&gone)));
+            tokio::time::timeout(timeout, forget)
+        });
+        let answers = futures_util::future::join_all(forgotten).await;
+        if answers.iter().any(Result::is_err) {
+            tracing::warn!("a batcher is too busy to forget positions; the store refuses to keep them");
         }
     }
 
@@ -402,5 +415,30 @@ impl Handler<Flush> for LocationBatcher {
     fn handle(&mut self, Flush(done): Flush, ctx: &mut Self::Context) {
         self.flushing.push(done);
         self.write(ctx);
+    }
+}
+
+/// Somebody was erased.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Forget(Arc<HashSet<Key>>);
+
+impl Handler<Forget> for LocationBatcher {
+    type Result = ();
+
+    fn handle(&mut self, Forget(gone): Forget, _: &mut Self::Context) {
+        for key in &*gone {
+            self.board.forget(key);
+            self.kept.remove(key);
+            if let Some(fixes) = self.outgoing.get_mut(&key.0) {
+                fixes.retain(|(who, _)| *who != key.1);
+            }
+        }
+        self.outgoing.retain(|_, fixes| !fixes.is_empty());
+        self.to_keep.retain(|kept| {
+            !gone
+                .iter()
+                .any(|(room, who)| *who == kept.participant && *room == kept.room)
+        });
     }
 }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use smallvec::SmallVec;
 
 use super::session::SessionShared;
+use crate::delivery::CloseReason;
 use crate::domain::people::Subject;
 use crate::domain::phone::PhoneNumber;
 
-type Sessions = Vec<Arc<SessionShared>>;
+/// Nearly everybody has one connection.
+type Sessions = SmallVec<[Arc<SessionShared>; 1]>;
 
-/// Registered users' sessions. Devices without an account are found through the rooms they are in.
+/// The sessions of everybody but sister services.
 #[derive(Default)]
 pub struct Directory {
     by_subject: DashMap<Subject, Sessions>,
@@ -21,7 +24,7 @@ impl Directory {
     /// A session has begun.
     pub fn add(&self, session: &Arc<SessionShared>) {
         let identity = session.identity();
-        if matches!(identity.subject, Subject::User(_)) {
+        if !matches!(identity.subject, Subject::Service(_)) {
             self.by_subject
                 .entry(identity.subject.clone())
                 .or_default()
@@ -44,7 +47,7 @@ impl Directory {
         }
     }
 
-    /// A user's sessions.
+    /// Somebody's sessions.
     pub fn of_subject(&self, subject: &Subject) -> Sessions {
         self.by_subject
             .get(subject)
@@ -58,6 +61,15 @@ impl Directory {
             .get(phone)
             .map(|sessions| sessions.clone())
             .unwrap_or_default()
+    }
+
+    /// Closes all sessions of somebody who is connected now.
+    pub fn close_all(&self, subject: &Subject, reason: CloseReason) -> usize {
+        let sessions = self.of_subject(subject);
+        for session in &sessions {
+            session.close(reason);
+        }
+        sessions.len()
     }
 }
 

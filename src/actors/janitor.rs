@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::node::Node;
 use crate::domain::ids::RoomId;
-use crate::store::Purged;
+use crate::store::{Purged, StoreError};
 
 /// Rooms woken at once after a restart.
 const WAKE_PAGE: usize = 200;
@@ -19,6 +19,9 @@ const WAKE_PAGE: usize = 200;
 const WAKE_PAUSE: Duration = Duration::from_millis(20);
 /// How long a room that died rests before it is rebuilt, so that one that dies at once does not spin.
 const REBUILD_AFTER: Duration = Duration::from_millis(10);
+
+/// After a sweep rooms have this long to say what is to be noted.
+const NOTE_AFTER: Duration = Duration::from_secs(1);
 
 /// Something that wants to be done at every sweep.
 pub type Chore = Box<dyn Fn() + Send>;
@@ -34,6 +37,33 @@ pub struct Done {
     pub rebuilt: AtomicU64,
     /// Rows removed from the store.
     pub removed: AtomicU64,
+    /// Of them positions.
+    pub locations: AtomicU64,
+    /// Of them idempotency keys.
+    pub idempotency: AtomicU64,
+    /// Devices cut from their pseudonyms.
+    pub devices_anonymised: AtomicU64,
+    /// Records of devices that were removed.
+    pub devices: AtomicU64,
+    /// Positions that an erasure left behind in a crash.
+    pub leftovers: AtomicU64,
+    /// Signs of life and sights of devices that were written.
+    pub noted: AtomicU64,
+}
+
+impl Done {
+    fn add(&self, slice: &Purged) {
+        for (counter, rows) in [
+            (&self.locations, slice.locations),
+            (&self.idempotency, slice.idempotency),
+            (&self.devices_anonymised, slice.devices_anonymised),
+            (&self.devices, slice.devices),
+            (&self.leftovers, slice.leftovers),
+        ] {
+            counter.fetch_add(rows, Relaxed);
+            self.removed.fetch_add(rows, Relaxed);
+        }
+    }
 }
 
 /// The janitor.
@@ -42,6 +72,7 @@ pub struct Janitor {
     deaths: Option<mpsc::Receiver<RoomId>>,
     chores: Vec<Chore>,
     sweeping: bool,
+    noting: bool,
 }
 
 impl Janitor {
@@ -52,6 +83,7 @@ impl Janitor {
             deaths: Some(deaths),
             chores,
             sweeping: false,
+            noting: false,
         }
     }
 
@@ -69,7 +101,7 @@ impl Janitor {
                 after = Some(last);
                 tokio::time::sleep(WAKE_PAUSE).await;
             }
-            Ok::<(), crate::store::StoreError>(())
+            Ok::<(), StoreError>(())
         };
         ctx.spawn(woken.into_actor(self).map(|woken, act, ctx| {
             if let Err(error) = woken {
@@ -83,10 +115,12 @@ impl Janitor {
         for room in self.node.registry.handles() {
             if !room.is_alive() {
                 self.node.registry.revive(room.id());
-            } else if room.shared().is_deserted() {
+            } else {
                 room.rest();
             }
         }
+        let wait = NOTE_AFTER.min(self.node.settings.sweep / 2);
+        ctx.run_later(wait, Self::write_notes);
         self.node.janitor.sweeps.fetch_add(1, Relaxed);
         self.node.memberships.sweep();
         self.chores.iter().for_each(|chore| chore());
@@ -94,19 +128,7 @@ impl Janitor {
             return;
         }
         let node = Arc::clone(&self.node);
-        let purged = async move {
-            let mut total = Purged::default();
-            loop {
-                let slice = node.store.purge(node.now(), &node.settings.retention).await?;
-                total.locations += slice.locations;
-                total.idempotency += slice.idempotency;
-                let removed = slice.locations + slice.idempotency;
-                node.janitor.removed.fetch_add(removed, Relaxed);
-                if !slice.more {
-                    return Ok::<_, crate::store::StoreError>(total);
-                }
-            }
-        };
+        let purged = async move { purge(&node).await };
         ctx.spawn(purged.into_actor(self).map(|purged, act, _| {
             act.sweeping = false;
             match purged {
@@ -114,12 +136,70 @@ impl Janitor {
                 Ok(purged) => tracing::info!(
                     locations = purged.locations,
                     idempotency_keys = purged.idempotency,
+                    devices_anonymised = purged.devices_anonymised,
+                    devices = purged.devices,
                     "removed what was kept for long enough"
                 ),
                 Err(error) => tracing::warn!(%error, "could not sweep the store"),
             }
         }));
     }
+
+    /// Writes what rooms and sessions left to be noted.
+    fn write_notes(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.noting, true) {
+            return;
+        }
+        let node = Arc::clone(&self.node);
+        let written = async move { note(&node).await };
+        ctx.spawn(written.into_actor(self).map(|written, act, _| {
+            act.noting = false;
+            if let Err(error) = written {
+                tracing::warn!(%error, "could not note signs of life, will try again");
+            }
+        }));
+    }
+}
+
+/// Removes what was kept for long enough, slice by slice, and has the rooms forget whom they no longer know.
+async fn purge(node: &Node) -> Result<Purged, StoreError> {
+    let mut total = Purged::default();
+    loop {
+        let slice = node.store.purge(node.now(), &node.settings.retention).await?;
+        node.janitor.add(&slice);
+        for (room, subject) in &slice.forgotten {
+            node.memberships.forget(subject);
+            if let Some(room) = node.registry.peek(room) {
+                room.forget(subject.clone());
+            }
+        }
+        total.locations += slice.locations;
+        total.idempotency += slice.idempotency;
+        total.devices_anonymised += slice.devices_anonymised;
+        total.devices += slice.devices;
+        total.leftovers += slice.leftovers;
+        if !slice.more {
+            return Ok(total);
+        }
+    }
+}
+
+/// Writes what waits to be noted; what could not be written waits on.
+pub(super) async fn note(node: &Node) -> Result<(), StoreError> {
+    let (devices, signs) = node.notes.take();
+    let count = (devices.len() + signs.len()) as u64;
+    if count == 0 {
+        return Ok(());
+    }
+    let seen = node.store.see_devices(devices.clone()).await;
+    let signed = node.store.note_signs(signs.clone()).await;
+    if seen.is_err() || signed.is_err() {
+        // To note something twice changes nothing.
+        node.notes.give_back(devices, signs);
+    } else {
+        node.janitor.noted.fetch_add(count, Relaxed);
+    }
+    seen.and(signed)
 }
 
 impl Actor for Janitor {

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod janitor;
 pub mod memberships;
 pub mod node;
+pub mod notes;
 pub mod observer;
 pub mod registry;
 pub mod room;

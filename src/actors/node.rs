@@ -8,12 +8,14 @@ use super::clock::Clock;
 use super::directory::Directory;
 use super::janitor::Done;
 use super::memberships::Memberships;
+use super::notes::Notes;
 use super::observer::Observer;
 use super::registry::Registry;
 use super::room::Door;
 use super::settings::Settings;
 use super::turns::Turns;
 use crate::domain::ids::RoomId;
+use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -27,6 +29,10 @@ pub struct Node {
     pub settings: Settings,
     /// Who is connected.
     pub directory: Directory,
+    /// What is to be written some time soon.
+    pub notes: Notes,
+    /// When the node was started.
+    pub started: Timestamp,
     /// Who is in which rooms.
     pub memberships: Memberships,
     /// The rooms in use.
@@ -46,6 +52,11 @@ impl Node {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Somebody has done something.
+    pub fn saw(&self, who: &Identity) {
+        self.notes.saw(&who.subject, self.now());
     }
 
     /// The way to a room.

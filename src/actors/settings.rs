@@ -60,6 +60,12 @@ pub struct Settings {
     pub retention: Retention,
     /// How often the janitor looks round.
     pub sweep: Duration,
+    /// A position older than this is no longer shown as the present one; zero: it always is.
+    pub stale_after: Duration,
+    /// How often a device that is seen is noted.
+    pub devices_seen_every: Duration,
+    /// The most devices whose last sight is remembered.
+    pub devices_seen_max: usize,
 }
 
 impl Default for Settings {
@@ -90,6 +96,9 @@ impl Default for Settings {
             session_rooms_max: 1000,
             retention: Retention::default(),
             sweep: Duration::from_secs(60),
+            stale_after: Duration::from_secs(900),
+            devices_seen_every: Duration::from_secs(3_600),
+            devices_seen_max: 100_000,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
 use crate::delivery::{self, Hub, HubHandle};
+use crate::http::connections::{Doors, fault, guarded};
 use crate::http::gate::Gate;
 use crate::http::request::{Frame, frame};
 use crate::http::routes::{self, Api, Readiness};
@@ -100,6 +101,7 @@ impl Running {
             settings::transport(&config),
             &config,
         );
+        let doors = Doors::new(&config, Arc::clone(&metrics));
         let request = web::Data::new(Frame {
             metrics,
             timeout: config.http.request_timeout(),
@@ -122,7 +124,7 @@ impl Running {
                     .configure(routes::configure(api))
                     .wrap(from_fn(frame));
                 let upgrades = upgrades.clone();
-                HttpService::build()
+                let service = HttpService::build()
                     .keep_alive(KeepAlive::Timeout(http.keep_alive()))
                     .client_request_timeout(http.header_timeout())
                     .client_disconnect_timeout(Duration::from_secs(1))
@@ -131,7 +133,8 @@ impl Running {
                         async move { upgrades.serve(&request, framed, &hub).await }
                     }))
                     .finish(map_config(app, |()| AppConfig::default()))
-                    .tcp()
+                    .tcp();
+                guarded(doors.clone(), service, fault)
             })?
             .run();
         let running = Self {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::actors::node::Node;
 use crate::actors::{Engine, Observer};
 use crate::delivery;
 use crate::store::Store;
@@ -103,9 +104,44 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
             let count = count.load(std::sync::atomic::Ordering::Relaxed);
             scrape.counter("mayday_janitor_total", help, &[("what", what)], count);
         }
+        let help = "What was removed from the store because it was kept for long enough.";
+        for (what, count) in [
+            ("positions", &done.locations),
+            ("idempotency_keys", &done.idempotency),
+            ("device_links", &done.devices_anonymised),
+            ("devices", &done.devices),
+            ("erasure_leftovers", &done.leftovers),
+        ] {
+            let count = count.load(std::sync::atomic::Ordering::Relaxed);
+            scrape.counter("mayday_removed_total", help, &[("what", what)], count);
+        }
+        notes(scrape, engine.node());
         let watchers = engine.node().areas.watchers() as u64;
         scrape.gauge("mayday_area_watchers", "Areas watched.", &[], watchers);
     });
+}
+
+fn notes(scrape: &mut Scrape, node: &Node) {
+    let (known, waiting) = node.notes.depth();
+    scrape.gauge(
+        "mayday_devices_remembered",
+        "Devices whose last sight is remembered.",
+        &[],
+        known as u64,
+    );
+    scrape.queue("notes", waiting as u64, 0);
+    scrape.counter(
+        "mayday_notes_written_total",
+        "Signs of life and sights of devices that were written.",
+        &[],
+        node.janitor.noted.load(std::sync::atomic::Ordering::Relaxed),
+    );
+    scrape.counter(
+        "mayday_notes_dropped_total",
+        "Sights of devices that were not noted for want of room.",
+        &[],
+        node.notes.dropped(),
+    );
 }
 
 fn delivery(scrape: &mut Scrape, connections: &prometheus::IntGauge) {

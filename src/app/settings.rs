@@ -36,9 +36,14 @@ pub(super) fn actors(config: &Config) -> Settings {
         retention: Retention {
             locations: config.retention.locations(),
             idempotency: config.retention.idempotency(),
+            device_links: config.retention.device_links(),
+            devices: config.retention.devices(),
             slice_max_rows: config.retention.slice_max_rows,
         },
         sweep: config.retention.sweep(),
+        stale_after: config.locations.stale_after(),
+        devices_seen_every: config.devices.seen_every(),
+        devices_seen_max: config.devices.seen_max,
     }
 }
 

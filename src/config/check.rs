@@ -29,6 +29,7 @@ impl Config {
             sessions,
             areas,
             contacts,
+            devices,
             retention,
             ..
         } = self;
@@ -75,6 +76,10 @@ impl Config {
             ("areas.radius_max_km", u64::from(areas.radius_max_km)),
             ("areas.watchers_max", wide(areas.watchers_max)),
             ("areas.backlog_max_incidents", wide(areas.backlog_max_incidents)),
+            ("devices.seen_every_s", devices.seen_every_s),
+            ("devices.seen_max", wide(devices.seen_max)),
+            ("devices.exports_max", wide(devices.exports_max)),
+            ("devices.export_timeout_s", devices.export_timeout_s),
             ("contacts.contacts_max", wide(contacts.contacts_max)),
             ("retention.sweep_s", retention.sweep_s),
             ("retention.slice_max_rows", wide(retention.slice_max_rows)),
@@ -106,7 +111,12 @@ impl Config {
 
     /// Only what cannot work: a pair that is merely odd is the operator's affair.
     fn check_pairs(&self, problems: &mut Vec<Problem>) {
-        let Self { store, sessions, .. } = self;
+        let Self {
+            store,
+            sessions,
+            retention,
+            ..
+        } = self;
         if store.group_max_ops > store.writer_queue_max_ops {
             let what = "must not be greater than store.writer_queue_max_ops";
             problems.push(Problem::new("store.group_max_ops", what));
@@ -115,6 +125,11 @@ impl Config {
             let what =
                 "must not be greater than sessions.message_max_bytes: a frame is a message or part of one";
             problems.push(Problem::new("sessions.frame_max_bytes", what));
+        }
+        let (links, records) = (retention.devices_anonymise_days, retention.devices_delete_days);
+        if links > 0 && records > 0 && records < links {
+            let what = "must not be shorter than retention.devices_anonymise_days";
+            problems.push(Problem::new("retention.devices_delete_days", what));
         }
         if sessions.ping_timeout_s <= sessions.ping_interval_s {
             let what = "must be greater than sessions.ping_interval_s, or every quiet peer is taken for dead";
@@ -209,6 +224,7 @@ mod tests {
             ("[sessions]\nping_timeout_s = 30", "sessions.ping_timeout_s"),
             ("[sessions]\nmessage_max_bytes = 1", "sessions.frame_max_bytes"),
             ("[areas]\nradius_max_km = 5000", "areas.radius_max_km"),
+<<<<<<< HEAD
             ("[pages]\ntile_zoom_max = 25", "pages.tile_zoom_max"),
             (
                 "[pages]\ntile_url = 'https://tiles.example.org/{z}/{x}.png'",
@@ -219,6 +235,13 @@ mod tests {
                 "pages.tile_url",
             ),
             ("[pages]\ntile_url = 'javascript:{z}{x}{y}'", "pages.tile_url"),
+=======
+            ("[devices]\nexports_max = 0", "devices.exports_max"),
+            (
+                "[retention]\ndevices_delete_days = 7",
+                "retention.devices_delete_days",
+            ),
+>>>>>>> main
         ] {
             assert!(
                 problems(text).iter().any(|found| found == key),

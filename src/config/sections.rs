@@ -163,16 +163,53 @@ sections! {
         user_requests: u32 = 1_000,
         /// That window.
         user_window_s: u64 = 900,
+        /// Writing requests of an anonymous device in its window.
+        anon_writes: u32 = 100,
+        /// The same of a registered user.
+        user_writes: u32 = 1_000,
         /// Location uploads in a minute.
         locations_per_minute: u32 = 180,
+        /// Registrations of a device in an hour.
+        registrations_per_hour: u32 = 20,
+        /// Tickets and WebSockets in a minute.
+        connects_per_minute: u32 = 120,
+        /// Reports of others in an hour.
+        reports_per_hour: u32 = 20,
+        /// Incidents an address may raise in an hour before they are marked.
+        address_sos_per_hour: u32 = 1_000,
+        /// Incidents an address may raise in an hour at all.
+        address_sos_max_per_hour: u32 = 36_000,
+        /// Reads of an address in the anonymous window.
+        address_requests: u32 = 10_000,
+        /// Writes of an address in the anonymous window.
+        address_writes: u32 = 5_000,
+        /// Location uploads of an address in a minute.
+        address_locations_per_minute: u32 = 30_000,
+        /// Registrations from an address in an hour.
+        address_registrations_per_hour: u32 = 500,
+        /// Tickets and WebSockets of an address in a minute.
+        address_connects_per_minute: u32 = 6_000,
+        /// Reports from an address in an hour.
+        address_reports_per_hour: u32 = 200,
+        /// How many times an address's budget an IPv6 /48 has.
+        site_factor: u32 = 8,
         /// WebSocket connections from one address.
         connections_per_address: usize = 1_000,
+        /// WebSocket connections of one user or device.
+        connections_per_subject: usize = 100,
+        /// Connections from one address that are no WebSocket.
+        http_connections_per_address: usize = 4_000,
         /// Messages a second on one connection.
         messages_per_second: u32 = 50,
         /// Messages at once on one connection.
         messages_burst: u32 = 100,
         /// Users, devices and addresses that are told apart, for each budget.
         keys_max: usize = 100_000,
+    }
+    /// What guards people from each other.
+    abuse: Abuse {
+        /// Incidents that somebody whom staff have blocked may raise in an hour; 0: none.
+        blocked_sos_per_hour: u32 = 1,
     }
     /// Positions.
     locations: Locations {
@@ -198,6 +235,8 @@ sections! {
         mailbox_max_messages: usize = 65_536,
         /// How far ahead of our clock a fix may be.
         max_ahead_s: u64 = 120,
+        /// A position older than this is no longer shown as the present one; 0: it always is.
+        stale_after_s: u64 = 900,
     }
     /// Rooms.
     rooms: Rooms {
@@ -205,6 +244,8 @@ sections! {
         idle_participant_s: u64 = 1_800,
         /// A circle with nobody connected for this long sleeps; 0: never.
         empty_room_s: u64 = 3_600,
+        /// After a start nobody has left, and no circle sleeps, before this has passed (or the time above).
+        return_grace_s: u64 = 60,
         /// People in one room; 0: no limit.
         members_max: usize = 100_000,
         /// Strangers who wait for one owner's answer.
@@ -252,6 +293,17 @@ sections! {
         /// Incidents whose news wait for one watcher.
         backlog_max_incidents: usize = 32_768,
     }
+    /// Devices and their records.
+    devices: Devices {
+        /// A device's record says when it was seen last, to within this.
+        seen_every_s: u64 = 3_600,
+        /// Devices whose last sight is remembered, so that it need not be written each time.
+        seen_max: usize = 100_000,
+        /// Exports of what is kept of somebody that run at once.
+        exports_max: usize = 4,
+        /// An export must be read by then.
+        export_timeout_s: u64 = 300,
+    }
     /// Emergency contacts.
     contacts: Contacts {
         /// The region by which national phone numbers are read.
@@ -265,6 +317,10 @@ sections! {
         locations_days: u32 = 30,
         /// Idempotency keys; 0: for ever.
         idempotency_hours: u32 = 24,
+        /// What tells which participants a device was, since it was seen last; 0: for ever.
+        devices_anonymise_days: u32 = 30,
+        /// Records of devices, since they were seen last; 0: for ever.
+        devices_delete_days: u32 = 90,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
@@ -324,12 +380,20 @@ durations! {
         tick = from_millis(tick_ms),
         /// How long a kept fix that came over a socket may wait to be written.
         history_delay = from_millis(history_delay_ms),
+        /// A position older than this is no longer the present one; zero: it always is.
+        stale_after = from_secs(stale_after_s),
     }
     Rooms {
         /// A room that nobody used for this long leaves memory.
         passivate_after = from_secs(passivate_after_s),
         /// A command must be answered by then.
         command_timeout = from_millis(command_timeout_ms),
+    }
+    Devices {
+        /// A device's record says when it was seen last, to within this.
+        seen_every = from_secs(seen_every_s),
+        /// An export must be read by then.
+        export_timeout = from_secs(export_timeout_s),
     }
     Sessions {
         /// Signals leave at most once in this time.
@@ -380,6 +444,35 @@ impl Auth {
 }
 
 impl Limits {
+    /// No limit on anything, for tests of something else.
+    pub fn none() -> Self {
+        Self {
+            sos_per_hour: 0,
+            user_sos_per_hour: 0,
+            anon_requests: 0,
+            user_requests: 0,
+            anon_writes: 0,
+            user_writes: 0,
+            locations_per_minute: 0,
+            registrations_per_hour: 0,
+            connects_per_minute: 0,
+            reports_per_hour: 0,
+            address_sos_per_hour: 0,
+            address_sos_max_per_hour: 0,
+            address_requests: 0,
+            address_writes: 0,
+            address_locations_per_minute: 0,
+            address_registrations_per_hour: 0,
+            address_connects_per_minute: 0,
+            address_reports_per_hour: 0,
+            connections_per_address: 0,
+            connections_per_subject: 0,
+            http_connections_per_address: 0,
+            messages_per_second: 0,
+            ..Self::default()
+        }
+    }
+
     /// The budget of a connection that opens at `now`.
     pub fn message_budget(&self, now: Timestamp) -> MessageBudget {
         MessageBudget::new(self.messages_per_second, self.messages_burst, now)
@@ -409,6 +502,7 @@ impl Rooms {
         Policy {
             idle_participant: Duration::from_secs(self.idle_participant_s),
             empty_room: Duration::from_secs(self.empty_room_s),
+            return_grace: Duration::from_secs(self.return_grace_s),
             members_max: self.members_max,
             requests_max: self.requests_max,
         }
@@ -431,5 +525,15 @@ impl Retention {
     /// How long idempotency keys are kept; zero: for ever.
     pub const fn idempotency(&self) -> Duration {
         Duration::from_secs(self.idempotency_hours as u64 * 3_600)
+    }
+
+    /// How long a device that is not seen can be told to have been somebody; zero: for ever.
+    pub const fn device_links(&self) -> Duration {
+        Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
+    }
+
+    /// How long the record of a device that is not seen is kept; zero: for ever.
+    pub const fn devices(&self) -> Duration {
+        Duration::from_secs(self.devices_delete_days as u64 * 86_400)
     }
 }

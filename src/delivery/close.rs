@@ -80,6 +80,8 @@ pub enum CloseReason {
     TooManyMessages,
     /// 4100: the server failed to keep the session. Come back.
     ServerError,
+    /// 4500: all that is kept of them was erased, as they asked. Do not come back by yourself.
+    Erased,
     /// The answer to the peer's own close frame: its code, or nothing if it sent none.
     Echo(Option<u16>),
 }
@@ -101,6 +103,7 @@ impl CloseReason {
             Self::TooSlow => 4008,
             Self::TooManyMessages => 4029,
             Self::ServerError => 4100,
+            Self::Erased => 4500,
             Self::Echo(code) => return code,
         })
     }
@@ -123,6 +126,7 @@ impl CloseReason {
             Self::TooSlow => "too slow, resume with since",
             Self::TooManyMessages => "too many messages",
             Self::ServerError => "server error",
+            Self::Erased => "erased",
             Self::Echo(_) => "",
         })
     }
@@ -166,7 +170,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Labels for [`Self::index`], as metrics name them.
-    pub const LABELS: [&'static str; 17] = [
+    pub const LABELS: [&'static str; 18] = [
         "normal",
         "draining",
         "protocol",
@@ -184,6 +188,7 @@ impl EndReason {
         "peer_gone",
         "broken",
         "silent",
+        "erased",
     ];
 
     /// Position in [`Self::LABELS`].
@@ -204,6 +209,7 @@ impl EndReason {
                 CloseReason::TooManyMessages => 10,
                 CloseReason::ServerError => 11,
                 CloseReason::Echo(_) => 12,
+                CloseReason::Erased => 17,
             },
             Self::PeerClosed(_) => 13,
             Self::PeerGone => 14,
@@ -258,6 +264,7 @@ mod tests {
             CloseReason::Unsupported,
             CloseReason::InvalidText,
             CloseReason::TooLarge,
+            CloseReason::Erased,
             CloseReason::Echo(Some(4500)),
         ];
         for reason in stay_away {
@@ -274,7 +281,9 @@ mod tests {
 
     #[test]
     fn every_end_has_a_label_of_its_own() {
-        assert_eq!(EndReason::Silent.index(), EndReason::LABELS.len() - 1);
+        let last = EndReason::Closed(CloseReason::Erased);
+        assert_eq!(last.index(), EndReason::LABELS.len() - 1);
+        assert_eq!(EndReason::Silent.label(), "silent");
         assert_eq!(EndReason::Closed(CloseReason::TooSlow).label(), "too_slow");
         assert_eq!(EndReason::PeerGone.label(), "peer_gone");
     }

@@ -150,6 +150,11 @@ impl Outbox {
         push
     }
 
+    /// Drops the signals of a room that wait: whoever reads here is no longer in it.
+    pub fn forget_signals(&self, room: u64) {
+        self.change(|state, sent| state.forget_signals(room, sent));
+    }
+
     /// Queues a ping or pong, which goes before everything else.
     pub fn push_control(&self, frame: Frame) -> Push {
         self.change(|state, _| state.push_control(frame))

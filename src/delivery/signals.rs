@@ -173,6 +173,25 @@ impl SignalLane {
         }
     }
 
+    /// Drops what was said in a room. Returns how many signals and bytes went.
+    pub(super) fn forget(&mut self, room: u64) -> (u64, usize) {
+        let mut gone = (0, 0);
+        self.queue.retain(|entry| {
+            let said_there = match entry {
+                Entry::One(key, _) => key.room == room,
+                // A fan-out is one room's.
+                Entry::Run(run) => run.signals.first().is_some_and(|(key, _)| key.room == room),
+            };
+            if said_there {
+                gone.0 += entry.count();
+                gone.1 += entry.frame().len();
+            }
+            !said_there
+        });
+        self.index = None;
+        gone
+    }
+
     /// Puts a signal back that was taken out and did not leave. The lane is settled, and the key
     /// is not in it.
     pub(super) fn prepend(&mut self, key: SignalKey, frame: Frame) {

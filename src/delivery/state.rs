@@ -174,6 +174,13 @@ impl OutboxState {
         self.event_bytes + self.signal_bytes + frame.len() <= self.max_bytes
     }
 
+    /// Drops the signals of a room that wait: whoever reads here is no longer in it.
+    pub fn forget_signals(&mut self, room: u64, sent: &mut Sent) {
+        let (dropped, bytes) = self.signals.forget(room);
+        self.signal_bytes -= bytes;
+        sent.dropped += dropped;
+    }
+
     fn settle(&mut self, sent: &mut Sent) {
         let (conflated, bytes) = self.signals.settle();
         sent.conflated += conflated;

@@ -179,6 +179,15 @@ impl<S: Clone + Eq + Hash + Ord, T: Clone> Board<S, T> {
         self.waiting.first().map(|(at, _)| *at)
     }
 
+    /// Forgets a subject, and the fix of theirs that waits.
+    pub fn forget(&mut self, subject: &S) {
+        if let Some(entry) = self.subjects.remove(subject)
+            && let Some(at) = entry.tracker.due_at(&self.policy)
+        {
+            self.waiting.remove(&(at, subject.clone()));
+        }
+    }
+
     /// How many fixes wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

@@ -132,6 +132,15 @@ impl Access {
         Self::new("read", [Never, Part, Part, Part, Part, Nothing, Nothing, Nothing])
     };
 
+    /// To see where people are in an incident: those who are in it now, and operators.
+    pub const TRACK: Self = {
+        use Needs::{Never, Nothing, Place};
+        Self::new(
+            "track",
+            [Never, Place, Place, Place, Place, Nothing, Nothing, Nothing],
+        )
+    };
+
     /// To act in an incident as one of those in it. Operators join first, like everybody.
     pub const ACT: Self = {
         use Needs::{Never, Place};

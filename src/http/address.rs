@@ -41,6 +41,17 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The /48 that an IPv6 address lies in: what one customer or site may have been given, 65,536 addresses by
+    /// this type's count. `None` for IPv4.
+    pub fn site(self) -> Option<Ipv6Addr> {
+        match self.0 {
+            IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() >> 80 << 80)),
+            IpAddr::V4(_) => None,
+        }
+    }
+}
+
 impl From<IpAddr> for Address {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {

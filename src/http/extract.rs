@@ -1,6 +1,7 @@
 //! Bodies, queries and paths as typed values, with errors that name what is wrong.
 
 use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use futures_util::future::LocalBoxFuture;
@@ -38,6 +39,10 @@ impl FromRequest for JsonBytes {
             .copied()
             .unwrap_or(DEFAULT_LIMIT)
             .0;
+        // What says that it is too long need not be waited for.
+        if announced(request).is_some_and(|length| length > limit as u64) {
+            return Box::pin(async move { Err(ApiError::payload_too_large(limit).into()) });
+        }
         let reading = web::Payload::from_request(request, payload);
         Box::pin(async move {
             let read = reading.await?.to_bytes_limited(limit).await;
@@ -57,6 +62,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let reading = JsonBytes::from_request(request, payload);
         Box::pin(async move { Ok(Self(parse_json(&reading.await?.0)?)) })
     }
+}
+
+fn announced(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_json(request: &HttpRequest) -> bool {

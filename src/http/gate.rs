@@ -16,7 +16,7 @@ use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
 use super::error::ApiError;
-use super::limits::{Class, Limits};
+use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
 use super::tickets::{TicketError, Tickets};
 use crate::config::{Config, Secrets, TrustedProxies};
 use crate::domain::ids::DeviceId;
@@ -32,7 +32,8 @@ pub struct Gate {
     auth: Authenticator,
     tickets: Arc<Tickets>,
     limits: Limits,
-    connections: Connections,
+    by_address: Connections<Address>,
+    by_subject: Connections<u64>,
     proxies: TrustedProxies,
     metrics: Arc<Metrics>,
 }
@@ -42,8 +43,8 @@ pub struct Gate {
 pub struct Admission {
     /// Who.
     pub caller: Caller,
-    /// Counts the connection; `None` when it has no address (in tests).
-    pub guard: Option<ConnectionGuard>,
+    /// Counts the connection; without an address only in tests.
+    pub guard: (Option<ConnectionGuard<Address>>, ConnectionGuard<u64>),
 }
 
 impl Gate {
@@ -53,8 +54,9 @@ impl Gate {
         Self {
             auth: Authenticator::new(config, secrets, tickets.clone(), clock),
             tickets,
-            limits: Limits::new(&config.limits),
-            connections: Connections::new(config.limits.connections_per_address),
+            limits: Limits::new(&config.limits, config.abuse.blocked_sos_per_hour),
+            by_address: Connections::new(config.limits.connections_per_address),
+            by_subject: Connections::new(config.limits.connections_per_subject),
             proxies: config.http.trusted_proxies.clone(),
             metrics,
         }
@@ -63,23 +65,39 @@ impl Gate {
     /// Decides on a WebSocket before the upgrade.
     ///
     /// # Errors
-    /// 401 without a good credential, 429 when the address has too many connections.
+    /// 401 without a good credential, 429 when its sender or their address has too many connections, or opened too
+    /// many lately.
     pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
         let address = Address::of(head, &self.proxies);
         // Counted first, so that a refusal does not use up a ticket.
-        let guard = address
-            .map(|address| self.connections.open(address).ok_or_else(|| self.crowded()))
+        let by_address = address
+            .map(|address| {
+                let opened = self.by_address.open(address);
+                opened.ok_or_else(|| self.crowded("connections", &self.by_address))
+            })
             .transpose()?;
-        let caller = self.auth.websocket(head)?.ok_or_else(no_credential)?;
+        let known = self.auth.websocket(head);
+        let caller = known.map_err(|bad| self.impostor(address, bad))?;
+        let caller = caller.ok_or_else(no_credential)?;
+        // Whoever comes with a ticket has paid for it.
+        if !has_ticket(head) {
+            let charged = self
+                .limits
+                .charge(Class::Connects, &self.limits.payer(Some(&caller), address));
+            charged.map_err(|spent| self.over(Class::Connects, &spent))?;
+        }
+        let subject = self.limits.subject(&caller.identity.subject);
+        let by_subject = self
+            .by_subject
+            .open(subject)
+            .ok_or_else(|| self.crowded("subject_connections", &self.by_subject))?;
+        let guard = (by_address, by_subject);
         Ok(Admission { caller, guard })
     }
 
-    fn crowded(&self) -> ApiError {
-        self.metrics
-            .rate_limited
-            .with_label_values(&["connections"])
-            .inc();
-        ApiError::rate_limited(BUSY_RETRY)
+    fn crowded<K: Copy + Eq + std::hash::Hash>(&self, what: &str, connections: &Connections<K>) -> ApiError {
+        self.metrics.rate_limited.with_label_values(&[what]).inc();
+        connections.crowded()
     }
 
     /// Makes a WebSocket ticket for `caller`: its text and how long it is good.
@@ -124,7 +142,13 @@ impl Gate {
             &[],
             count(self.limits.keys()),
         );
-        let addresses = count(self.connections.addresses());
+        scrape.gauge(
+            "mayday_rate_limit_bytes",
+            "About how much memory those budgets take.",
+            &[],
+            count(self.limits.bytes()),
+        );
+        let addresses = count(self.by_address.len());
         scrape.gauge(
             "mayday_connection_addresses",
             "Addresses with an open WebSocket.",
@@ -147,23 +171,57 @@ impl Gate {
     ///
     /// # Errors
     /// 429 when the budget is spent, 401 when a credential is bad.
-    pub fn charge(
-        &self,
-        class: Class,
-        request: &HttpRequest,
-    ) -> Result<Option<super::limits::Budget>, ApiError> {
-        let caller = self.caller(request)?;
-        let payer = self
-            .limits
-            .payer(caller.as_ref(), Address::of(request.head(), &self.proxies));
-        self.limits.charge(class, &payer).map_err(|spent| {
-            self.metrics
-                .rate_limited
-                .with_label_values(&[class.as_str()])
-                .inc();
-            spent.into()
-        })
+    pub fn charge(&self, class: Class, request: &HttpRequest) -> Result<Option<Budget>, ApiError> {
+        let payer = self.payer(request)?;
+        let charged = self.limits.charge(class, &payer);
+        charged.map_err(|spent| self.over(class, &spent))
     }
+
+    /// Charges a request that raises an incident.
+    ///
+    /// # Errors
+    /// As [`charge`](Self::charge).
+    pub fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
+        let payer = self.payer(request)?;
+        let charged = self.limits.charge_sos(&payer);
+        let charged = charged.map_err(|spent| self.over(Class::Sos, &spent))?;
+        if charged.over_address {
+            self.metrics.sos_over_address.inc();
+        }
+        Ok(charged)
+    }
+
+    /// Who sent a request; a bad credential is charged.
+    fn known(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
+        let address = Address::of(request.head(), &self.proxies);
+        self.caller(request).map_err(|bad| self.impostor(address, bad))
+    }
+
+    fn payer(&self, request: &HttpRequest) -> Result<Payer, ApiError> {
+        let address = Address::of(request.head(), &self.proxies);
+        let caller = self.known(request)?;
+        Ok(self.limits.payer(caller.as_ref(), address))
+    }
+
+    /// Trying credentials out costs the address they are tried from.
+    fn impostor(&self, address: Option<Address>, bad: ApiError) -> ApiError {
+        let charged = self.limits.charge(Class::General, &self.limits.impostor(address));
+        charged.map_or_else(|spent| self.over(Class::General, &spent), |_| bad)
+    }
+
+    fn over(&self, class: Class, spent: &Spent) -> ApiError {
+        let counter = match spent.scope {
+            Scope::Own => &self.metrics.rate_limited,
+            Scope::Address => &self.metrics.address_limited,
+        };
+        counter.with_label_values(&[class.as_str()]).inc();
+        limits::over(&spent.budget)
+    }
+}
+
+fn has_ticket(head: &RequestHead) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ticket")
 }
 
 fn count(n: usize) -> u64 {
@@ -241,7 +299,7 @@ pub async fn admit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Answer<B> {
-    let who = gate(request.request()).and_then(|gate| gate.caller(request.request()));
+    let who = gate(request.request()).and_then(|gate| gate.known(request.request()));
     let refused = match who {
         Err(error) => error,
         Ok(caller) => {
@@ -271,7 +329,7 @@ pub async fn charge<B: MessageBody + 'static>(
         Ok(budget) => {
             let mut response = next.call(request).await?.map_into_left_body();
             if let Some(budget) = budget {
-                budget.tell(response.headers_mut());
+                limits::tell(&budget, response.headers_mut());
             }
             Ok(response)
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_http::Request;
 use actix_web::web::Data;
 
+use super::connections;
 use super::error::ApiError;
 use super::gate::Gate;
 use super::request::refusal;
@@ -50,6 +51,7 @@ impl Upgrades {
     /// # Errors
     /// Never: the request is answered in any case.
     pub async fn serve(self, request: &Request, framed: Upgraded, hub: &Hub) -> Result<(), Infallible> {
+        connections::spoke();
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {

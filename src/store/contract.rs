@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use super::meters::Observed;
 use super::types::{
     Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
-    KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
+    KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign, StoreStats,
+    StoredMessage, StoredRoom, Tally,
 };
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::location::LocationPolicy;
@@ -56,7 +57,8 @@ pub enum AppendError {
 /// `append` and `keep_fixes` return only when what they wrote is on disk.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes events durable, all or none, with their records and projections.
+    /// Makes events durable, all or none, with their records and projections. A record of a device's person
+    /// notes that the device was seen. A pseudonym that was erased within the last day gets no record again.
     ///
     /// # Errors
     /// `Conflict` when `append.after` is not the log's head; `Repeated` when the idempotency key is known.
@@ -104,7 +106,8 @@ pub trait Store: Send + Sync + 'static {
         text: Option<&str>,
     ) -> Result<Vec<StoredMessage>, StoreError>;
 
-    /// Keeps fixes; one that is there already stays as it is. Answers how many were new.
+    /// Keeps fixes; one that is there already stays as it is. Those of a pseudonym that was erased within the last
+    /// day are not kept. Answers how many were new.
     async fn keep_fixes(&self, fixes: Vec<KeptFix>, policy: &LocationPolicy) -> Result<usize, StoreError>;
 
     /// Fixes by query, oldest first.
@@ -119,14 +122,43 @@ pub trait Store: Send + Sync + 'static {
     /// A device's record.
     async fn device(&self, id: DeviceId) -> Result<Option<DeviceRecord>, StoreError>;
 
-    /// Writes a device's record; `first_seen` of an existing one stays.
+    /// Writes a device's record. What `record` does not say of an existing one stays, and so does `first_seen`;
+    /// `last_seen` never goes back.
     async fn put_device(&self, id: DeviceId, record: DeviceRecord) -> Result<(), StoreError>;
 
-    /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys,
-    /// fixes. Their pseudonyms stay in the logs and point nowhere.
-    async fn erase(&self, subject: &Subject) -> Result<Erased, StoreError>;
+    /// Notes when devices were seen. Only those that have a record; never back.
+    async fn see_devices(&self, seen: Vec<(DeviceId, Timestamp)>) -> Result<(), StoreError>;
 
-    /// Removes what is older than `retention` allows, a bounded slice at a time.
+    /// Notes signs of life of people who are in rooms, for [`StoredRoom::seen`]; never back. They are forgotten
+    /// when their participant leaves.
+    async fn note_signs(&self, signs: Vec<Sign>) -> Result<(), StoreError>;
+
+    /// What rooms have of `subject`, by room id; `after` is the last room of the page before.
+    async fn places(
+        &self,
+        subject: &Subject,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError>;
+
+    /// The idempotency keys of `subject`, in their order; `after` is the last one of the page before.
+    async fn idempotency_keys(
+        &self,
+        subject: &Subject,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptKey>, StoreError>;
+
+    /// What is kept of `subject`, counted.
+    async fn tally(&self, subject: &Subject) -> Result<Tally, StoreError>;
+
+    /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys,
+    /// signs of life, fixes. Their pseudonyms stay in the logs and point nowhere. What a crash keeps from being
+    /// removed a purge removes.
+    async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError>;
+
+    /// Removes what is older than `retention` allows, a bounded slice at a time. A device that was not seen for
+    /// `device_links` is cut from all its pseudonyms, one not seen for `devices` loses its record as well.
     async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError>;
 
     /// Rebuilds every projection from the logs. Answers how many rooms were read.

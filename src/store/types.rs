@@ -1,7 +1,7 @@
 //! What goes into the store and what comes out.
 
 use crate::domain::geo::{Fix, Position};
-use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId};
+use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::people::{Person, Subject};
 use crate::domain::phone::PhoneNumber;
@@ -33,6 +33,17 @@ pub struct IdempotencyKey {
     pub key: String,
 }
 
+/// Somebody's last sign of life in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// The room.
+    pub room: RoomId,
+    /// Whose.
+    pub participant: ParticipantId,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A room's log with the records beside it.
 #[derive(Clone, Debug, Default)]
 pub struct StoredRoom {
@@ -42,6 +53,8 @@ pub struct StoredRoom {
     pub people: Vec<Person>,
     /// The newest fix of each participant.
     pub newest: Vec<(ParticipantId, Fix)>,
+    /// The last signs of life that were noted of those who are in.
+    pub seen: Vec<(ParticipantId, Timestamp)>,
 }
 
 /// Somebody's place in a room.
@@ -156,12 +169,14 @@ pub struct KeptFix {
 }
 
 /// Whose history to read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HistoryQuery {
     /// Only this room; without: all rooms of `subject`.
     pub room: Option<RoomId>,
     /// Only this participant of the room.
     pub participant: Option<ParticipantId>,
+    /// Only these participants; without: all.
+    pub among: Option<std::collections::BTreeSet<ParticipantId>>,
     /// All that this subject uploaded, each fix once even when it went to several rooms.
     pub subject: Option<Subject>,
     /// From this fix time on.
@@ -213,20 +228,58 @@ pub struct DeviceRecord {
     pub last_seen: Timestamp,
 }
 
-/// A device with its record.
-pub type Device = (DeviceId, DeviceRecord);
-
-/// A participant's stay in a room, for lists of participants over restarts.
+/// What one room has of a subject.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ParticipantRow {
-    /// Who.
-    pub participant: ParticipantId,
+pub struct Place {
+    /// The room.
+    pub room: RoomId,
+    /// What it is.
+    pub kind: RoomKind,
+    /// They own it: it is their circle, or they raised the incident.
+    pub is_owner: bool,
+    /// Their record in it.
+    pub person: Person,
+    /// Their stay; `None` when they never were in (they only asked).
+    pub stay: Option<Stay>,
+}
+
+/// A participant's stay in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
     /// As what.
     pub user_type: UserType,
     /// When they came last.
     pub joined_at: Timestamp,
     /// When they went.
     pub left_at: Option<Timestamp>,
+}
+
+/// An idempotency key that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptKey {
+    /// The client's name for the request.
+    pub key: String,
+    /// The room that the request made.
+    pub room: RoomId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is kept of a subject, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Incidents they raised.
+    pub incidents: u64,
+    /// Circles they own.
+    pub circles: u64,
+    /// Rooms that know who they are, those included.
+    pub places: u64,
+    /// Fixes.
+    pub fixes: u64,
+    /// Idempotency keys.
+    pub keys: u64,
+    /// Entries of their contact lists.
+    pub contacts: u64,
 }
 
 /// How long things are kept. Zero: for ever.
@@ -236,23 +289,35 @@ pub struct Retention {
     pub locations: std::time::Duration,
     /// Idempotency keys.
     pub idempotency: std::time::Duration,
+    /// What tells which participants a device was, after it was seen last.
+    pub device_links: std::time::Duration,
+    /// Records of devices, after they were seen last.
+    pub devices: std::time::Duration,
     /// The most rows of each kind that one call removes; 0 counts as 1.
     pub slice_max_rows: usize,
 }
 
 /// What the janitor removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Fixes.
     pub locations: u64,
     /// Idempotency keys.
     pub idempotency: u64,
+    /// Devices that can no longer be told to have been anybody.
+    pub devices_anonymised: u64,
+    /// Records of devices.
+    pub devices: u64,
+    /// Positions of the erased that a crash had left.
+    pub leftovers: u64,
+    /// Whom rooms no longer know; one that is in memory must forget them, too.
+    pub forgotten: Vec<(RoomId, Subject)>,
     /// There may be more: call again.
     pub more: bool,
 }
 
 /// What was removed of a subject.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     /// Person records: rooms that knew who they were.
     pub people: u64,
@@ -260,6 +325,8 @@ pub struct Erased {
     pub fixes: u64,
     /// Contacts, device record, idempotency keys.
     pub others: u64,
+    /// Who they were where: pseudonyms that point nowhere now.
+    pub places: Vec<(RoomId, ParticipantId)>,
 }
 
 /// The store in numbers.

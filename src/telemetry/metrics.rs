@@ -102,8 +102,14 @@ pub struct Metrics {
     pub commands_refused: IntCounterVec,
     /// Requests answered, by `route` class and `status`.
     pub http_requests: IntCounterVec,
-    /// Requests over a budget, by `class`.
+    /// Requests over their sender's budget, by `class`.
     pub rate_limited: IntCounterVec,
+    /// Requests over their address's budget, by `class`.
+    pub address_limited: IntCounterVec,
+    /// Incidents taken although their address was over its budget.
+    pub sos_over_address: IntCounter,
+    /// What was refused or cut off to protect the engine and its users, by `reason`.
+    pub refused: IntCounterVec,
     /// From the wish to append until it is on disk.
     pub append_seconds: Histogram,
     /// From durable (an event) or due (a signal) until it is in the outboxes of all members.
@@ -198,6 +204,20 @@ impl Metrics {
                 &["route", "status"],
             ),
             rate_limited: make.counters("mayday_rate_limited_total", "Requests over a budget.", &["class"]),
+            address_limited: make.counters(
+                "mayday_address_limited_total",
+                "Requests over the budget of their address.",
+                &["class"],
+            ),
+            sos_over_address: make.counter(
+                "mayday_sos_over_address_total",
+                "Incidents taken although their address was over its budget.",
+            ),
+            refused: make.counters(
+                "mayday_refused_total",
+                "Refused or cut off to protect the engine and its users.",
+                &["reason"],
+            ),
             append_seconds: make.seconds("mayday_append_seconds", "From the wish to append to on disk."),
             fanout_seconds: make.seconds(
                 "mayday_fanout_seconds",

@@ -10,6 +10,7 @@
 #[allow(dead_code, reason = "what one story does not use another does")]
 mod support;
 
+mod abuse;
 mod circle;
 mod faults;
 mod layers;

@@ -91,6 +91,7 @@ impl Engine {
         idempotency: Option<String>,
     ) -> Result<Created, CommandError> {
         let begun = Instant::now();
+        self.node.saw(who);
         let room = RoomId::from_random(random());
         let key = idempotency.map(|key| IdempotencyKey {
             subject: who.subject.clone(),
@@ -134,6 +135,7 @@ impl Engine {
         command: Command,
         display_name: Option<String>,
     ) -> Result<Outcome, CommandError> {
+        self.node.saw(who);
         let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
         act.display_name = display_name;
         let outcome = self.node.room(room).act(act).await;
@@ -163,6 +165,9 @@ impl Engine {
         room: &RoomId,
         who: Option<&Arc<Identity>>,
     ) -> Result<Box<RoomView>, CommandError> {
+        if let Some(who) = who {
+            self.node.saw(who);
+        }
         self.node.room(room).view(who.cloned()).await
     }
 
@@ -181,6 +186,7 @@ impl Engine {
         if fixes.iter().any(|fix| fix.at > limit) {
             return Err(CommandError::FromTheFuture);
         }
+        self.node.saw(who);
         let targets = self.targets(who, room).await?;
         let rooms = targets.iter().map(|target| target.room.clone()).collect();
         let (reply, answer) = oneshot::channel();

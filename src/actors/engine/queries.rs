@@ -8,7 +8,7 @@ use crate::actors::room::{RoomView, Work};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, Rejection, Seq};
+use crate::domain::room::{Event, Rejection, RoomKind, Seq};
 use crate::store::{HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError, StoredMessage};
 
 /// A room in numbers, for `rooms-info`.
@@ -62,10 +62,11 @@ impl Engine {
         Ok((view, messages))
     }
 
-    /// A room's positions, oldest first.
+    /// A room's positions, oldest first. In an incident others see those of people who are in it now, and their
+    /// own; operators see all.
     ///
     /// # Errors
-    /// As [`Engine::events`].
+    /// `NotFound` when there is no room for them, `Forbidden` when they are not shown where people are.
     pub async fn room_history(
         &self,
         room: &RoomId,
@@ -73,10 +74,19 @@ impl Engine {
         participant: Option<ParticipantId>,
         query: HistoryQuery,
     ) -> Result<(Box<RoomView>, Vec<HistoryFix>), CommandError> {
-        let view = self.inside(room, who).await?;
+        let view = self.view(room, who).await?;
+        if !view.shows_positions {
+            return Err(Rejection::Forbidden.into());
+        }
+        let sees_all = who.role.is_staff() || view.state.kind != Some(RoomKind::Sos);
+        let among = (!sees_all).then(|| {
+            let now_in = view.state.active_participants().map(|(who, _)| who);
+            now_in.chain(view.viewer).collect()
+        });
         let query = HistoryQuery {
             room: Some(room.clone()),
             participant,
+            among,
             subject: None,
             ..query
         };

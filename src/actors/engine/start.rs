@@ -15,6 +15,7 @@ use crate::actors::directory::Directory;
 use crate::actors::janitor::{Chore, Done, Janitor};
 use crate::actors::memberships::Memberships;
 use crate::actors::node::Node;
+use crate::actors::notes::Notes;
 use crate::actors::observer::Observer;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
@@ -52,6 +53,8 @@ impl Engine {
         let own = settings.arbiters;
         let (deaths, heard) = mpsc::channel(DEATHS_MAX);
         let node = Arc::new(Node {
+            notes: Notes::new(settings.devices_seen_every, settings.devices_seen_max),
+            started: clock.now(),
             memberships: Memberships::new(Arc::clone(&store), settings.subjects_max),
             registry: Registry::new(deaths),
             directory: Directory::default(),

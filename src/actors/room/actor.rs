@@ -49,7 +49,7 @@ pub struct RoomActor {
     pub(super) timer: Option<(Timestamp, SpawnHandle)>,
     /// What is due next may have changed.
     pub(super) deadlines_moved: bool,
-    early: HashMap<ParticipantId, Fix>,
+    pub(super) early: HashMap<ParticipantId, Fix>,
     /// The newest positions that wait for the writers to come up.
     pub(super) gathered: HashMap<ParticipantId, Fix>,
     pub(super) used: Instant,
@@ -68,9 +68,8 @@ impl RoomActor {
         gate: Arc<Gate>,
         fresh: bool,
     ) -> Self {
-        let now = node.now();
         Self {
-            core: RoomCore::new(id.clone(), now),
+            core: RoomCore::new(id.clone(), node.started),
             id,
             node,
             shared,
@@ -136,7 +135,7 @@ impl RoomActor {
         let log = match stored {
             Some(stored) => {
                 let events = stored.events.clone();
-                self.core.restore(stored);
+                self.core.restore(stored, now);
                 Some(events)
             }
             None => {
@@ -399,6 +398,7 @@ impl Handler<Rest> for RoomActor {
 
     fn handle(&mut self, _: Rest, ctx: &mut Ctx) {
         self.departures(ctx);
+        self.note_signs();
         self.rest(ctx);
     }
 }

@@ -65,6 +65,7 @@ impl RoomActor {
             EventBody::Left { who, .. } => {
                 self.forget_membership(*who);
                 self.core.presence.forget(*who);
+                self.drop_position(*who);
                 self.unseat(Some(*who), origin);
             }
             EventBody::Emptied => self.everybody_left(),
@@ -92,6 +93,7 @@ impl RoomActor {
         let everybody: Vec<_> = self.core.state.participants.keys().copied().collect();
         for who in everybody {
             self.forget_membership(who);
+            self.drop_position(who);
         }
         self.unseat(None, None);
     }

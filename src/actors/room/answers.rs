@@ -34,10 +34,17 @@ impl RoomActor {
         }
         let inside = identity.is_some_and(|who| self.core.is_inside(who));
         let online = state.active_participants().map(|(who, _)| who);
+        let shows_positions = identity.is_some_and(|who| self.core.shows_positions_to(who));
+        let (stale_after, now) = (self.node.settings.stale_after, self.node.now());
+        let newest = self.core.present_positions(stale_after, now);
         Ok(Box::new(RoomView {
             state: state.clone(),
             people: self.core.people.all().cloned().collect(),
-            newest: self.core.newest.iter().map(|(who, fix)| (*who, *fix)).collect(),
+            newest: newest
+                .filter(|_| shows_positions)
+                .map(|(who, fix)| (who, *fix))
+                .collect(),
+            shows_positions,
             online: online
                 .filter(|who| self.core.presence.is_connected(*who))
                 .collect(),

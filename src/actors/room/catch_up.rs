@@ -123,13 +123,14 @@ impl RoomActor {
         }
     }
 
-    /// Where everybody was seen last.
+    /// Where everybody is, as far as that is known.
     pub(super) fn send_newest(&self, session: &SessionShared, except: ParticipantId) {
         let now = self.node.now();
-        for (who, fix) in self.core.newest.iter().filter(|(who, _)| **who != except) {
-            if self.core.state.is_in(*who) {
-                let key = self.signal_key(*who);
-                session.push_signal(key, &Frame::text(&self.encode_fix(*who, fix, now)));
+        let stale_after = self.node.settings.stale_after;
+        for (who, fix) in self.core.present_positions(stale_after, now) {
+            if who != except {
+                let key = self.signal_key(who);
+                session.push_signal(key, &Frame::text(&self.encode_fix(who, fix, now)));
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::delivery::Frame;
 use crate::domain::geo::Fix;
@@ -39,6 +40,13 @@ impl People {
 
     pub fn all(&self) -> impl Iterator<Item = &Person> {
         self.by_id.values()
+    }
+
+    /// Forgets somebody: their pseudonym points nowhere. Answers who they were.
+    pub fn forget(&mut self, subject: &Subject) -> Option<ParticipantId> {
+        let who = self.by_subject.remove(subject)?;
+        self.by_id.remove(&who);
+        Some(who)
     }
 }
 
@@ -111,11 +119,12 @@ pub(super) struct RoomCore {
 }
 
 impl RoomCore {
-    pub fn new(id: RoomId, now: Timestamp) -> Self {
+    /// A room of a process that was started when `began`.
+    pub fn new(id: RoomId, began: Timestamp) -> Self {
         Self {
             state: RoomState::new(id),
             people: People::default(),
-            presence: Presence::new(now),
+            presence: Presence::new(began),
             newest: HashMap::new(),
             recent: Recent::default(),
             contacts: Arc::default(),
@@ -124,7 +133,7 @@ impl RoomCore {
     }
 
     /// Reads the log from the start. Presence is kept: it is not in the log.
-    pub fn restore(&mut self, stored: StoredRoom) {
+    pub fn restore(&mut self, stored: StoredRoom, now: Timestamp) {
         self.state = RoomState::new(self.state.id.clone());
         self.people = People::default();
         for event in &stored.events {
@@ -133,8 +142,16 @@ impl RoomCore {
         for person in stored.people {
             self.people.insert(person);
         }
+        for (who, at) in stored.seen {
+            self.presence.recall(who, at);
+        }
+        self.newest.retain(|who, _| self.state.is_in(*who));
         for (who, fix) in stored.newest {
-            self.note_fix(who, fix);
+            if self.state.is_in(who) {
+                // Whoever sent a position was there, though perhaps not so late as their clock said.
+                self.presence.recall(who, fix.at.min(now));
+                self.note_fix(who, fix);
+            }
         }
         self.recent = Recent::starting(self.state.seq);
         self.count_strangers();
@@ -224,6 +241,37 @@ impl RoomCore {
                 self.standing(identity),
                 Standing::Staff | Standing::Mission | Standing::Contact
             )
+    }
+
+    /// Whether `identity` is shown where people are: in an incident those who are in it, as long as it is open,
+    /// and operators; in a circle its owner, the owner's contacts and those who are in.
+    pub fn shows_positions_to(&self, identity: &Identity) -> bool {
+        let standing = self.standing(identity);
+        let known = self.people.find(&identity.subject);
+        let is_in = known.is_some_and(|who| self.state.is_in(who));
+        match self.state.kind {
+            Some(RoomKind::Sos) => standing == Standing::Staff || (is_in && self.state.is_open()),
+            Some(RoomKind::Circle) => {
+                let owner = known.is_some() && known == self.state.owner;
+                is_in || owner || matches!(standing, Standing::Staff | Standing::Contact)
+            }
+            None => false,
+        }
+    }
+
+    /// Where those who are in were last, as far as that is no longer ago than `stale_after`.
+    pub fn present_positions(
+        &self,
+        stale_after: Duration,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (ParticipantId, &Fix)> {
+        self.newest
+            .iter()
+            .map(|(who, fix)| (*who, fix))
+            .filter(move |(who, fix)| {
+                let fresh = stale_after.is_zero() || now.since(fix.at) <= stale_after;
+                fresh && self.state.is_in(*who)
+            })
     }
 
     /// Whether somebody, or nobody in particular, may know that it is there.

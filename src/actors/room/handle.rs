@@ -13,6 +13,7 @@ use crate::actors::gate::{Gate, Refused};
 use crate::actors::session::SessionId;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::Subject;
 
 /// A typed way to one room. Every message is refused when too many wait, or conflated; none is unbounded.
 #[derive(Debug)]
@@ -91,7 +92,14 @@ impl RoomHandle {
         }
     }
 
-    /// Asks a room that is not in use to leave memory.
+    /// Somebody was erased: the room forgets who they were before it says anything else.
+    pub fn forget(&self, subject: Subject) {
+        self.shared.forget(subject);
+        // If its mailbox is full, the room looks when it comes to the next message.
+        let _ = self.addr.try_send(Poke);
+    }
+
+    /// Asks a room to note what deadlines hang on, and to leave memory when it is not in use.
     pub fn rest(&self) {
         let _ = self.addr.try_send(Rest);
     }

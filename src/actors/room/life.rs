@@ -1,23 +1,31 @@
 //! What a room does without being asked: notices departures, keeps its deadlines, goes to rest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
 
 use super::actor::RoomActor;
+use super::core::Recent;
 use super::messages::Work;
 use super::seats::Phase;
-use crate::domain::room::{due, next_deadline};
+use crate::domain::ids::ParticipantId;
+use crate::domain::people::Subject;
+use crate::domain::room::{RoomKind, due, next_deadline};
+use crate::store::Sign;
 
 type Ctx = Context<RoomActor>;
 
 impl RoomActor {
-    /// Those whose sessions ended since it looked last.
+    /// Those whose sessions ended since it looked last, and those whom it must forget.
     pub(super) fn departures(&mut self, ctx: &mut Ctx) {
         if self.phase == Phase::Loading {
             return;
         }
         let now = self.node.now();
+        for subject in self.shared.take_forgotten() {
+            self.forget_person(&subject);
+        }
         for departure in self.shared.take_departed() {
             if let Some(token) = self.tokens.remove(&departure.session) {
                 self.audience.remove(token);
@@ -26,6 +34,46 @@ impl RoomActor {
             self.deadlines_moved = true;
         }
         self.arm(ctx);
+    }
+
+    /// Somebody was erased: nothing in memory tells any more who their pseudonym was.
+    fn forget_person(&mut self, subject: &Subject) {
+        let state = &self.core.state;
+        let who = self.core.people.find(subject);
+        if who.is_some() && who == state.owner && state.kind == Some(RoomKind::Circle) {
+            self.contacts_changed(&Arc::default());
+        }
+        let Some(who) = self.core.people.forget(subject) else {
+            return;
+        };
+        self.drop_position(who);
+        self.asking.remove(&who);
+        // Those who resume are told the log anew: the frames at hand have the name in them.
+        self.core.recent = Recent::starting(self.shared.announced());
+        self.node.memberships.forget(subject);
+    }
+
+    /// Where somebody was last is nobody's business any more.
+    pub(super) fn drop_position(&mut self, who: ParticipantId) {
+        self.core.newest.remove(&who);
+        self.gathered.remove(&who);
+        self.early.remove(&who);
+    }
+
+    /// Hands over the signs of life that deadlines need after a restart.
+    pub(super) fn note_signs(&mut self) {
+        if !matches!(self.phase, Phase::Ready | Phase::Writing) || !self.node.notes.has_room() {
+            return;
+        }
+        let (now, policy) = (self.node.now(), &self.node.settings.policy);
+        let signs = self.core.presence.unnoted(&self.core.state, policy, now);
+        self.node
+            .notes
+            .add(signs.into_iter().map(|(participant, at)| Sign {
+                room: self.id.clone(),
+                participant,
+                at,
+            }));
     }
 
     /// Sets the one timer to what is due next, if that is sooner than what it is set to.

@@ -104,8 +104,10 @@ pub struct RoomView {
     pub state: RoomState,
     /// The records of everybody it names.
     pub people: Vec<Person>,
-    /// The newest fix of each subject.
+    /// Where those who are in are, if the caller is shown that.
     pub newest: Vec<(ParticipantId, Fix)>,
+    /// The caller is shown where people are.
+    pub shows_positions: bool,
     /// Who is connected.
     pub online: Vec<ParticipantId>,
     /// Who the caller is in it.

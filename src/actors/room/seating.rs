@@ -200,6 +200,8 @@ impl RoomActor {
             }
             self.core.presence.depart(seat.participant, now);
             seat.session.exit(&self.id);
+            // What waits there of where people are is no longer for them.
+            seat.session.outbox().forget_signals(self.shared.number());
             if origin.is_none_or(|origin| origin.id() != id) {
                 seat.session.push(&left);
             }

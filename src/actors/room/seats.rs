@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::messages::Departure;
 use crate::actors::session::{SessionId, SessionShared};
 use crate::domain::ids::ParticipantId;
+use crate::domain::people::Subject;
 use crate::domain::room::Seq;
 
 /// One session's seat.
@@ -28,6 +29,7 @@ pub(super) struct Seat {
 struct Inner {
     seats: HashMap<SessionId, Seat>,
     departed: Vec<Departure>,
+    forgotten: Vec<Subject>,
 }
 
 /// What a room's actor is at; others read it without asking the actor.
@@ -135,6 +137,18 @@ impl RoomShared {
             participant: seat.participant,
         });
         true
+    }
+
+    /// Somebody was erased. The room forgets them when it looks.
+    pub(super) fn forget(&self, subject: Subject) {
+        let mut inner = self.inner.lock();
+        if !inner.forgotten.contains(&subject) {
+            inner.forgotten.push(subject);
+        }
+    }
+
+    pub(super) fn take_forgotten(&self) -> Vec<Subject> {
+        std::mem::take(&mut self.inner.lock().forgotten)
     }
 
     pub(super) fn take_departed(&self) -> Vec<Departure> {

@@ -35,6 +35,8 @@ pub struct SessionActor {
     pub(super) batcher: crate::actors::batcher::Batchers,
     pub(super) watching: Option<WatcherId>,
     budget: MessageBudget,
+    /// When that they are here was noted last.
+    noted: Timestamp,
     /// Runs when the session has ended: gives back what was counted for it.
     _guard: Box<dyn std::any::Any + Send>,
 }
@@ -59,6 +61,7 @@ impl SessionActor {
             batcher: batcher.clone(),
             watching: None,
             budget,
+            noted: Timestamp::default(),
             _guard: guard,
         };
         Self::create(|ctx| {
@@ -71,6 +74,15 @@ impl SessionActor {
             }
             actor
         });
+    }
+
+    /// They are here. Worth a note now and then.
+    fn note(&mut self) {
+        let now = self.node.now();
+        if now.since(self.noted) >= self.node.settings.devices_seen_every {
+            self.noted = now;
+            self.node.saw(self.shared.identity());
+        }
     }
 
     /// Says who they are, and brings a contact into the circles that list them.
@@ -142,11 +154,13 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.note();
         tracing::debug!(session = %self.shared.id(), role = self.shared.identity().role.as_str(), "session began");
         self.connect(ctx);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        self.note();
         let reason = self.shared.outbox().end_reason().map_or("left", EndReason::label);
         tracing::debug!(session = %self.shared.id(), reason, "session ended");
         self.node.directory.remove(&self.shared);
@@ -167,6 +181,7 @@ impl StreamHandler<Message> for SessionActor {
             self.shared.close(CloseReason::TooManyMessages);
             return;
         }
+        self.note();
         match message {
             Message::Text(text) => self.hear(&text, ctx),
             Message::Binary(_) => {

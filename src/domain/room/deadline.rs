@@ -9,6 +9,9 @@ use super::state::{RoomKind, RoomState};
 use crate::domain::ids::ParticipantId;
 use crate::domain::time::Timestamp;
 
+/// How often within a deadline's span the sign of life of somebody who is here is noted.
+const NOTES: u32 = 6;
+
 /// The rules of time and number that rooms go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -16,10 +19,25 @@ pub struct Policy {
     pub idle_participant: Duration,
     /// A circle with nobody connected for this long falls asleep; zero: never.
     pub empty_room: Duration,
+    /// After a start nobody has left, and no circle sleeps, before this has passed, or as long as it would take
+    /// otherwise.
+    pub return_grace: Duration,
     /// The most people in a room at once; 0: no limit.
     pub members_max: usize,
     /// The most strangers who wait for an owner's answer.
     pub requests_max: usize,
+}
+
+impl Policy {
+    /// How old the store's idea of somebody who is here may be; `None`: no deadline hangs on it.
+    fn note_every(&self) -> Option<Duration> {
+        let spans = [self.idle_participant, self.empty_room];
+        spans
+            .into_iter()
+            .filter(|span| !span.is_zero())
+            .min()
+            .map(|span| span / NOTES)
+    }
 }
 
 impl Default for Policy {
@@ -27,30 +45,42 @@ impl Default for Policy {
         Self {
             idle_participant: Duration::from_secs(30 * 60),
             empty_room: Duration::from_secs(60 * 60),
+            return_grace: Duration::from_secs(60),
             members_max: 0,
             requests_max: 100,
         }
     }
 }
 
-/// Who is there right now. Volatile: it is not in the log and starts anew with the process.
+/// Who is there right now, and when everybody gave a sign of life last. It is not in the log; the store keeps of
+/// it what deadlines need to survive a restart ([`Presence::unnoted`], [`Presence::recall`]).
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
     connections: HashMap<ParticipantId, u32>,
     seen: HashMap<ParticipantId, Timestamp>,
+    /// What the store knows of `seen`.
+    noted: HashMap<ParticipantId, Timestamp>,
     empty_since: Timestamp,
-    /// Nobody is known to have been away before this.
+    /// Since when anybody can be here at all.
     began: Timestamp,
 }
 
 impl Presence {
-    /// Nobody is there, since `now`.
-    pub fn new(now: Timestamp) -> Self {
+    /// Nobody is there. The process, without which nobody could be, was started when `began`.
+    pub fn new(began: Timestamp) -> Self {
         Self {
-            empty_since: now,
-            began: now,
+            began,
             ..Self::default()
         }
+    }
+
+    /// What the store remembers from before the room was loaded.
+    pub fn recall(&mut self, who: ParticipantId, at: Timestamp) {
+        let seen = self.seen.entry(who).or_insert(at);
+        *seen = at.max(*seen);
+        let noted = self.noted.entry(who).or_insert(at);
+        *noted = at.max(*noted);
+        self.empty_since = self.empty_since.max(at);
     }
 
     /// A connection came; true when it is the participant's first.
@@ -85,6 +115,7 @@ impl Presence {
 
     /// They are no longer in: forget them.
     pub fn forget(&mut self, who: ParticipantId) {
+        self.noted.remove(&who);
         if !self.connections.contains_key(&who) {
             self.seen.remove(&who);
         }
@@ -98,6 +129,48 @@ impl Presence {
     /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
+    }
+
+    /// Signs of life that the store should hear of, and takes them as noted: of those who have gone since, and of
+    /// those who are here when the last note is a part of the idle time old. So a deadline that is worked out anew
+    /// after a crash is never later than promised, and earlier by that part at most.
+    pub fn unnoted(
+        &mut self,
+        state: &RoomState,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Vec<(ParticipantId, Timestamp)> {
+        let Some(every) = policy.note_every() else {
+            return vec![];
+        };
+        let mut due = Vec::new();
+        for (who, person) in state.active_participants() {
+            let here = self.connections.contains_key(&who);
+            let sign = if here {
+                Some(now)
+            } else {
+                self.seen.get(&who).copied()
+            };
+            let known = self.noted.get(&who).copied().unwrap_or_default();
+            let known = known.max(person.last_event_at);
+            let Some(sign) = sign.filter(|sign| *sign > known) else {
+                continue;
+            };
+            if !here || sign.since(known) >= every {
+                due.push((who, sign));
+            }
+        }
+        self.noted.extend(due.iter().copied());
+        due
+    }
+
+    /// Nothing that takes `span` is due before this.
+    fn no_sooner(&self, policy: &Policy, span: Duration) -> Timestamp {
+        self.began + policy.return_grace.min(span)
+    }
+
+    fn last_sign(&self, who: ParticipantId) -> Timestamp {
+        self.seen.get(&who).copied().unwrap_or_default()
     }
 }
 
@@ -133,8 +206,11 @@ fn deadlines<'a>(
         .active_participants()
         .filter(move |(who, _)| !idle.is_zero() && !presence.is_connected(*who) && state.owner != Some(*who))
         .map(move |(who, person)| {
-            let seen = presence.seen.get(&who).copied().unwrap_or(presence.began);
-            (seen.max(person.last_event_at) + idle, Deadline::Idle(who))
+            let sign = presence.last_sign(who).max(person.last_event_at);
+            (
+                (sign + idle).max(presence.no_sooner(policy, idle)),
+                Deadline::Idle(who),
+            )
         });
     let sleepy = state.kind == Some(RoomKind::Circle)
         && !state.asleep
@@ -142,8 +218,9 @@ fn deadlines<'a>(
         && presence.is_empty()
         && !policy.empty_room.is_zero();
     let empty = sleepy.then(|| {
+        let since = presence.empty_since.max(state.last_at);
         (
-            presence.empty_since.max(state.last_at) + policy.empty_room,
+            (since + policy.empty_room).max(presence.no_sooner(policy, policy.empty_room)),
             Deadline::Empty,
         )
     });
@@ -161,4 +238,151 @@ pub fn due(state: &RoomState, presence: &Presence, policy: &Policy, now: Timesta
         .filter(|(at, _)| *at <= now)
         .map(|(_, what)| what)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::RoomId;
+    use crate::domain::incident::Status;
+    use crate::domain::room::{Actor, Event, EventBody, Genesis, Seq, UserType};
+    use crate::domain::testing::{person, report, room};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(minutes: u32) -> Timestamp {
+        Timestamp::from_ms(1_000_000_000) + MINUTE * minutes
+    }
+
+    /// A room of person 0, which person 1 came into at minute 0.
+    fn two(genesis: Genesis) -> RoomState {
+        let mut state = RoomState::new(room("r"));
+        let joined = |n| EventBody::Joined {
+            who: person(n),
+            user_type: UserType::Citizen,
+            as_contact: false,
+        };
+        for (n, body) in [(0, EventBody::Created(genesis)), (0, joined(0)), (1, joined(1))] {
+            apply(&mut state, at(0), Actor::Participant(person(n)), body);
+        }
+        state
+    }
+
+    fn apply(state: &mut RoomState, at: Timestamp, actor: Actor, body: EventBody) {
+        let (room, seq): (RoomId, Seq) = (state.id.clone(), state.seq.next());
+        state.apply(&Event {
+            room,
+            seq,
+            at,
+            actor,
+            body,
+        });
+    }
+
+    fn incident() -> RoomState {
+        two(Genesis::Incident(Box::new(report())))
+    }
+
+    #[test]
+    fn half_an_hour_counts_from_the_last_sign_of_life_also_over_a_restart() {
+        let (state, policy) = (incident(), Policy::default());
+        let mut before = Presence::new(at(0));
+        before.arrive(person(1), at(1));
+        before.depart(person(1), at(10));
+        let notes = before.unnoted(&state, &policy, at(11));
+        assert_eq!(notes, [(person(1), at(10))]);
+        assert_eq!(before.unnoted(&state, &policy, at(12)), [], "once is enough");
+        let due_at = next_deadline(&state, &before, &policy);
+        assert_eq!(due_at, Some(at(40)));
+
+        let mut after = Presence::new(at(20));
+        notes.iter().for_each(|(who, seen)| after.recall(*who, *seen));
+        assert_eq!(next_deadline(&state, &after, &policy), due_at);
+        assert_eq!(due(&state, &after, &policy, at(40)), [Deadline::Idle(person(1))]);
+    }
+
+    #[test]
+    fn who_was_here_until_the_crash_is_remembered_to_within_a_sixth_of_the_time() {
+        let (state, policy) = (incident(), Policy::default());
+        let mut before = Presence::new(at(0));
+        before.arrive(person(1), at(1));
+        let mut noted = None;
+        for minute in 1..=59 {
+            for (who, seen) in before.unnoted(&state, &policy, at(minute)) {
+                assert_eq!(who, person(1));
+                noted = Some(seen);
+            }
+        }
+        let mut after = Presence::new(at(61));
+        after.recall(person(1), noted.unwrap());
+        let due_at = next_deadline(&state, &after, &policy).unwrap();
+        assert!((at(85)..=at(89)).contains(&due_at), "{due_at:?}");
+    }
+
+    #[test]
+    fn nobody_has_left_for_the_time_in_which_the_engine_was_down() {
+        let (state, policy) = (incident(), Policy::default());
+        let mut after = Presence::new(at(240));
+        assert_eq!(
+            next_deadline(&state, &after, &policy),
+            Some(at(241)),
+            "a minute to come back"
+        );
+        after.arrive(person(1), at(240));
+        assert_eq!(next_deadline(&state, &after, &policy), None, "back in time");
+    }
+
+    #[test]
+    fn an_upload_is_a_sign_of_life_that_needs_no_note_of_its_own_until_it_is_over() {
+        let (state, policy) = (incident(), Policy::default());
+        let mut presence = Presence::new(at(0));
+        presence.touch(person(1), at(20));
+        assert_eq!(next_deadline(&state, &presence, &policy), Some(at(50)));
+        assert_eq!(presence.unnoted(&state, &policy, at(20)), [(person(1), at(20))]);
+    }
+
+    #[test]
+    fn an_empty_circle_sleeps_an_hour_after_the_last_one_went_also_over_a_restart() {
+        let state = two(Genesis::Circle);
+        let policy = Policy {
+            idle_participant: Duration::ZERO,
+            ..Policy::default()
+        };
+        let mut before = Presence::new(at(0));
+        before.arrive(person(0), at(1));
+        before.depart(person(0), at(30));
+        let mut after = Presence::new(at(50));
+        for (who, seen) in before.unnoted(&state, &policy, at(31)) {
+            after.recall(who, seen);
+        }
+        for presence in [before, after] {
+            assert_eq!(next_deadline(&state, &presence, &policy), Some(at(90)));
+            assert_eq!(due(&state, &presence, &policy, at(90)), [Deadline::Empty]);
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_incident_is_everybodys_leaving() {
+        let mut state = incident();
+        let ended = EventBody::StatusChanged {
+            from: Status::Active,
+            to: Status::Resolved,
+            note: None,
+        };
+        apply(&mut state, at(10), Actor::System, ended);
+        assert_eq!(state.active_participants().count(), 0);
+        assert_eq!(
+            next_deadline(&state, &Presence::new(at(0)), &Policy::default()),
+            None
+        );
+        let average = |minutes| state.statistics(at(minutes)).average_seconds;
+        assert!((average(10) - 600.0).abs() < f64::EPSILON);
+        assert!(
+            (average(5_000) - average(10)).abs() < f64::EPSILON,
+            "it grows no more"
+        );
+        let mut presence = Presence::new(at(0));
+        presence.arrive(person(1), at(11));
+        assert_eq!(presence.unnoted(&state, &Policy::default(), at(30)), []);
+    }
 }

@@ -22,6 +22,7 @@ pub use id::{RequestId, X_REQUEST_ID, id_of};
 
 use self::dress::Dress;
 use self::in_flight::InFlight;
+use super::connections;
 use super::error::{ApiError, Dialect};
 use crate::telemetry::{Metrics, RouteClass};
 
@@ -50,6 +51,7 @@ pub async fn frame<B: MessageBody + 'static>(
         return Err(ApiError::internal().into());
     };
     let _counted = InFlight::one(&frame.in_flight);
+    connections::spoke();
     let id = RequestId::of(request.headers().get(X_REQUEST_ID));
     request.extensions_mut().insert(id.clone());
     let class = RouteClass::of(Some(request.path()));

@@ -135,6 +135,7 @@ fn asked(query: &LocationsQuery) -> HistoryQuery {
     HistoryQuery {
         room: None,
         participant: None,
+        among: None,
         subject: None,
         from: query.from,
         to: query.to,

@@ -19,7 +19,7 @@ use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
 use crate::http::gate::{Gate, MaybeCaller};
-use crate::http::limits::Class;
+use crate::http::limits::{self, Class};
 use crate::store::{DeviceRecord, IdempotencyKey, IncidentQuery, Listed, Sight};
 use crate::wire::rest::{CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, SosListItem, SosListQuery};
 
@@ -40,11 +40,11 @@ pub(super) async fn create(
     let CreateSos { report, device } = match CreateSos::parse(&body.0) {
         Ok(parsed) => parsed,
         Err(error) => {
-            gate.charge(Class::General, &request)?;
+            gate.charge(Class::Writes, &request)?;
             return Err(error.into());
         }
     };
-    let budget = gate.charge(Class::Sos, &request)?;
+    let charge = gate.charge_sos(&request)?;
     // Side by side, so that the device's record goes to the disk with the incident and costs no wait.
     let (created, ()) = futures_util::future::join(
         api.engine.create_sos(who, report, key),
@@ -52,8 +52,8 @@ pub(super) async fn create(
     )
     .await;
     let mut response = first_answer(&api, who, &created?.sos).await?;
-    if let Some(budget) = budget {
-        budget.tell(response.headers_mut());
+    if let Some(budget) = &charge.budget {
+        limits::tell(budget, response.headers_mut());
     }
     Ok(response)
 }

@@ -5,6 +5,7 @@
 pub mod incidents;
 pub mod logs;
 pub mod positions;
+pub mod privacy;
 pub mod records;
 pub mod replay;
 pub mod scribe;
@@ -93,6 +94,19 @@ macro_rules! store_contract {
                     history_of_a_room_is_merged_and_paged_without_gap_or_repeat,
                     history_of_a_subject_tells_each_fix_once,
                     a_fix_is_read_back_as_it_was_kept,
+                }
+                privacy::{
+                    what_is_not_said_of_a_device_stays_as_it_was,
+                    a_sight_moves_a_record_forward_and_makes_none,
+                    a_device_that_takes_part_has_a_record,
+                    what_rooms_have_of_somebody_comes_in_pages,
+                    idempotency_keys_come_in_pages,
+                    history_of_some_participants_leaves_out_the_others,
+                    signs_of_life_come_back_with_the_room_and_go_with_their_participant,
+                    an_erased_pseudonym_gets_neither_a_record_nor_a_position_again,
+                    many_positions_are_erased_all_the_same,
+                    a_device_that_is_not_seen_is_cut_from_its_pseudonyms_and_then_forgotten,
+                    devices_are_purged_in_slices,
                 }
                 upkeep::{
                     a_purge_removes_what_is_too_old_and_nothing_else,

@@ -14,6 +14,7 @@ fn of_room(name: &str) -> HistoryQuery {
     HistoryQuery {
         room: Some(room(name)),
         participant: None,
+        among: None,
         subject: None,
         from: None,
         to: None,

@@ -239,7 +239,7 @@ pub async fn an_erased_person_is_gone_from_every_record_and_the_log_is_whole<H: 
     let fixes = vec![kept("sos", 1, 10, 0.0), kept("sos", 0, 10, 0.0)];
     store.keep_fixes(fixes, &LocationPolicy::default()).await.unwrap();
 
-    let erased = store.erase(&subject).await.unwrap();
+    let erased = store.erase(&subject, ms(20)).await.unwrap();
     assert_eq!((erased.people, erased.fixes, erased.others), (1, 1, 3));
     let loaded = store.load(&room("sos")).await.unwrap().unwrap();
     assert_eq!(loaded.events, scribe.log);
@@ -252,6 +252,7 @@ pub async fn an_erased_person_is_gone_from_every_record_and_the_log_is_whole<H: 
     let query = HistoryQuery {
         room: None,
         participant: None,
+        among: None,
         subject: Some(subject.clone()),
         from: None,
         to: None,
@@ -260,7 +261,7 @@ pub async fn an_erased_person_is_gone_from_every_record_and_the_log_is_whole<H: 
     };
     assert_eq!(store.history(&query).await.unwrap(), []);
     assert_eq!(
-        store.erase(&subject).await.unwrap(),
+        store.erase(&subject, ms(20)).await.unwrap(),
         crate::store::types::Erased::default()
     );
     assert_eq!(store.repeated(&key(0, "k")).await.unwrap(), None);

@@ -14,6 +14,7 @@ fn all(name: &str) -> HistoryQuery {
     HistoryQuery {
         room: Some(room(name)),
         participant: None,
+        among: None,
         subject: None,
         from: None,
         to: None,
@@ -51,6 +52,7 @@ pub async fn a_purge_removes_what_is_too_old_and_nothing_else<H: Harness>() {
         locations: Duration::from_millis(9_993_000),
         idempotency: Duration::from_millis(5_000_000),
         slice_max_rows: 5_000,
+        ..Retention::default()
     };
     let mut sum = Purged {
         more: true,

@@ -2,11 +2,13 @@
 
 use rusqlite::params;
 
+use super::privacy;
 use super::project::project;
 use super::rows::{RoomKey, find_room, put_room};
 use super::writes::Writes;
-use crate::domain::people::Person;
-use crate::domain::room::EventBody;
+use crate::domain::people::{Person, Subject};
+use crate::domain::room::{Event, EventBody};
+use crate::domain::time::Timestamp;
 use crate::store::codec;
 use crate::store::contract::{AppendError, StoreError};
 use crate::store::projection::RoomRow;
@@ -46,9 +48,10 @@ pub(super) fn append(
             ],
         )?;
         project(&mut writes.db, key, &mut row, event)?;
+        forget_signs(writes, key, event)?;
     }
     for person in &append.people {
-        put_person(writes, key, person)?;
+        put_person(writes, key, person, row.last_at)?;
     }
     put_room(&mut writes.db, key, &append.room, &row)?;
     writes.events += append.events.len() as u64;
@@ -93,7 +96,36 @@ fn known_key(
     Ok(room.map(|room| AppendError::Repeated { room }))
 }
 
-fn put_person(writes: &mut Writes<'_>, room: RoomKey, person: &Person) -> Result<(), StoreError> {
+/// Whoever is no longer in leaves no sign of life behind.
+fn forget_signs(writes: &mut Writes<'_>, room: RoomKey, event: &Event) -> Result<(), StoreError> {
+    match &event.body {
+        EventBody::Left { who, .. } => {
+            let sql = "DELETE FROM presence WHERE room = ?1 AND participant = ?2";
+            writes.db.run(sql, params![room, who.bits().cast_signed()])?;
+        }
+        EventBody::Emptied => {
+            writes.db.run("DELETE FROM presence WHERE room = ?1", [room])?;
+        }
+        EventBody::StatusChanged { to, .. } if !to.is_open() => {
+            writes.db.run("DELETE FROM presence WHERE room = ?1", [room])?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn put_person(
+    writes: &mut Writes<'_>,
+    room: RoomKey,
+    person: &Person,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    if privacy::is_erased(writes, room, person.participant.bits().cast_signed())? {
+        return Ok(());
+    }
+    if let Subject::Device(device) = &person.subject {
+        privacy::link(writes, *device, at)?;
+    }
     writes.db.run(
         "INSERT INTO people (room, participant, subject, name, phone, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET subject = excluded.subject, name = excluded.name, phone = excluded.phone,

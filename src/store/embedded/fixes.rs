@@ -2,7 +2,8 @@
 
 use rusqlite::{Row, params};
 
-use super::rows::{RoomKey, participant};
+use super::privacy;
+use super::rows::{RoomKey, participant, timestamp};
 use super::sql::Db;
 use super::writes::Writes;
 use crate::domain::geo::{Fix, Position};
@@ -43,6 +44,9 @@ pub(super) fn keep(
     for kept in fixes {
         let key = writes.key(&kept.room)?;
         let who = kept.participant.bits().cast_signed();
+        if privacy::is_erased(writes, key, who)? {
+            continue;
+        }
         let Fix {
             position,
             accuracy,
@@ -110,4 +114,10 @@ pub(super) fn newest(db: &mut Db<'_>, room: RoomKey) -> Result<Vec<(ParticipantI
         })?);
     }
     Ok(found)
+}
+
+/// The last signs of life that were noted of those who are in a room.
+pub(super) fn seen(db: &mut Db<'_>, room: RoomKey) -> Result<Vec<(ParticipantId, Timestamp)>, StoreError> {
+    let sql = "SELECT participant, seen_at FROM presence WHERE room = ?1";
+    db.all(sql, [room], |row| Ok((participant(row, 0)?, timestamp(row, 1)?)))
 }

@@ -40,6 +40,9 @@ fn sources(db: &mut Db<'_>, query: &HistoryQuery) -> Result<BTreeSet<(RoomKey, i
     };
     let who = query.participant.map(|who| who.bits().cast_signed());
     pairs.retain(|pair| room.is_none_or(|room| room == pair.0) && who.is_none_or(|who| who == pair.1));
+    if let Some(among) = &query.among {
+        pairs.retain(|(_, who)| among.contains(&ParticipantId::from_bits(who.cast_unsigned())));
+    }
     Ok(pairs.into_iter().collect())
 }
 

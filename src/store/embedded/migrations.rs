@@ -29,11 +29,18 @@ struct Migration {
 }
 
 /// All of them, in order. One that was released never changes: what is wrong with it is put right by the next.
-const MIGRATIONS: Plan<'static> = &[Migration {
-    name: "0001_rooms",
-    sql: include_str!("migrations/0001_rooms.sql"),
-    rebuilds: false,
-}];
+const MIGRATIONS: Plan<'static> = &[
+    Migration {
+        name: "0001_rooms",
+        sql: include_str!("migrations/0001_rooms.sql"),
+        rebuilds: false,
+    },
+    Migration {
+        name: "0002_privacy",
+        sql: include_str!("migrations/0002_privacy.sql"),
+        rebuilds: false,
+    },
+];
 
 /// The version that this program writes.
 pub(super) const LATEST: usize = MIGRATIONS.len();

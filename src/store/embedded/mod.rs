@@ -9,6 +9,7 @@ mod incidents;
 mod job;
 mod migrations;
 mod options;
+mod privacy;
 mod project;
 mod queue;
 mod reader;

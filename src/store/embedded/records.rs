@@ -1,8 +1,7 @@
 //! Records beside the log, each of which can be erased: people, contact lists, devices, idempotency keys.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
-use super::rooms::places;
 use super::rows::{RoomKey, participant, room_id, timestamp};
 use super::sql::Db;
 use super::writes::Writes;
@@ -11,27 +10,27 @@ use crate::domain::people::{Contact, ContactBook, Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::StoreError;
-use crate::store::types::{DeviceRecord, Erased, IdempotencyKey};
+use crate::store::types::{DeviceRecord, IdempotencyKey, KeptKey};
 
 fn phone(text: &str) -> Result<PhoneNumber, StoreError> {
     PhoneNumber::from_e164(text).map_err(|_| corrupt("a phone number"))
 }
 
+/// Somebody's record, from the columns participant, subject, name, phone, role.
+pub(super) fn person(row: &Row<'_>) -> Result<Person, StoreError> {
+    Ok(Person {
+        participant: participant(row, 0)?,
+        subject: codec::parse_subject(row.get_ref(1)?.as_str()?)?,
+        name: row.get(2)?,
+        phone: row.get_ref(3)?.as_str_or_null()?.map(phone).transpose()?,
+        role: Role::parse(row.get_ref(4)?.as_str()?).ok_or_else(|| corrupt("a role"))?,
+    })
+}
+
 /// Everybody in a room who has a record.
 pub(super) fn people(db: &mut Db<'_>, key: RoomKey) -> Result<Vec<Person>, StoreError> {
-    db.all(
-        "SELECT participant, subject, name, phone, role FROM people WHERE room = ?1",
-        [key],
-        |row| {
-            Ok(Person {
-                participant: participant(row, 0)?,
-                subject: codec::parse_subject(row.get_ref(1)?.as_str()?)?,
-                name: row.get(2)?,
-                phone: row.get_ref(3)?.as_str_or_null()?.map(phone).transpose()?,
-                role: Role::parse(row.get_ref(4)?.as_str()?).ok_or_else(|| corrupt("a role"))?,
-            })
-        },
-    )
+    let sql = "SELECT participant, subject, name, phone, role FROM people WHERE room = ?1";
+    db.all(sql, [key], person)
 }
 
 /// The room that a request made.
@@ -41,6 +40,30 @@ pub(super) fn repeated(db: &mut Db<'_>, key: &IdempotencyKey) -> Result<Option<R
     db.first(sql, params![codec::subject_text(&key.subject), key.key], |row| {
         room_id(row, 0)
     })
+}
+
+/// A subject's keys after `after`, in their order.
+pub(super) fn keys(
+    db: &mut Db<'_>,
+    subject: &Subject,
+    after: Option<&str>,
+    max: usize,
+) -> Result<Vec<KeptKey>, StoreError> {
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    // No key is empty.
+    let page = params![codec::subject_text(subject), after.unwrap_or_default(), max];
+    db.all(
+        "SELECT i.key, r.id, i.at FROM idempotency i JOIN rooms r ON r.key = i.room
+         WHERE i.subject = ?1 AND i.key > ?2 ORDER BY i.key LIMIT ?3",
+        page,
+        |row| {
+            Ok(KeptKey {
+                key: row.get(0)?,
+                room: room_id(row, 1)?,
+                at: timestamp(row, 2)?,
+            })
+        },
+    )
 }
 
 /// A person's lists, in their order.
@@ -95,7 +118,7 @@ pub(super) fn device(db: &mut Db<'_>, id: DeviceId) -> Result<Option<DeviceRecor
     })
 }
 
-/// Writes a device's record.
+/// Writes a device's record over what is known of it.
 pub(super) fn put_device(
     writes: &mut Writes<'_>,
     id: DeviceId,
@@ -103,8 +126,10 @@ pub(super) fn put_device(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO devices (id, os, app_version, locale, first_seen, last_seen)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-               ON CONFLICT DO UPDATE SET os = excluded.os, app_version = excluded.app_version,
-                                         locale = excluded.locale, last_seen = excluded.last_seen";
+               ON CONFLICT DO UPDATE SET os = coalesce(excluded.os, os),
+                                         app_version = coalesce(excluded.app_version, app_version),
+                                         locale = coalesce(excluded.locale, locale),
+                                         last_seen = max(last_seen, excluded.last_seen)";
     let row = params![
         id.reveal(),
         record.os,
@@ -114,26 +139,4 @@ pub(super) fn put_device(
         record.last_seen.ms()
     ];
     writes.db.run(sql, row).map(drop)
-}
-
-/// Removes all that is kept of a subject. Their pseudonyms stay in the logs and point nowhere.
-pub(super) fn erase(writes: &mut Writes<'_>, subject: &Subject) -> Result<Erased, StoreError> {
-    let mut erased = Erased::default();
-    for (room, who) in places(&mut writes.db, subject)? {
-        let sql = "DELETE FROM fixes WHERE room = ?1 AND participant = ?2";
-        erased.fixes += writes.db.run(sql, params![room, who])? as u64;
-    }
-    let name = codec::subject_text(subject);
-    erased.people = writes.db.run("DELETE FROM people WHERE subject = ?1", [&name])? as u64;
-    erased.others = writes.db.run("DELETE FROM contacts WHERE owner = ?1", [&name])? as u64;
-    erased.others += writes
-        .db
-        .run("DELETE FROM idempotency WHERE subject = ?1", [&name])? as u64;
-    if let Subject::Device(id) = subject {
-        erased.others += writes
-            .db
-            .run("DELETE FROM devices WHERE id = ?1", [id.reveal()])? as u64;
-    }
-    writes.erased = true;
-    Ok(erased)
 }

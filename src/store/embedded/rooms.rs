@@ -30,6 +30,7 @@ pub(super) fn load(db: &mut Db<'_>, room: &RoomId) -> Result<Option<StoredRoom>,
         events,
         people: records::people(db, key)?,
         newest: fixes::newest(db, key)?,
+        seen: fixes::seen(db, key)?,
     }))
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
-use super::{Embedded, answered, append, fixes, history, incidents, records, rooms, upkeep};
+use super::{Embedded, answered, append, fixes, history, incidents, privacy, records, rooms, upkeep};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::location::LocationPolicy;
 use crate::domain::people::{ContactBook, Subject};
@@ -18,11 +18,15 @@ use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::meters::{Observed, total};
 use crate::store::types::{
     Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
-    KeptFix, Listed, ListingCircle, Membership, Purged, Retention, StoreStats, StoredMessage, StoredRoom,
+    KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign, StoreStats,
+    StoredMessage, StoredRoom, Tally,
 };
 
 /// Fixes that are written in one piece.
 const FIXES_MAX: usize = 1_000;
+
+/// Sights of devices and signs of life that are written in one piece.
+const NOTES_MAX: usize = 1_000;
 
 /// An SOS, and what moves it along, goes before what else people do.
 fn rank(append: &Append) -> Lane {
@@ -174,10 +178,71 @@ impl Store for Embedded {
         .await
     }
 
-    async fn erase(&self, subject: &Subject) -> Result<Erased, StoreError> {
+    async fn see_devices(&self, seen: Vec<(DeviceId, Timestamp)>) -> Result<(), StoreError> {
+        for piece in seen.chunks(NOTES_MAX) {
+            let piece = piece.to_vec();
+            let see = move |writes: &mut Writes<'_>| privacy::see(writes, &piece);
+            self.write(Lane::Rest, NOTES_MAX, see).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_signs(&self, signs: Vec<Sign>) -> Result<(), StoreError> {
+        for piece in signs.chunks(NOTES_MAX) {
+            let piece = piece.to_vec();
+            let note = move |writes: &mut Writes<'_>| privacy::note_signs(writes, &piece);
+            self.write(Lane::Rest, NOTES_MAX, note).await?;
+        }
+        Ok(())
+    }
+
+    async fn places(
+        &self,
+        subject: &Subject,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        let (subject, after) = (subject.clone(), after.cloned());
+        self.read(Lane::Rest, move |db| {
+            privacy::places(db, &subject, after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn idempotency_keys(
+        &self,
+        subject: &Subject,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptKey>, StoreError> {
+        let (subject, after) = (subject.clone(), after.map(str::to_owned));
+        self.read(Lane::Rest, move |db| {
+            records::keys(db, &subject, after.as_deref(), limit)
+        })
+        .await
+    }
+
+    async fn tally(&self, subject: &Subject) -> Result<Tally, StoreError> {
         let subject = subject.clone();
-        self.write(Lane::Rest, 100, move |writes| records::erase(writes, &subject))
+        self.read(Lane::Rest, move |db| privacy::tally(db, &subject))
             .await
+    }
+
+    async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {
+        let subject = subject.clone();
+        let mut erased = self
+            .write(Lane::Rest, 1_000, move |writes| {
+                privacy::erase(writes, &subject, now)
+            })
+            .await?;
+        // Positions may be many: an SOS need not wait for them.
+        loop {
+            let (removed, done) = self.write(Lane::Rest, 5_000, privacy::clear).await?;
+            erased.fixes += removed;
+            if done {
+                return Ok(erased);
+            }
+        }
     }
 
     async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError> {

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::privacy;
 use super::project::{forget, project};
 use super::rows::{self, RoomKey, put_room};
 use super::writes::Writes;
@@ -41,6 +42,7 @@ pub(super) fn purge(
         )? as u64;
     }
     purged.more = purged.locations.max(purged.idempotency) >= slice.unsigned_abs();
+    privacy::purge(writes, now, retention, &mut purged)?;
     Ok(purged)
 }
 

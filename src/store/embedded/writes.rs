@@ -20,6 +20,8 @@ pub(super) struct Writes<'c> {
     pub fixes: u64,
     /// What was deleted must leave the write-ahead log too.
     pub erased: bool,
+    /// Somebody was erased: what is written has to be looked up among the erased. `None`: not looked yet.
+    erasures: Option<bool>,
     next_key: i64,
     keys: HashMap<RoomId, i64>,
 }
@@ -35,6 +37,7 @@ impl<'c> Writes<'c> {
             events: 0,
             fixes: 0,
             erased: false,
+            erasures: None,
             next_key,
             keys: HashMap::new(),
         })
@@ -52,11 +55,28 @@ impl<'c> Writes<'c> {
     /// Nothing of the transaction has happened, keys it gave out included.
     pub fn rollback(&mut self) -> Result<(), StoreError> {
         self.keys.clear();
+        self.erasures = None;
         if self.db.conn().is_autocommit() {
             Ok(())
         } else {
             self.db.run("ROLLBACK", []).map(drop)
         }
+    }
+
+    /// Whether anybody was erased of late.
+    pub fn has_erasures(&mut self) -> Result<bool, StoreError> {
+        if let Some(known) = self.erasures {
+            return Ok(known);
+        }
+        let sql = "SELECT EXISTS (SELECT 1 FROM erased)";
+        let found = self.db.first(sql, [], |row| Ok(row.get(0)?))?.unwrap_or(false);
+        self.erasures = Some(found);
+        Ok(found)
+    }
+
+    /// Somebody is erased, or the last one's day is over: look again.
+    pub fn erasures_changed(&mut self) {
+        self.erasures = None;
     }
 
     /// A key that no room has. Only this connection gives them out.

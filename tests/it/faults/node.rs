@@ -17,8 +17,8 @@ use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
     Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, HistoryFix, HistoryQuery,
-    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, Listed, ListingCircle, Membership, Purged,
-    Retention, Store, StoreError, StoreStats, StoredMessage, StoredRoom,
+    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place,
+    Purged, Retention, Sign, Store, StoreError, StoreStats, StoredMessage, StoredRoom, Tally,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -176,8 +176,38 @@ impl Store for Meddling {
         self.inner.put_device(id, record).await
     }
 
-    async fn erase(&self, subject: &Subject) -> Result<Erased, StoreError> {
-        self.inner.erase(subject).await
+    async fn see_devices(&self, seen: Vec<(DeviceId, Timestamp)>) -> Result<(), StoreError> {
+        self.inner.see_devices(seen).await
+    }
+
+    async fn note_signs(&self, signs: Vec<Sign>) -> Result<(), StoreError> {
+        self.inner.note_signs(signs).await
+    }
+
+    async fn places(
+        &self,
+        subject: &Subject,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        self.inner.places(subject, after, limit).await
+    }
+
+    async fn idempotency_keys(
+        &self,
+        subject: &Subject,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptKey>, StoreError> {
+        self.inner.idempotency_keys(subject, after, limit).await
+    }
+
+    async fn tally(&self, subject: &Subject) -> Result<Tally, StoreError> {
+        self.inner.tally(subject).await
+    }
+
+    async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {
+        self.inner.erase(subject, now).await
     }
 
     async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError> {

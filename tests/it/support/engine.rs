@@ -233,13 +233,28 @@ impl Engine {
 }
 
 /// No limit on what a client may do.
-pub const UNLIMITED: [(&str, &str); 8] = [
+pub const UNLIMITED: [(&str, &str); 23] = [
     ("limits.sos_per_hour", "0"),
     ("limits.user_sos_per_hour", "0"),
     ("limits.anon_requests", "0"),
     ("limits.user_requests", "0"),
     ("limits.locations_per_minute", "0"),
+    ("limits.anon_writes", "0"),
+    ("limits.user_writes", "0"),
+    ("limits.registrations_per_hour", "0"),
+    ("limits.connects_per_minute", "0"),
+    ("limits.reports_per_hour", "0"),
+    ("limits.address_sos_per_hour", "0"),
+    ("limits.address_sos_max_per_hour", "0"),
+    ("limits.address_requests", "0"),
+    ("limits.address_writes", "0"),
+    ("limits.address_locations_per_minute", "0"),
+    ("limits.address_registrations_per_hour", "0"),
+    ("limits.address_connects_per_minute", "0"),
+    ("limits.address_reports_per_hour", "0"),
     ("limits.connections_per_address", "0"),
+    ("limits.connections_per_subject", "0"),
+    ("limits.http_connections_per_address", "0"),
     ("limits.messages_per_second", "0"),
     ("locations.min_interval_ms", "1000"),
 ];

@@ -78,11 +78,7 @@ impl Rig {
     /// Limits are off unless `change` sets them.
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
-        config.limits.anon_requests = 0;
-        config.limits.user_requests = 0;
-        config.limits.sos_per_hour = 0;
-        config.limits.user_sos_per_hour = 0;
-        config.limits.locations_per_minute = 0;
+        config.limits = crate::config::Limits::none();
         change(&mut config);
         let folder = TempDir::new().unwrap();
         let store = Arc::new(Embedded::open(EmbeddedOptions::new(folder.path())).unwrap());

@@ -12,7 +12,7 @@ use crate::domain::room::Seq;
 use crate::domain::testing::{report, room};
 use crate::store::contract::Store;
 use crate::store::contract_tests::Harness;
-use crate::store::contract_tests::scribe::{Scribe, kept, put, raised, record, user};
+use crate::store::contract_tests::scribe::{Scribe, kept, ms, put, raised, record, user};
 use crate::store::types::Append;
 use crate::store::{Embedded, EmbeddedOptions};
 
@@ -113,7 +113,7 @@ async fn an_erased_name_is_in_no_file() {
         memchr::memmem::find(&bytes, name.as_bytes()).is_some()
     };
     assert!(holds("mayday.db-wal") || holds("mayday.db"));
-    store.erase(&user(1)).await.unwrap();
+    store.erase(&user(1), ms(1_000)).await.unwrap();
     assert!(!holds("mayday.db-wal"));
     assert!(!holds("mayday.db"));
 }

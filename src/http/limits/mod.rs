@@ -1,0 +1,464 @@
+//! Budgets of requests, for each user, device and address.
+//!
+//! Every [`Class`] of routes has budgets of its own, so that nothing starves an SOS. A device id is free to
+//! make up: whoever comes with one, or with none, is charged to their address as well, and for IPv6 to the /48
+//! that it lies in, so that a new id for each request gains nothing. Shared addresses are why those budgets
+//! are so much larger, and why an SOS is taken beyond them ([`Limits::charge_sos`]).
+//!
+//! What is remembered is bounded. When there is no more room for newcomers, a device that cannot be told apart
+//! is charged to its address alone, and an address that cannot be told apart shares the budget of some others:
+//! nobody who is known loses anything by it. What a message on an open connection costs is
+//! [`crate::domain::budget::MessageBudget`]'s affair.
+
+mod ledger;
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hash};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use self::ledger::{Key, Ledger};
+use super::address::Address;
+use super::auth::Caller;
+use super::error::{ApiError, whole_seconds};
+use crate::config::Limits as Settings;
+use crate::domain::budget::Rate;
+use crate::domain::people::{Role, Subject};
+
+pub use crate::domain::budget::Budget;
+
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// What a request is charged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Reading, and everything without a class of its own.
+    General,
+    /// Writing: messages, joining and leaving, moving an incident along, contact lists, new circles.
+    Writes,
+    /// Raising an incident.
+    Sos,
+    /// Uploading positions.
+    Locations,
+    /// Registering a device.
+    Devices,
+    /// Asking for a WebSocket ticket, opening a WebSocket without one.
+    Connects,
+    /// Reporting somebody.
+    Reports,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::General,
+        Self::Writes,
+        Self::Sos,
+        Self::Locations,
+        Self::Devices,
+        Self::Connects,
+        Self::Reports,
+    ];
+
+    /// Its label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Writes => "writes",
+            Self::Sos => "sos",
+            Self::Locations => "locations",
+            Self::Devices => "devices",
+            Self::Connects => "connects",
+            Self::Reports => "reports",
+        }
+    }
+}
+
+/// Who is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payer {
+    /// `None`: somebody whose credential was bad. Only their address pays.
+    own: Option<Key>,
+    /// `None`: somebody whom an issuer vouches for.
+    address: Option<Key>,
+    /// The /48 of an IPv6 address.
+    site: Option<Key>,
+    /// What stands for them where they cannot be told apart.
+    fallback: Key,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Anonymous,
+    Registered,
+    /// Sister services are not limited.
+    Service,
+    /// Staff have blocked them: an SOS is all that is left to them.
+    Blocked,
+}
+
+impl Payer {
+    /// The same, as somebody whom staff have blocked.
+    #[must_use]
+    pub fn blocked(self) -> Self {
+        Self {
+            kind: Kind::Blocked,
+            ..self
+        }
+    }
+}
+
+/// Whose budget is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The caller's own.
+    Own,
+    /// Their address's, or for IPv6 that of the /48 it lies in.
+    Address,
+}
+
+/// The budget is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("over the limit of {} requests", budget.limit)]
+pub struct Spent {
+    /// It, with nothing left.
+    pub budget: Budget,
+    /// Whose it is.
+    pub scope: Scope,
+}
+
+/// An SOS that may be raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SosCharge {
+    /// What is left to whoever raises it; `None`: there is no limit.
+    pub budget: Option<Budget>,
+    /// Their address has raised more than its budget: taken all the same, and staff are told.
+    pub over_address: bool,
+}
+
+/// The standard headers that tell of a budget.
+fn headers(budget: &Budget) -> [(HeaderName, u64); 3] {
+    [
+        (LIMIT, budget.limit.into()),
+        (REMAINING, budget.remaining.into()),
+        (RESET, whole_seconds(budget.reset)),
+    ]
+}
+
+/// Adds them to an answer.
+pub fn tell(budget: &Budget, answer: &mut HeaderMap) {
+    for (name, value) in headers(budget) {
+        answer.insert(name, HeaderValue::from(value));
+    }
+}
+
+/// 429 with when to come back, for any budget that is spent.
+pub fn over(budget: &Budget) -> ApiError {
+    let error = ApiError::rate_limited(budget.wait);
+    let told = headers(budget).into_iter();
+    told.fold(error, |error, (name, value)| error.with_header(name, value))
+}
+
+impl From<Spent> for ApiError {
+    fn from(spent: Spent) -> Self {
+        over(&spent.budget)
+    }
+}
+
+/// The budgets of one class. `None`: no limit.
+struct Book {
+    anonymous: Option<Ledger>,
+    registered: Option<Ledger>,
+    blocked: Option<Ledger>,
+    address: Shared,
+}
+
+/// The budgets of addresses, and of the /48s that they lie in.
+struct Shared {
+    address: Option<Ledger>,
+    site: Option<Ledger>,
+}
+
+impl Shared {
+    fn of<'a>(&'a self, payer: &Payer) -> impl Iterator<Item = (&'a Ledger, Key)> + use<'a> {
+        let address = self.address.as_ref().zip(payer.address);
+        address.into_iter().chain(self.site.as_ref().zip(payer.site))
+    }
+
+    fn check(&self, payer: &Payer, now: u64) -> Result<(), Spent> {
+        for (ledger, key) in self.of(payer) {
+            let budget = ledger.left(key, payer.fallback, now);
+            if budget.remaining == 0 {
+                let scope = Scope::Address;
+                return Err(Spent { budget, scope });
+            }
+        }
+        Ok(())
+    }
+
+    /// What was looked at is not refused any more: two at once may go one over it.
+    fn take(&self, payer: &Payer, now: u64) -> Option<Budget> {
+        let taken = self.of(payer).map(|(ledger, key)| {
+            ledger
+                .charge(key, payer.fallback, now)
+                .unwrap_or_else(|left| left)
+        });
+        taken.min_by_key(|budget| budget.remaining)
+    }
+}
+
+impl Book {
+    fn own(&self, payer: &Payer) -> Option<(&Ledger, Key)> {
+        let ledger = match payer.kind {
+            Kind::Anonymous => &self.anonymous,
+            Kind::Registered => &self.registered,
+            Kind::Blocked => &self.blocked,
+            Kind::Service => &None,
+        };
+        let (ledger, key) = ledger.as_ref().zip(payer.own)?;
+        // Somebody who cannot be told apart must not share a stranger's small budget: their address pays.
+        let address_pays = payer.address.is_some() && self.address.address.is_some();
+        let apart = !(address_pays && ledger.is_full()) || ledger.knows(key);
+        apart.then_some((ledger, key))
+    }
+
+    fn check_own(&self, payer: &Payer, now: u64) -> Result<Option<Budget>, Spent> {
+        let Some((ledger, key)) = self.own(payer) else {
+            return Ok(None);
+        };
+        let budget = ledger.left(key, payer.fallback, now);
+        match budget.remaining {
+            0 => Err(own(budget)),
+            _ => Ok(Some(budget)),
+        }
+    }
+
+    fn take_own(&self, payer: &Payer, now: u64) -> Result<Option<Budget>, Spent> {
+        let taken = self
+            .own(payer)
+            .map(|(ledger, key)| ledger.charge(key, payer.fallback, now));
+        taken.transpose().map_err(own)
+    }
+
+    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        let own = [&self.anonymous, &self.registered, &self.blocked];
+        own.into_iter().flatten().chain(self.address.ledgers())
+    }
+}
+
+impl Shared {
+    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        [&self.address, &self.site].into_iter().flatten()
+    }
+}
+
+fn own(budget: Budget) -> Spent {
+    let scope = Scope::Own;
+    Spent { budget, scope }
+}
+
+/// The time since any beginning.
+type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
+
+/// All budgets.
+pub struct Limits {
+    hasher: RandomState,
+    clock: Clock,
+    books: [Book; Class::ALL.len()],
+    /// How many SOS an address may raise at all.
+    sos_max: Shared,
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Limits(…)")
+    }
+}
+
+impl Limits {
+    /// By the settings. A blocked one may raise `blocked_sos_per_hour` incidents.
+    pub fn new(settings: &Settings, blocked_sos_per_hour: u32) -> Self {
+        let begun = Instant::now();
+        Self::with_clock(settings, blocked_sos_per_hour, Box::new(move || begun.elapsed()))
+    }
+
+    /// By the settings and a clock.
+    pub fn with_clock(settings: &Settings, blocked_sos_per_hour: u32, clock: Clock) -> Self {
+        let max = match settings.keys_max {
+            0 => usize::MAX,
+            max => max,
+        };
+        let ledger = |limit, per| Rate::new(limit, per).map(|rate| Ledger::new(rate, max));
+        let shared = |limit: u32, per| Shared {
+            address: ledger(limit, per),
+            site: ledger(limit.saturating_mul(settings.site_factor), per),
+        };
+        let book = |anonymous, registered, address, per| Book {
+            anonymous: ledger(anonymous, per),
+            registered: ledger(registered, per),
+            blocked: None,
+            address: shared(address, per),
+        };
+        let both = |own, address, per| book(own, own, address, per);
+        let windows = |anonymous, registered, address| Book {
+            registered: ledger(registered, settings.user_window()),
+            ..book(anonymous, 0, address, settings.anon_window())
+        };
+        let s = settings;
+        let books = Class::ALL.map(|class| match class {
+            Class::General => windows(s.anon_requests, s.user_requests, s.address_requests),
+            Class::Writes => windows(s.anon_writes, s.user_writes, s.address_writes),
+            Class::Sos => Book {
+                blocked: ledger(blocked_sos_per_hour, HOUR),
+                ..book(s.sos_per_hour, s.user_sos_per_hour, s.address_sos_per_hour, HOUR)
+            },
+            Class::Locations => both(s.locations_per_minute, s.address_locations_per_minute, MINUTE),
+            Class::Devices => both(s.registrations_per_hour, s.address_registrations_per_hour, HOUR),
+            Class::Connects => both(s.connects_per_minute, s.address_connects_per_minute, MINUTE),
+            Class::Reports => both(s.reports_per_hour, s.address_reports_per_hour, HOUR),
+        });
+        Self {
+            hasher: RandomState::new(),
+            clock,
+            books,
+            sos_max: shared(s.address_sos_max_per_hour, HOUR),
+        }
+    }
+
+    /// Who pays for a request: whoever sent it, or its address when nobody says who they are.
+    pub fn payer(&self, caller: Option<&Caller>, address: Option<Address>) -> Payer {
+        let identity = caller.map(|caller| &*caller.identity);
+        let kind = match identity.map(|identity| (&identity.subject, identity.role)) {
+            Some((Subject::Service(_), _)) => Kind::Service,
+            None | Some((_, Role::Anon)) => Kind::Anonymous,
+            Some(_) => Kind::Registered,
+        };
+        let own = match identity {
+            Some(identity) => self.subject(&identity.subject),
+            None => self.key("address", &address),
+        };
+        let made_up = matches!(
+            identity.map(|identity| &identity.subject),
+            None | Some(Subject::Device(_))
+        );
+        Payer {
+            own: Some(own),
+            kind,
+            ..self.stranger(address.filter(|_| made_up), address)
+        }
+    }
+
+    /// What stands for a subject in this process.
+    pub fn subject(&self, subject: &Subject) -> u64 {
+        self.key("subject", subject)
+    }
+
+    /// Who pays for a request with a bad credential.
+    pub fn impostor(&self, address: Option<Address>) -> Payer {
+        self.stranger(address, address)
+    }
+
+    fn stranger(&self, pays: Option<Address>, from: Option<Address>) -> Payer {
+        Payer {
+            own: None,
+            address: pays.map(|address| self.key("address", &address)),
+            site: pays.and_then(Address::site).map(|site| self.key("site", &site)),
+            fallback: self.key("shared", &from),
+            kind: Kind::Anonymous,
+        }
+    }
+
+    fn key(&self, kind: &str, of: &impl Hash) -> Key {
+        self.hasher.hash_one((kind, of))
+    }
+
+    /// Charges one request; `None` when there is no limit.
+    ///
+    /// # Errors
+    /// When a budget is spent. Then none was charged.
+    pub fn charge(&self, class: Class, payer: &Payer) -> Result<Option<Budget>, Spent> {
+        if payer.kind == Kind::Service {
+            return Ok(None);
+        }
+        let (book, now) = (&self.books[class as usize], self.now());
+        book.check_own(payer, now)?;
+        book.address.check(payer, now)?;
+        let own = book.take_own(payer, now)?;
+        let shared = book.address.take(payer, now);
+        Ok(own.or(shared))
+    }
+
+    /// Charges an incident that is raised.
+    ///
+    /// An address may be shared by many: a phone company's customers, an evacuation centre. When its budget is
+    /// spent, the SOS of somebody who has raised none in the last hour is taken all the same, and says so; up
+    /// to the most that an address may raise at all, which protects the engine.
+    ///
+    /// # Errors
+    /// When the caller's own budget is spent, or their address's and they have raised one already, or it
+    /// reached its most. Then none was charged.
+    pub fn charge_sos(&self, payer: &Payer) -> Result<SosCharge, Spent> {
+        if payer.kind == Kind::Service {
+            return Ok(SosCharge {
+                budget: None,
+                over_address: false,
+            });
+        }
+        let (book, now) = (&self.books[Class::Sos as usize], self.now());
+        let own = book.check_own(payer, now)?;
+        self.sos_max.check(payer, now)?;
+        let spent = book.address.check(payer, now).err();
+        let first = own.is_none_or(|own| own.remaining == own.limit);
+        if let Some(spent) = spent.filter(|_| !first) {
+            return Err(spent);
+        }
+        let own = book.take_own(payer, now)?;
+        let most = self.sos_max.take(payer, now);
+        let shared = if spent.is_none() {
+            book.address.take(payer, now)
+        } else {
+            most
+        };
+        Ok(SosCharge {
+            budget: own.or(shared),
+            over_address: spent.is_some(),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        // Begins above zero, which is where the budgets begin.
+        u64::try_from((self.clock)().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Forgets those whose budgets are whole again. For the janitor, every minute or so.
+    pub fn sweep(&self) {
+        let now = self.now();
+        self.ledgers().for_each(|ledger| ledger.sweep(now));
+    }
+
+    /// How many payers are remembered, over all budgets.
+    pub fn keys(&self) -> usize {
+        self.ledgers().map(Ledger::len).sum()
+    }
+
+    /// About how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.ledgers().map(Ledger::bytes).sum()
+    }
+
+    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        let books = self.books.iter().flat_map(Book::ledgers);
+        books.chain(self.sos_max.ledgers())
+    }
+}
+
+#[cfg(test)]
+mod tests;
