@@ -224,7 +224,6 @@ mod tests {
             ("[sessions]\nping_timeout_s = 30", "sessions.ping_timeout_s"),
             ("[sessions]\nmessage_max_bytes = 1", "sessions.frame_max_bytes"),
             ("[areas]\nradius_max_km = 5000", "areas.radius_max_km"),
-<<<<<<< HEAD
             ("[pages]\ntile_zoom_max = 25", "pages.tile_zoom_max"),
             (
                 "[pages]\ntile_url = 'https://tiles.example.org/{z}/{x}.png'",
@@ -235,13 +234,11 @@ mod tests {
                 "pages.tile_url",
             ),
             ("[pages]\ntile_url = 'javascript:{z}{x}{y}'", "pages.tile_url"),
-=======
             ("[devices]\nexports_max = 0", "devices.exports_max"),
             (
                 "[retention]\ndevices_delete_days = 7",
                 "retention.devices_delete_days",
             ),
->>>>>>> main
         ] {
             assert!(
                 problems(text).iter().any(|found| found == key),
