@@ -74,14 +74,6 @@ export function roundDown(value) {
   return (digit >= 5 ? 5 : digit >= 2 ? 2 : 1) * power;
 }
 
-/** The position this many metres east and north of another. */
-export function offset({ latitude, longitude }, east, north) {
-  return {
-    latitude: latitude + (north / RADIUS_M) * (180 / Math.PI),
-    longitude: longitude + ((east / RADIUS_M) * (180 / Math.PI)) / Math.max(0.01, Math.cos(rad(latitude))),
-  };
-}
-
 /** A position typed by somebody; throws what is wrong with it, in words for them. */
 export function typedPosition(latitude, longitude) {
   const number = (text, name, most) => {

@@ -4,7 +4,7 @@
 import { isOpen } from "./words.js";
 
 /** Events kept; the oldest go first. */
-const EVENTS_MAX = 2000;
+const EVENTS_MAX = 1000;
 /** People whose positions are kept. */
 const POSITIONS_MAX = 1000;
 
@@ -32,6 +32,11 @@ export class Incident {
   /** Whether the reader may read the log: such an answer names the linked rooms. */
   get inside() {
     return this.me !== null || Array.isArray(this.facts?.linkedRooms);
+  }
+
+  /** Whether no more events are kept. */
+  get full() {
+    return this.events.size >= EVENTS_MAX;
   }
 
   get mine() {

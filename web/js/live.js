@@ -20,12 +20,14 @@ const PAGE = 200;
 const REST_PAGE = 100;
 /** How often a watcher asks for the list round the incident, and at most for the incident itself. */
 const WATCH_MS = 15_000;
-const REFRESH_GAP_MS = 10_000;
+const REFRESH_GAP_MS = 15_000;
 const UNLISTED_GAP_MS = 30_000;
 const WATCH_RADIUS_KM = 0.1;
 const TICK_MS = 1_000;
 const RESEND_MS = 10_000;
 const STAFF = ["ADMIN", "DISPATCHER"];
+/** Answers that were made just now; events carry the time when they happened, which may be long ago. */
+const FRESH = ["connected", "join-approved", "area", "pong", "message-accepted", "location-update-confirmed"];
 
 const ids = [
   "title", "status", "message", "severity", "raised", "endedRow", "ended", "where", "address", "whereActions", "openMaps",
@@ -142,8 +144,10 @@ class LivePage {
   }
 
   connected(state) {
-    if (state.phase === "live") this.lostAt = null;
-    else if (state.phase === "waiting") {
+    if (state.phase === "live") {
+      if (this.lostAt !== null) this.announcer.say("Connected again");
+      this.lostAt = null;
+    } else if (state.phase === "waiting") {
       if (this.lostAt === null) {
         this.lostAt = Date.now();
         this.alert(`${state.why}. What you see may be old.`);
@@ -156,7 +160,7 @@ class LivePage {
   }
 
   heard(message) {
-    this.incident.heardAt(message.timestamp);
+    if (FRESH.includes(message.type)) this.incident.heardAt(message.timestamp);
     const mine = message.roomId === this.id;
     switch (message.type) {
       case "connected":
@@ -164,7 +168,7 @@ class LivePage {
         this.userName = message.user.name;
         this.renderIdentity();
         if (parts.alert.dataset.kind === "lost") this.alert("");
-        if (message.roomIds.includes(this.id)) this.takeSeat();
+        if (this.joining || message.roomIds.includes(this.id)) this.takeSeat();
         else this.strangers();
         return this.draw();
       case "join-approved":
@@ -199,7 +203,7 @@ class LivePage {
     const past = event.seq !== undefined && event.seq <= this.replayingTo;
     const own = event.who === this.incident.me;
     if (event.kind === "message") this.pending.delete(event.id);
-    if (!past && !own && ["joined", "left", "message", "status"].includes(event.kind)) {
+    if (!past && !own && ["joined", "left", "message"].includes(event.kind)) {
       this.announcer.say(views.eventWords(this.incident, event));
     }
     this.draw();
@@ -269,6 +273,7 @@ class LivePage {
   unseated() {
     const was = this.incident.me !== null;
     this.incident.unseated();
+    for (const message of this.pending.values()) message.failed ??= "not sent";
     this.sharing.stop();
     if (was) this.announcer.say(this.incident.open ? "You have left" : "The incident is over");
     this.refresh().then(() => this.watch());
@@ -329,7 +334,8 @@ class LivePage {
       const body = { userType: "ANON_RESCUER", ...(displayName ? { displayName } : {}) };
       await call("POST", `/sos/${encodeURIComponent(this.id)}/participants/join`, { body });
     } catch (error) {
-      if (error.code !== "ALREADY_JOINED") throw error;
+      // Out of requests, one still comes in by the socket, if without a name.
+      if (error.code !== "ALREADY_JOINED" && error.code !== "RATE_LIMITED") throw error;
     }
   }
 
@@ -520,7 +526,7 @@ class LivePage {
     views.renderTimeline(parts, incident);
     this.renderPart(places);
     this.renderManage();
-    const earlier = incident.inside && (incident.readFrom ?? 0) > 0;
+    const earlier = incident.inside && (incident.readFrom ?? 0) > 0 && !incident.full;
     show(parts.earlier, earlier);
     show(parts.earlierLog, earlier);
   }

@@ -1,7 +1,7 @@
 // The map as something to look at and move: by finger, mouse, wheel and keys. What it shows is also told in words
 // beside it; nobody needs it to know where people are.
 
-import { metres, metresPerPixel, offset, project, roundDown, unproject, worldSize } from "./geo.js";
+import { metres, metresPerPixel, project, roundDown, unproject, worldSize } from "./geo.js";
 import { Atlas } from "./mapdata.js";
 import { colours, draw, place, positionAt } from "./mapdraw.js";
 import { oncePerFrame } from "./dom.js";
@@ -41,11 +41,20 @@ export class MapView {
 
   /** What to show: the incident's place (or `null`) and people `{latitude, longitude, accuracy, label, kind, old}`. */
   set(incident, people) {
-    const moved = incident?.latitude !== this.#incident?.latitude || incident?.longitude !== this.#incident?.longitude;
+    const others = people.length !== this.#people.length || (incident === null) !== (this.#incident === null);
     this.#incident = incident;
     this.#people = people;
-    if (!this.#touched || (moved && !this.#incident)) this.fit();
+    // It follows by itself until somebody moves it, and then only when somebody would be off the map.
+    if (!this.#touched && (others || !this.#showsAll())) this.fit();
     else this.redraw();
+  }
+
+  #showsAll() {
+    const { width, height } = this.view;
+    return [...(this.#incident ? [this.#incident] : []), ...this.#people].every((point) => {
+      const { x, y } = place(this.view, point);
+      return x > 0 && y > 0 && x < width && y < height;
+    });
   }
 
   /** The middle of the map. */
@@ -194,6 +203,3 @@ export class MapView {
     this.parts.scale.textContent = metres(length);
   }
 }
-
-/** A made-up place some metres away, for trying things out. */
-export const nearby = (position, east, north) => offset(position, east, north);

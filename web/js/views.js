@@ -6,8 +6,8 @@ import { ago, clock, count, duration, reasonWords, roleWords, severityWords, sta
 
 /** A position that is older is marked so. */
 export const OLD_MS = 120_000;
-/** Entries shown; there may be more, which a button brings. */
-const SHOWN_MAX = 400;
+/** People and entries shown at most. */
+const SHOWN_MAX = 1000;
 
 /** What happened, where it stands. */
 export function renderFacts(parts, incident) {

@@ -4,6 +4,7 @@ mod access;
 mod browser;
 mod connection;
 mod incident;
+mod modules;
 mod start;
 mod strangers;
 mod tiles;
