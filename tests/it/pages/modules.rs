@@ -5,13 +5,17 @@ use serde_json::{Value, json};
 use super::browser::{Browser, DESK};
 use super::*;
 
-/// A page of the engine's, in which modules can be asked.
-async fn laboratory() -> (Engine, Browser) {
+/// One browser for all of them: starting it takes longer than what it is asked.
+#[tokio::test]
+async fn the_modules_keep_their_promises_alone() {
     let engine = Engine::start(&[]);
     let browser = Browser::start(DESK).await;
     browser.opens(&format!("http://{}/", engine.address())).await;
     browser.reads("#healthWords", "ready").await;
-    (engine, browser)
+    distances_and_directions_are_those_of_the_globe(&browser).await;
+    what_is_known_of_an_incident_follows_its_log_in_whatever_order_it_is_read(&browser).await;
+    a_screen_reader_is_told_much_news_in_few_words(&browser).await;
+    browser.ends(&[&engine.address().to_string()], &[]).await;
 }
 
 async fn asks(browser: &Browser, module: &str, script: &str) -> Value {
@@ -20,12 +24,10 @@ async fn asks(browser: &Browser, module: &str, script: &str) -> Value {
     browser.awaits(&format!("{load} {script}")).await
 }
 
-#[tokio::test]
-async fn distances_and_directions_are_those_of_the_globe() {
-    let (engine, browser) = laboratory().await;
+async fn distances_and_directions_are_those_of_the_globe(browser: &Browser) {
     let places = "const manila = {latitude: 14.5995, longitude: 120.9842}, cebu = {latitude: 10.3157, longitude: 123.8854};
         const fiji = [{latitude: -17, longitude: 179.9}, {latitude: -17, longitude: -179.9}];";
-    let far = asks(&browser, "geo", &format!("{places} return [m.distance(manila, cebu), m.bearing(manila, cebu), m.distance(...fiji), m.bearing(...fiji)]")).await;
+    let far = asks(browser, "geo", &format!("{places} return [m.distance(manila, cebu), m.bearing(manila, cebu), m.distance(...fiji), m.bearing(...fiji)]")).await;
     let far: Vec<f64> = far
         .as_array()
         .unwrap()
@@ -41,7 +43,7 @@ async fn distances_and_directions_are_those_of_the_globe() {
     );
     let words = "return [m.wind(0), m.wind(359), m.wind(46), m.metres(4.4), m.metres(128), m.metres(1240), m.metres(56700), m.coordinates({latitude: -1.5, longitude: 0.25})]";
     assert_eq!(
-        asks(&browser, "geo", words).await,
+        asks(browser, "geo", words).await,
         json!([
             "north",
             "north",
@@ -55,7 +57,7 @@ async fn distances_and_directions_are_those_of_the_globe() {
     );
     let round_trip = "const p = {latitude: -33.4, longitude: 151.2}, q = m.unproject(m.project(p));
         return Math.abs(p.latitude - q.latitude) + Math.abs(p.longitude - q.longitude) < 1e-9";
-    assert_eq!(asks(&browser, "geo", round_trip).await, true);
+    assert_eq!(asks(browser, "geo", round_trip).await, true);
     for (typed, refusal) in [
         ("'', '1'", "Latitude"),
         ("'1', 'x'", "Longitude"),
@@ -64,14 +66,13 @@ async fn distances_and_directions_are_those_of_the_globe() {
     ] {
         let script =
             format!("try {{ m.typedPosition({typed}); return 'taken' }} catch (e) {{ return e.message }}");
-        let answer = asks(&browser, "geo", &script).await;
+        let answer = asks(browser, "geo", &script).await;
         assert!(answer.as_str().unwrap().starts_with(refusal), "{typed}: {answer}");
     }
     assert_eq!(
-        asks(&browser, "geo", "return m.typedPosition('14,5', ' 121 ')").await,
+        asks(browser, "geo", "return m.typedPosition('14,5', ' 121 ')").await,
         json!({"latitude": 14.5, "longitude": 121})
     );
-    browser.ends(&[&engine.address().to_string()], &[]).await;
 }
 
 /// `i` is an incident with Ana, who raised it, at seq 10; `joined` and so on make frames.
@@ -82,16 +83,14 @@ const INCIDENT: &str = "
     const i = new m.Incident('x');
     i.learn(facts(10, 'ACTIVE', ['ana']));
     const joined = (seq, who) => i.frame({type: 'user-joined', roomId: 'x', seq, timestamp: at(seq), user: {id: who, name: who, role: 'ANON'}});
-    const left = (seq, who) => i.frame({type: 'user-left', roomId: 'x', seq, timestamp: at(seq), clientId: who, userName: who});
+    const left = (seq, who) => i.frame({type: 'user-left', roomId: 'x', seq, timestamp: at(seq ?? 1), clientId: who, userName: who});
     const moved = (who) => i.frame({type: 'location-update', roomId: 'x', timestamp: at(1), data: {userId: who, userName: who, latitude: 1, longitude: 2, timestamp: at(1)}});
     const wrote = (seq, who, content) => i.frame({type: 'room-message', roomId: 'x', seq, id: 'm' + seq, timestamp: at(seq), userName: who, user: {id: who, name: who, role: 'ANON'}, content});
     const status = (seq, to) => i.frame({type: 'sos-status', roomId: 'x', sosId: 'x', seq, timestamp: at(seq), clientId: 'ana', from: 'ACTIVE', status: to});
     const names = () => i.active().map(({id}) => id);
 ";
 
-#[tokio::test]
-async fn what_is_known_of_an_incident_follows_its_log_in_whatever_order_it_is_read() {
-    let (engine, browser) = laboratory().await;
+async fn what_is_known_of_an_incident_follows_its_log_in_whatever_order_it_is_read(browser: &Browser) {
     let story = |script: &str| format!("{INCIDENT} {script}");
     let answers = [
         // Somebody comes, moves and goes; their position goes with them.
@@ -137,25 +136,21 @@ async fn what_is_known_of_an_incident_follows_its_log_in_whatever_order_it_is_re
     ];
     for (script, expected) in answers {
         assert_eq!(
-            asks(&browser, "incident", &story(script)).await,
+            asks(browser, "incident", &story(script)).await,
             expected,
             "{script}"
         );
     }
-    browser.ends(&[&engine.address().to_string()], &[]).await;
 }
 
-#[tokio::test]
-async fn a_screen_reader_is_told_much_news_in_few_words() {
-    let (engine, browser) = laboratory().await;
+async fn a_screen_reader_is_told_much_news_in_few_words(browser: &Browser) {
     let script = "const region = document.createElement('p'); const a = new m.Announcer(region);
         for (let n = 1; n <= 10; n++) a.say('news ' + n);
         const before = region.textContent;
         const spoken = new Promise((done) => new MutationObserver(() => done(region.textContent)).observe(region, {childList: true}));
         return [before, await spoken]";
     assert_eq!(
-        asks(&browser, "announce", script).await,
+        asks(browser, "announce", script).await,
         json!(["", "7 more. news 8. news 9. news 10"])
     );
-    browser.ends(&[&engine.address().to_string()], &[]).await;
 }
