@@ -1,4 +1,4 @@
-//! The command line: `serve`, `token`, `migrate`, `check`.
+//! The command line: `serve`, `token`, `api-key`, `migrate`, `backup`, `restore`, `check`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,15 +8,20 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{self, AppError};
 use crate::config::{Config, ConfigError, SecretError, Secrets};
-use crate::domain::ids::{RoomId, UserId};
+use crate::domain::ids::{RoomId, ServiceName, UserId};
 use crate::domain::people::Role;
 use crate::domain::phone::PhoneNumber;
+use crate::domain::scopes::Scope;
 use crate::domain::time::Timestamp;
 use crate::http::jwt::{self, Grant, IssueError};
+use crate::http::keys::{KeyRing, KeysError, Source};
+use crate::http::services;
 use crate::telemetry::{self, TelemetryError};
 
 /// The settings or the command line are wrong: nothing was tried.
 const USAGE: u8 = 2;
+/// A restore is done, but for rooms that have gone another way.
+const DIVERGED: u8 = 3;
 
 /// A realtime emergency engine.
 #[derive(Debug, Parser)]
@@ -36,8 +41,14 @@ enum Command {
     Serve,
     /// Prints a token, signed with the key that the engine uses.
     Token(TokenArgs),
+    /// Makes a key for a sister service. Nothing is kept: put what it prints into the settings.
+    ApiKey(ApiKeyArgs),
     /// Brings the store to this version's form.
     Migrate(MigrateArgs),
+    /// Copies the whole store to a file; the engine may run.
+    Backup(BackupArgs),
+    /// Brings a backup back: in place, or into the engine that runs, which loses nothing that it has taken since.
+    Restore(BackupArgs),
     /// Says what is wrong with the settings, if anything.
     Check,
 }
@@ -53,6 +64,19 @@ struct MigrateArgs {
     /// Says which migrations were applied, when, and which are pending.
     #[arg(long)]
     status: bool,
+}
+
+#[derive(Args, Debug)]
+struct BackupArgs {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Replaces what is there: a file by a backup, a store by a restore (the old one is put aside).
+    #[arg(long)]
+    force: bool,
+    /// The data folder's generated secrets, too, so that tokens stay good on a new machine.
+    #[arg(long)]
+    with_secrets: bool,
 }
 
 #[derive(Args, Debug)]
@@ -77,6 +101,17 @@ struct TokenArgs {
     ttl: Duration,
 }
 
+#[derive(Args, Debug)]
+struct ApiKeyArgs {
+    /// Whose: letters, digits, '_', '-', '.', ':'.
+    #[arg(long)]
+    name: ServiceName,
+    /// What it may do; more than once for more: incidents:read, incidents:write, messages:write, positions:write,
+    /// participants:write, devices:write, or '*' for everything.
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, required = true)]
+    scopes: Vec<String>,
+}
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
@@ -84,8 +119,10 @@ enum CliError {
     Config(#[from] ConfigError),
     #[error("--phone: {0}")]
     Phone(#[from] crate::domain::phone::InvalidPhone),
-    #[error("--sos: {0}")]
+    #[error("token: {0}")]
     Issue(#[from] IssueError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
@@ -97,7 +134,8 @@ enum CliError {
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Phone(_) | Self::Issue(_) => USAGE.into(),
+            Self::Config(_) | Self::Keys(_) | Self::Phone(_) | Self::Issue(_) => USAGE.into(),
+            Self::App(AppError::Diverged(_)) => DIVERGED.into(),
             Self::Secret(_) | Self::Telemetry(_) | Self::App(_) => ExitCode::FAILURE,
         }
     }
@@ -126,7 +164,22 @@ impl Cli {
                 telemetry::init(&config.log)?;
                 args.run(config)?;
             }
-            Command::Check => println!("config is valid"),
+            Command::Backup(args) => {
+                telemetry::init(&config.log)?;
+                app::backup(&config, &args.file, args.force, args.with_secrets)?;
+            }
+            Command::Restore(args) => {
+                telemetry::init(&config.log)?;
+                app::restore(&config, &args.file, args.force, args.with_secrets)?;
+            }
+            Command::ApiKey(args) => println!("{}", args.made()?),
+            Command::Check => {
+                // What the settings name must be there, too.
+                Source::of(&config.auth).map_err(KeysError::from)?;
+                KeyRing::public(&config.auth).map_err(KeysError::from)?;
+                app::check(&config)?;
+                println!("config is valid");
+            }
             Command::Token(args) => println!("{}", args.token(&config, now())?),
         }
         Ok(())
@@ -162,6 +215,37 @@ impl TokenArgs {
         };
         Ok(jwt::issue(&grant, &config.auth, &Secrets::load(config)?.jwt)?)
     }
+}
+
+impl ApiKeyArgs {
+    fn made(self) -> Result<String, CliError> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(SecretError::Random)?;
+        let (key, hash) = services::new_key(random);
+        let (name, scopes) = (self.name, self.scopes);
+        let quoted: Vec<_> = scopes.iter().map(|scope| format!("{scope:?}")).collect();
+        Ok(format!(
+            "The key of {name}, for its X-Internal-Token; it is shown only now:\n  {key}\n\
+             One entry of auth.api_keys in the settings:\n  \
+             {{ name = \"{name}\", sha256 = \"{hash}\", scopes = [{}] }}\n\
+             The same in MAYDAY__AUTH__API_KEYS, where several are separated by ';':\n  \
+             {name} {hash} {}",
+            quoted.join(", "),
+            scopes.join(",")
+        ))
+    }
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.into());
+    }
+    Scope::parse(text)
+        .map(|scope| scope.as_str().to_owned())
+        .ok_or_else(|| {
+            let known: Vec<_> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+            format!("expected '*' or one of {}", known.join(", "))
+        })
 }
 
 fn now() -> Timestamp {
@@ -252,6 +336,36 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_a_sister_service_is_made_with_the_entry_that_the_settings_take() {
+        let words = [
+            "api-key",
+            "--name",
+            "dispatch",
+            "--scope",
+            "incidents:read",
+            "--scope",
+            "MESSAGES:write",
+        ];
+        let Some(Command::ApiKey(args)) = parse(&words).unwrap().command else {
+            panic!()
+        };
+        let text = args.made().unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let key = lines[1];
+        for (place, toml) in [(3, format!("[{}]", lines[3])), (5, format!("'{}'", lines[5]))] {
+            let toml = format!("[auth]\napi_keys = {toml}");
+            let config = Config::parse("t.toml", &toml, []).unwrap();
+            let internal = crate::config::Secret::new(&"i".repeat(32)).unwrap();
+            let services = services::Services::new(&internal, &config.auth.api_keys);
+            let found = services.find(key.as_bytes()).unwrap();
+            assert_eq!(found.name.as_str(), "dispatch", "line {place}");
+            assert!(found.scopes.allow(Scope::MessagesWrite) && !found.scopes.allow(Scope::IncidentsWrite));
+        }
+        assert!(parse(&["api-key", "--name", "x"]).is_err());
+        assert!(parse(&["api-key", "--name", "x", "--scope", "all"]).is_err());
+    }
+
+    #[test]
     fn a_token_is_signed_with_the_generated_key_and_says_what_was_asked() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -265,7 +379,8 @@ mod tests {
         };
         let verify = |token: &str| {
             let key = Secrets::load(&config).unwrap().jwt;
-            Verifier::new(&config.auth, &key, config.contacts.default_region)
+            let keys = std::sync::Arc::new(KeyRing::of(&config.auth, &key).unwrap());
+            Verifier::new(&config.auth, keys, config.contacts.default_region)
                 .verify(token, now)
                 .unwrap()
         };
@@ -295,6 +410,19 @@ mod tests {
             (Role::Anon, Some(RoomId::new("s1").unwrap()))
         );
         assert!(token(&["--user", "a", "--role", "ADMIN", "--sos", "s1"]).is_err());
+        let strict = Config::parse("t.toml", "[auth]\nalgorithms = 'ES256'", []).unwrap();
+        let words = ["token", "--user", "a", "--role", "ADMIN"];
+        let Some(Command::Token(args)) = parse(&words).unwrap().command else {
+            panic!()
+        };
+        let kept = tempfile::tempdir().unwrap();
+        let strict = Config {
+            data: crate::config::Data {
+                path: kept.path().join("data"),
+            },
+            ..strict
+        };
+        assert!(args.token(&strict, now).is_err());
         assert!(token(&["--user", "a", "--role", "ADMIN", "--phone", "x"]).is_err());
         assert!(parse(&["token", "--user", "a", "--role", "KING"]).is_err());
     }

@@ -84,6 +84,8 @@ pub enum Scenario {
     ReconnectStorm(ReconnectStorm),
     /// Drives recorded journeys through the engine and compares what comes out.
     Replay(Replay),
+    /// Reads: the list of open incidents page by page, and every other read in its turn.
+    Reads(Reads),
     /// A further client process of an idle scenario.
     #[command(hide = true)]
     IdleWorker(IdleWorker),
@@ -253,4 +255,43 @@ pub struct Replay {
     /// Leaves the stored history out of the comparison.
     #[arg(long)]
     pub no_history: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Reads {
+    /// Open incidents, round ten cities.
+    #[arg(long, default_value_t = 10_000)]
+    pub incidents: usize,
+    /// Pages of the list a second.
+    #[arg(long, default_value_t = 2000.0)]
+    pub rate: f64,
+    #[arg(long, default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Entries of a page.
+    #[arg(long, default_value_t = 20)]
+    pub limit: usize,
+    /// How far round a place, in metres.
+    #[arg(long, default_value_t = 5000.0)]
+    pub radius: f64,
+    /// Each of the other reads a second.
+    #[arg(long, default_value_t = 500.0)]
+    pub read_rate: f64,
+    #[arg(long, default_value_t = 3.0)]
+    pub read_seconds: f64,
+    /// Keep-alive connections, each a client that follows the pages.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Messages of the incident that has most.
+    #[arg(long, default_value_t = 10_000)]
+    pub messages: usize,
+    /// Only these reads, by name (list, sos, messages, ...), comma-separated.
+    #[arg(long, value_delimiter = ',')]
+    pub only: Vec<String>,
+}
+
+impl Reads {
+    /// Whether this read is to be measured.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
 }

@@ -22,19 +22,23 @@ mod html;
 mod http;
 mod idle;
 mod locations;
+mod pages;
 mod pool;
 mod progress;
 mod reactor;
+mod reads;
 mod reconnect;
 mod replay;
 mod report;
 mod sampling;
 mod scan;
+mod scene;
 mod search;
 mod signal;
 mod sos_storm;
 mod stats;
 mod traces;
+mod walk;
 mod ws;
 
 use std::error::Error;
@@ -93,6 +97,7 @@ fn run(cli: &Cli, scenario: &Scenario) -> Result<bool> {
         Scenario::SosStorm(args) => sos_storm::run(common, args)?,
         Scenario::ReconnectStorm(args) => reconnect::run(common, args)?,
         Scenario::Replay(args) => replay::run(common, args)?,
+        Scenario::Reads(args) => reads::run(common, args)?,
     };
     if common.json.as_deref() == Some(Path::new("-")) {
         outcome.write_table(&mut std::io::stderr())?;

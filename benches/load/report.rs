@@ -89,6 +89,21 @@ impl Outcome {
         });
     }
 
+    /// One of many latencies: what it is mostly, what it is at worst, and whether it is within the limit.
+    pub fn brief(&mut self, name: &str, latency: &Latency, p99_limit_ms: f64) {
+        for (label, percentile) in [("p50", 50.0), ("p99", 99.0)] {
+            self.find(format!("{name} {label}"), latency.millis(percentile), "ms");
+        }
+        let p99 = latency.millis(99.0);
+        if p99 > p99_limit_ms {
+            self.fail(format!("{name} p99 is {p99:.1} ms, the limit {p99_limit_ms} ms"));
+        }
+        self.curves.push(Series {
+            name: name.into(),
+            points: latency.curve(),
+        });
+    }
+
     pub fn timeline(&mut self, name: &str, timeline: &Timeline) {
         self.timelines.push(Series {
             name: name.into(),

@@ -9,6 +9,8 @@
 #[allow(dead_code)]
 mod http;
 #[allow(dead_code)]
+mod pages;
+#[allow(dead_code)]
 mod sampling;
 #[allow(dead_code)]
 mod scan;
@@ -271,4 +273,64 @@ fn the_search_ends_just_below_what_is_too_much_and_proves_it() {
     let (rate, ()) = search.highest(attempt).unwrap();
     assert!((4_700.0..=5_000.0).contains(&rate), "{rate}");
     assert!((1..=2).contains(&proofs));
+}
+
+fn a_page(entries: &[(u64, f64)], next: &str) -> String {
+    let entry = |(id, distance): &(u64, f64)| {
+        format!(
+            "{{\"sosId\":\"{id:016x}{:016x}\",\"message\":\"a, b\",\"distanceM\":{distance}}}",
+            7
+        )
+    };
+    let entries: Vec<String> = entries.iter().map(entry).collect();
+    format!(
+        "{{\"success\":true,\"data\":[{}],\"nextCursor\":{next}}}",
+        entries.join(",")
+    )
+}
+
+#[test]
+fn a_page_is_read_with_its_entries_and_its_cursor() {
+    let (reader, mut page) = (pages::Reader::new(), pages::Page::default());
+    let text = a_page(&[(1, 0.5), (u64::MAX, 12.0)], "\"00ff\"");
+    assert_eq!(reader.read(text.as_bytes(), &mut page), Some(()));
+    assert_eq!(page.entries, [(1, 0.5), (u64::MAX, 12.0)]);
+    assert_eq!(page.next.as_deref(), Some("00ff"));
+    assert_eq!(reader.read(a_page(&[], "null").as_bytes(), &mut page), Some(()));
+    assert_eq!(page, pages::Page::default());
+    for bad in [
+        "{\"success\":false}",
+        "{\"data\":[{\"sosId\":\"xyz\"}],\"nextCursor\":null}",
+        "{\"nextCursor\":1}",
+    ] {
+        assert_eq!(reader.read(bad.as_bytes(), &mut page), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_walk_notices_what_comes_twice_out_of_order_or_not_at_all() {
+    let page = |entries: &[(u64, f64)]| pages::Page {
+        entries: entries.to_vec(),
+        next: None,
+    };
+    let mut walk = pages::Walk::default();
+    assert_eq!(walk.take(&page(&[(1, 1.0), (2, 1.0)])), pages::Faults::default());
+    let faults = walk.take(&page(&[(2, 3.0), (3, 2.0)]));
+    assert_eq!((faults.twice, faults.disordered), (1, 1));
+    assert_eq!(walk.end(&(4..=5)).missing, 1);
+    walk.take(&page(&[(1, 0.5)]));
+    assert_eq!(
+        walk.end(&(1..=1)),
+        pages::Faults::default(),
+        "a walk forgets the one before it"
+    );
+    walk.take(&page(&[(1, 0.5), (9, 0.6)]));
+    assert_eq!(walk.end(&(0..=1)).surplus, 1);
+}
+
+#[test]
+fn who_stands_at_the_edge_of_a_circle_may_count_or_not() {
+    let degree = 111_195.08;
+    let places = [(0.5, 0.0), (0.0, 1.0), (1.1, 0.0)];
+    assert_eq!(pages::within((0.0, 0.0), degree, places.into_iter()), 1..=2);
 }

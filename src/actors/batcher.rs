@@ -237,6 +237,10 @@ impl LocationBatcher {
             }
             Offer::Waits => {}
             Offer::Old => self.node.observer.positions(Positions::Stale, 1),
+            Offer::Doubtful => {
+                self.node.observer.positions(Positions::Doubtful, 1);
+                return;
+            }
         }
         if !keep {
             return;
@@ -246,6 +250,7 @@ impl LocationBatcher {
             // The same fix again. Its sender may not know that history has it, and history may not have it.
             Offer::Old if twin && !durable => {}
             Offer::Old => self.keep(key, fix, false),
+            Offer::Doubtful => {}
         }
     }
 

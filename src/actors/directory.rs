@@ -63,6 +63,16 @@ impl Directory {
             .unwrap_or_default()
     }
 
+    /// Closes the sessions of everybody of whom `whose` is true.
+    pub fn close_where(&self, whose: impl Fn(&Subject) -> bool, reason: CloseReason) {
+        let concerned = self.by_subject.iter().filter(|entry| whose(entry.key()));
+        // Not while the map is locked: whoever is closed takes themselves out of it.
+        let sessions: Vec<_> = concerned.flat_map(|entry| entry.value().clone()).collect();
+        for session in sessions {
+            session.close(reason);
+        }
+    }
+
     /// Closes all sessions of somebody who is connected now.
     pub fn close_all(&self, subject: &Subject, reason: CloseReason) -> usize {
         let sessions = self.of_subject(subject);

@@ -57,7 +57,7 @@ impl CommandError {
                 Rejection::NoSuchRequest => "NO_SUCH_REQUEST",
                 Rejection::TooManyRequests => "TOO_MANY_REQUESTS",
                 Rejection::Full => "ROOM_FULL",
-                Rejection::Forbidden => "FORBIDDEN",
+                Rejection::Forbidden | Rejection::OutOfScope(_) => "FORBIDDEN",
                 Rejection::UserTypeForbidden(_) => "USER_TYPE_FORBIDDEN",
                 Rejection::Closed => "SOS_CLOSED",
                 Rejection::InvalidTransition { .. } => "INVALID_TRANSITION",

@@ -73,6 +73,14 @@ impl Memberships {
         self.known.remove(subject);
     }
 
+    /// Anything may have changed.
+    pub fn forget_all(&self) {
+        for generation in &self.generations {
+            generation.fetch_add(1, Ordering::AcqRel);
+        }
+        self.known.clear();
+    }
+
     /// Starts anew when there are too many.
     pub fn sweep(&self) {
         if self.known.len() > self.max {

@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod batcher;
+pub mod blocks;
 pub mod clock;
 pub mod directory;
 pub mod engine;
@@ -15,6 +16,7 @@ pub mod memberships;
 pub mod node;
 pub mod notes;
 pub mod observer;
+pub mod pass;
 pub mod registry;
 pub mod room;
 pub mod session;
@@ -25,4 +27,5 @@ pub use clock::{Clock, SystemClock};
 pub use engine::Engine;
 pub use error::CommandError;
 pub use observer::{NoObserver, Observer};
+pub use session::{Credential, Credentials};
 pub use settings::Settings;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::area::Areas;
+use super::blocks::Blocks;
 use super::clock::Clock;
 use super::directory::Directory;
 use super::janitor::Done;
@@ -43,6 +44,8 @@ pub struct Node {
     pub janitor: Done,
     /// Who raises an SOS just now.
     pub raising: Turns,
+    /// Whom staff keep out.
+    pub blocks: Arc<Blocks>,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
     pub(super) draining: AtomicBool,
@@ -56,7 +59,9 @@ impl Node {
 
     /// Somebody has done something.
     pub fn saw(&self, who: &Identity) {
-        self.notes.saw(&who.subject, self.now());
+        if let Some(device) = who.own_device() {
+            self.notes.saw(device, self.now());
+        }
     }
 
     /// The way to a room.

@@ -40,10 +40,9 @@ impl Notes {
         }
     }
 
-    /// Somebody has done something. Costs one look into memory unless it is worth a note.
-    pub fn saw(&self, subject: &Subject, now: Timestamp) {
-        let Subject::Device(device) = subject else { return };
-        let last = self.known.get(device).map(|last| *last);
+    /// A device has done something. Costs one look into memory unless it is worth a note.
+    pub fn saw(&self, device: DeviceId, now: Timestamp) {
+        let last = self.known.get(&device).map(|last| *last);
         // A clock that stepped back must not silence anybody.
         if last.is_some_and(|last| last <= now && now.since(last) < self.every) {
             return;
@@ -51,10 +50,10 @@ impl Notes {
         if self.known.len() >= self.max {
             self.known.clear();
         }
-        self.known.insert(*device, now);
+        self.known.insert(device, now);
         let mut seen = self.seen.lock();
         if seen.len() < self.max {
-            seen.push((*device, now));
+            seen.push((device, now));
         } else {
             self.dropped.fetch_add(1, Relaxed);
         }
@@ -114,8 +113,8 @@ impl Notes {
 mod tests {
     use super::*;
 
-    fn device(n: u8) -> Subject {
-        Subject::Device(DeviceId::from_random([n; 16]))
+    fn device(n: u8) -> DeviceId {
+        DeviceId::from_random([n; 16])
     }
 
     fn at(s: i64) -> Timestamp {
@@ -126,7 +125,7 @@ mod tests {
     fn a_device_is_noted_once_an_hour_however_often_it_is_seen() {
         let notes = Notes::new(Duration::from_secs(3_600), 10);
         for second in 0..7_200 {
-            notes.saw(&device(1), at(second));
+            notes.saw(device(1), at(second));
         }
         let times: Vec<_> = notes.take().0.into_iter().map(|(_, at)| at).collect();
         assert_eq!(times, [at(0), at(3_600)]);
@@ -136,7 +135,7 @@ mod tests {
     fn made_up_devices_do_not_grow_the_memory() {
         let notes = Notes::new(Duration::from_secs(3_600), 10);
         for n in 0..=255 {
-            notes.saw(&device(n), at(0));
+            notes.saw(device(n), at(0));
         }
         let (known, waiting) = notes.depth();
         assert!(known <= 10 && waiting <= 10, "{known} {waiting}");
@@ -146,9 +145,9 @@ mod tests {
     #[test]
     fn what_was_erased_is_not_noted() {
         let notes = Notes::new(Duration::from_secs(3_600), 10);
-        notes.saw(&device(1), at(0));
-        notes.saw(&device(2), at(0));
-        notes.forget(&device(1));
+        notes.saw(device(1), at(0));
+        notes.saw(device(2), at(0));
+        notes.forget(&Subject::Device(device(1)));
         assert_eq!(notes.take().0.len(), 1);
     }
 }

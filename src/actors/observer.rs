@@ -15,6 +15,8 @@ pub enum Positions {
     Kept,
     /// They were not newer than what is known.
     Stale,
+    /// Nobody moves so fast, and no second one agreed yet.
+    Doubtful,
     /// There was no room for them.
     Dropped,
 }
@@ -55,6 +57,9 @@ pub trait Observer: Send + Sync + 'static {
     fn connected(&self, took: Duration) {
         let _ = took;
     }
+
+    /// Somebody reported somebody.
+    fn reported(&self) {}
 
     /// A room died without being asked to, and is rebuilt.
     fn room_rebuilt(&self) {}

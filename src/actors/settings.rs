@@ -50,6 +50,10 @@ pub struct Settings {
     pub contacts_max: usize,
     /// By which national phone numbers are read.
     pub region: Region,
+    /// How long before its credential ends a session is told; zero: not at all.
+    pub expiry_warning: Duration,
+    /// How much longer than its credential a session stays: clocks differ.
+    pub credential_leeway: Duration,
     /// Messages a second from one session; 0: no limit.
     pub messages_per_second: u32,
     /// Messages from one session at once.
@@ -91,6 +95,8 @@ impl Default for Settings {
             radius_max_km: 25,
             contacts_max: 100,
             region: Region::new("PH").expect("invariant: PH has a numbering plan"),
+            expiry_warning: Duration::from_secs(60),
+            credential_leeway: Duration::from_secs(5),
             messages_per_second: 50,
             messages_burst: 100,
             session_rooms_max: 1000,

@@ -1,35 +1,33 @@
 //! One function builds the running engine; one ends it.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Arbiter, ArbiterHandle};
-use actix_http::{HttpService, KeepAlive, Request};
 use actix_server::{Server, ServerHandle};
-use actix_service::{fn_service, map_config};
-use actix_web::dev::AppConfig;
-use actix_web::middleware::from_fn;
-use actix_web::{App, web};
-use parking_lot::Mutex;
-use socket2::{Domain, Protocol, Socket, Type};
+use actix_web::web;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
-use super::{AppError, observe, open_store, secrets, settings};
+use super::capacity::Capacity;
+use super::certificates::{CertificateError, Certificates};
+use super::listeners::{Addresses, Services, Workers, listen};
+use super::{AppError, backup, observe, open_store, secrets, settings};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
-use crate::delivery::{self, Hub, HubHandle};
-use crate::http::connections::{Doors, fault, guarded};
+use crate::delivery;
+use crate::http::auth;
+use crate::http::connections::Doors;
 use crate::http::gate::Gate;
-use crate::http::request::{Frame, frame};
-use crate::http::routes::{self, Api, Readiness};
+use crate::http::keys::KeyRing;
+use crate::http::request::Frame;
+use crate::http::routes::{Api, Readiness};
 use crate::http::upgrade::Upgrades;
-use crate::store::Store;
+use crate::store::{Embedded, Store};
 use crate::telemetry::Metrics;
-use crate::transport::Upgraded;
 
 /// How often it looks whether what it waits for has happened.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -38,17 +36,16 @@ const FAREWELL_S: u64 = 1;
 /// The workers are there by then.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
-/// Each worker's writer and thread.
-type Workers = Arc<Mutex<Vec<(HubHandle, ArbiterHandle)>>>;
-
 /// An engine that runs.
 pub struct Running {
-    address: SocketAddr,
-    config: Config,
+    addresses: Addresses,
+    config: Arc<Config>,
     engine: Engine,
     store: Arc<dyn Store>,
     workers: Workers,
     in_flight: Arc<AtomicUsize>,
+    /// Tells HTTP/2 connections to end.
+    leave: watch::Sender<bool>,
     term: Signal,
     int: Signal,
     handle: ServerHandle,
@@ -67,14 +64,23 @@ impl Running {
         let embedded = open_store(&config)?;
         let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
         let metrics = Arc::new(Metrics::new());
+        let clock: auth::Clock = Arc::new(|| SystemClock.now());
+        let keys = KeyRing::load(&config.auth, &secrets.jwt, &config.data.path, Arc::clone(&clock))?;
+        if let Some(jwks) = keys.jwks() {
+            actix_rt::spawn(Arc::clone(jwks).run());
+        }
         let gate = web::Data::new(Gate::new(
             &config,
             &secrets,
+            Arc::new(keys),
             Arc::clone(&metrics),
-            Arc::new(|| SystemClock.now()),
+            clock,
         ));
         let sweeper = gate.clone();
+        // Before anybody can be served: nobody slips in while the list is read.
+        gate.blocks().load(&*store, SystemClock.now()).await?;
         let engine = Engine::start(Parts {
+            blocks: Arc::clone(gate.blocks()),
             store: Arc::clone(&store),
             clock: Arc::new(SystemClock),
             settings: settings::actors(&config),
@@ -85,8 +91,10 @@ impl Running {
         let observed = gate.clone();
         metrics.register_source(move |scrape| observed.observe(scrape));
 
-        let listener = listen(&config)?;
-        let address = listener.local_addr()?;
+        let capacity = Capacity::new(config.http.connections_max);
+        let counted = Arc::clone(&capacity);
+        metrics.register_source(move |scrape| counted.observe(scrape));
+        let tls = tls(&config, &metrics)?;
         let workers = Workers::default();
         let in_flight = Arc::new(AtomicUsize::new(0));
         let api = web::Data::new(Api::new(
@@ -95,50 +103,32 @@ impl Running {
             Arc::new(Readiness::new(Arc::clone(&store))),
             &config,
         ));
-        let upgrades = Upgrades::new(
-            engine.clone(),
-            gate.clone(),
-            settings::transport(&config),
-            &config,
-        );
         let doors = Doors::new(&config, Arc::clone(&metrics));
-        let request = web::Data::new(Frame {
-            metrics,
-            timeout: config.http.request_timeout(),
-            in_flight: Arc::clone(&in_flight),
-        });
-        let (http, known_hubs) = (config.http.clone(), Arc::clone(&workers));
+        let frame = Frame::new(&config, metrics, Arc::clone(&in_flight));
+        let limits = settings::transport(&config);
+        let config = Arc::new(config);
+        let (leave, leaving) = watch::channel(false);
+        let services = Services {
+            upgrades: Upgrades::new(engine.clone(), gate.clone(), limits, frame.clone(), &config),
+            config: Arc::clone(&config),
+            gate,
+            api,
+            frame,
+            workers: Arc::clone(&workers),
+            capacity,
+            doors,
+            leaving,
+        };
         let server = Server::build()
             .workers(config.http.workers())
             .backlog(config.http.backlog)
-            .max_concurrent_connections(config.http.connections_max)
+            // Who is too many is told so; this must not keep them waiting before that.
+            .max_concurrent_connections(config.http.connections_max.saturating_mul(2))
             .disable_signals()
-            .shutdown_timeout(FAREWELL_S)
-            .listen("mayday", listener, move || {
-                let hub = Hub::start(upgrades.limits().hub());
-                known_hubs.lock().push((hub.handle(), Arbiter::current()));
-                let (gate, api, request) = (gate.clone(), api.clone(), request.clone());
-                let app = App::new()
-                    .app_data(gate)
-                    .app_data(request)
-                    .configure(routes::configure(api))
-                    .wrap(from_fn(frame));
-                let upgrades = upgrades.clone();
-                let service = HttpService::build()
-                    .keep_alive(KeepAlive::Timeout(http.keep_alive()))
-                    .client_request_timeout(http.header_timeout())
-                    .client_disconnect_timeout(Duration::from_secs(1))
-                    .upgrade(fn_service(move |(request, framed): (Request, Upgraded)| {
-                        let (upgrades, hub) = (upgrades.clone(), hub.clone());
-                        async move { upgrades.serve(&request, framed, &hub).await }
-                    }))
-                    .finish(map_config(app, |()| AppConfig::default()))
-                    .tcp();
-                guarded(doors.clone(), service, fault)
-            })?
-            .run();
+            .shutdown_timeout(FAREWELL_S);
+        let (server, addresses) = listen(server, &services, tls)?;
         let running = Self {
-            address,
+            addresses,
             handle: server.handle(),
             server: actix_rt::spawn(server),
             config,
@@ -146,11 +136,22 @@ impl Running {
             store,
             workers,
             in_flight,
+            leave,
             term,
             int,
         };
         running.settle().await?;
+        running.watch_restores(embedded);
         Ok(running)
+    }
+
+    /// Takes backups that are brought back while it runs; ends with this system.
+    fn watch_restores(&self, store: Arc<Embedded>) {
+        actix_rt::spawn(backup::watch(
+            store,
+            self.engine.clone(),
+            Config::clone(&self.config),
+        ));
     }
 
     /// Waits for the workers, whose threads the actors share unless they have their own.
@@ -175,8 +176,16 @@ impl Running {
 
     /// Says on standard output where to look, with an example to paste.
     pub fn announce(&self) {
-        let url = format!("http://{}", self.address);
-        println!("listening on {url}");
+        let Addresses { plain, tls } = self.addresses;
+        let urls = [("http", plain), ("https", tls)];
+        let urls: Vec<_> = urls
+            .into_iter()
+            .filter_map(|(scheme, address)| address.map(|address| format!("{scheme}://{address}")))
+            .collect();
+        for url in &urls {
+            println!("listening on {url}");
+        }
+        let Some(url) = urls.first() else { return };
         println!("  health   {url}/health     metrics  {url}/metrics");
         println!("  data     {}", self.config.data.path.display());
         println!("  a first SOS:");
@@ -201,6 +210,7 @@ impl Running {
             ended = &mut server => return ended.unwrap_or_else(|e| Err(std::io::Error::other(e))).map_err(AppError::from),
         }
         self.engine.drain();
+        let _ = self.leave.send(true);
         drain(&self.workers, &self.in_flight, &self.config).await;
         self.engine.flush().await;
         handle.stop(true).await;
@@ -224,25 +234,44 @@ async fn drain(workers: &Workers, in_flight: &AtomicUsize, config: &Config) {
     }
 }
 
-fn listen(config: &Config) -> Result<TcpListener, AppError> {
-    let address = format!("{}:{}", config.http.host, config.http.port);
-    let failed = |error| AppError::Listen {
-        address: address.clone(),
-        error,
+/// The certificate and how it is kept up to date; `None` when there is no TLS.
+fn tls(config: &Config, metrics: &Metrics) -> Result<Option<TlsAcceptor>, AppError> {
+    // Without TLS, too, SIGHUP must not end the process.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let certificates = if config.tls.is_on() {
+        Some(Certificates::load(&config.tls)?)
+    } else {
+        None
     };
-    let mut addresses = (config.http.host.as_str(), config.http.port)
-        .to_socket_addrs()
-        .map_err(failed)?;
-    let first = addresses
-        .next()
-        .ok_or_else(|| failed(std::io::Error::new(std::io::ErrorKind::NotFound, "no such host")))?;
-    let bind = || {
-        let socket = Socket::new(Domain::for_address(first), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&first.into())?;
-        socket.listen(i32::try_from(config.http.backlog).unwrap_or(i32::MAX))?;
-        socket.set_nonblocking(true)?;
-        Ok(TcpListener::from(socket))
+    let kept = certificates.clone();
+    let mut look = tokio::time::interval(config.tls.reload());
+    actix_rt::spawn(async move {
+        loop {
+            let told = tokio::select! {
+                _ = hangup.recv() => true,
+                _ = look.tick(), if kept.is_some() => false,
+            };
+            let Some(certificates) = kept.clone() else {
+                tracing::info!("SIGHUP: there is no certificate to load again");
+                continue;
+            };
+            // Files may be slow, and this thread has other things to do.
+            let work = move || {
+                if told {
+                    certificates.reload();
+                } else {
+                    certificates.refresh();
+                }
+            };
+            let _ = actix_rt::task::spawn_blocking(work).await;
+        }
+    });
+    let Some(certificates) = certificates else {
+        return Ok(None);
     };
-    bind().map_err(failed)
+    let server = certificates
+        .server_config(&config.tls, config.http.http2)
+        .map_err(CertificateError::from)?;
+    metrics.register_source(move |scrape| certificates.observe(scrape));
+    Ok(Some(TlsAcceptor::from(Arc::new(server))))
 }

@@ -1,7 +1,11 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
+mod backup;
 mod build;
+mod capacity;
+mod certificates;
 mod limits;
+mod listeners;
 mod observe;
 mod schema;
 mod settings;
@@ -9,21 +13,36 @@ mod settings;
 use std::sync::Arc;
 
 use crate::config::{Config, SecretError, Secrets};
+use crate::http::keys::KeysError;
 use crate::store::StoreError;
 use crate::store::embedded::{Embedded, EmbeddedOptions};
 
+pub use backup::{backup, restore};
 pub use build::Running;
+pub use certificates::CertificateError;
 pub use schema::{migrate, migration_status, rehearse_migration};
 
 /// Why the engine does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The keys of tokens cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// A secret cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// A backup cannot be made or brought back.
+    #[error(transparent)]
+    Backup(crate::store::backup::BackupError),
+    /// The engine could not merge a backup.
+    #[error("not restored: {0}")]
+    Restore(String),
+    /// All but some rooms was restored.
+    #[error("restored, but for {0} rooms whose logs have gone another way")]
+    Diverged(u64),
     /// The port cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -32,6 +51,9 @@ pub enum AppError {
         /// Why not.
         error: std::io::Error,
     },
+    /// TLS has no certificate to show.
+    #[error("tls: {0}")]
+    Certificate(#[from] CertificateError),
     /// The server failed.
     #[error("server: {0}")]
     Server(#[from] std::io::Error),
@@ -55,7 +77,19 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     })
 }
 
+/// Looks at what the settings name and a start would need: the TLS certificate and its key.
+///
+/// # Errors
+/// When they cannot be used.
+pub fn check(config: &Config) -> Result<(), AppError> {
+    if config.tls.is_on() {
+        certificates::Certificates::load(&config.tls)?;
+    }
+    Ok(())
+}
+
 fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
+    let secrets = secrets(config)?;
     let options = EmbeddedOptions {
         writer_queue_max_ops: config.store.writer_queue_max_ops,
         group_max_ops: config.store.group_max_ops,
@@ -66,11 +100,19 @@ fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
         reader_cache_kib: config.store.reader_cache_kib,
         checkpoint_kib: config.store.checkpoint_kib,
         checkpoint_max_kib: config.store.checkpoint_max_kib,
+        open_incidents_max: config.store.open_incidents_max,
+        search_max_messages: config.store.search_max_messages,
         check_integrity: config.store.integrity_check,
         migrate: config.store.migrate_on_start,
+        erasure_secret: Some(erasure_secret(&secrets)),
         ..EmbeddedOptions::new(&config.data.path)
     };
     Ok(Arc::new(Embedded::open(options)?))
+}
+
+/// The key by which the erased are marked; what is signed beside the mark tells it from others of the same key.
+fn erasure_secret(secrets: &Secrets) -> Vec<u8> {
+    secrets.device.current.reveal().to_vec()
 }
 
 fn secrets(config: &Config) -> Result<Secrets, AppError> {

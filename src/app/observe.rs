@@ -42,12 +42,17 @@ impl Observer for Counting {
             Positions::Conflated => self.0.positions_conflated.inc_by(count),
             Positions::Kept => self.0.positions_kept.inc_by(count),
             Positions::Stale => self.0.positions_stale.inc_by(count),
+            Positions::Doubtful => self.0.positions_doubtful.inc_by(count),
             Positions::Dropped => self.0.drops.with_label_values(&["position"]).inc_by(count),
         }
     }
 
     fn connected(&self, took: Duration) {
         self.0.connect_seconds.observe(took.as_secs_f64());
+    }
+
+    fn reported(&self) {
+        self.0.reports.inc();
     }
 
     fn room_rebuilt(&self) {
@@ -91,6 +96,16 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
             observed.failed_commits,
         );
         scrape.queue("store_readers", observed.reads_waiting, 0);
+        scrape.counter(
+            "mayday_store_lists_at_once_total",
+            "Lists of incidents that memory alone answered.",
+            &[],
+            observed.lists_at_once,
+        );
+        for (what, count) in [("held", observed.open_held), ("left_out", observed.open_left_out)] {
+            let help = "Open incidents whose list is kept in memory, and those that did not fit.";
+            scrape.gauge("mayday_store_open_incidents", help, &[("what", what)], count);
+        }
         scrape.queue("room_mailboxes", engine.node().registry.waiting() as u64, 0);
         scrape.queue("location_batcher", engine.uploads_waiting() as u64, 0);
         let done = &engine.node().janitor;

@@ -1,8 +1,10 @@
 //! Rules beyond a value's type.
 
 use super::load::Problem;
-use super::sections::Config;
+use super::sections::{Config, list};
 
+/// The name of the key in `auth.internal_token`.
+pub const INTERNAL: &str = "internal";
 /// A ticket or a clock's error that lasts longer than this is a mistake in the unit.
 const HOUR_S: u64 = 3_600;
 
@@ -40,15 +42,28 @@ impl Config {
             ("http.header_timeout_ms", http.header_timeout_ms),
             ("http.request_timeout_ms", http.request_timeout_ms),
             ("http.connections_max", wide(http.connections_max)),
+            ("http.h2_streams_max", u64::from(http.h2_streams_max)),
+            ("http.uri_max_bytes", wide(http.uri_max_bytes)),
+            ("http.headers_max_bytes", wide(http.headers_max_bytes)),
+            ("http.headers_max", wide(http.headers_max)),
+            ("tls.reload_s", self.tls.reload_s),
+            ("tls.handshake_timeout_ms", self.tls.handshake_timeout_ms),
+            ("tls.handshakes_max", wide(self.tls.handshakes_max)),
             ("store.writer_queue_max_ops", wide(store.writer_queue_max_ops)),
             ("store.group_max_ops", wide(store.group_max_ops)),
             ("store.group_max_rows", wide(store.group_max_rows)),
             ("store.readers", wide(store.readers)),
             ("store.reader_queue_max_ops", wide(store.reader_queue_max_ops)),
+            ("store.search_max_messages", wide(store.search_max_messages)),
             ("store.checkpoint_kib", u64::from(store.checkpoint_kib)),
             ("store.checkpoint_max_kib", u64::from(store.checkpoint_max_kib)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
+            ("auth.jwks_refresh_s", auth.jwks_refresh_s),
+            ("auth.jwks_early_min_s", auth.jwks_early_min_s),
+            ("auth.jwks_timeout_ms", auth.jwks_timeout_ms),
+            ("auth.jwks_max_bytes", wide(auth.jwks_max_bytes)),
+            ("auth.jwks_keys_max", wide(auth.jwks_keys_max)),
             ("limits.anon_window_s", self.limits.anon_window_s),
             ("limits.user_window_s", self.limits.user_window_s),
             ("locations.batch_max_fixes", wide(locations.batch_max_fixes)),
@@ -92,9 +107,31 @@ impl Config {
         let at_most = [
             ("http.workers", wide(http.workers), 1_024),
             ("http.backlog", u64::from(http.backlog), 65_535),
+            ("http.h2_streams_max", u64::from(http.h2_streams_max), 65_535),
+            // What the parser takes: beyond it, it answers by itself.
+            ("http.uri_max_bytes", wide(http.uri_max_bytes), 65_534),
+            ("http.headers_max_bytes", wide(http.headers_max_bytes), 131_072),
+            ("http.headers_max", wide(http.headers_max), 96),
+            ("cors.max_age_s", self.cors.max_age_s, 86_400),
+            (
+                "compression.gzip_level",
+                u64::from(self.compression.gzip_level),
+                9,
+            ),
+            (
+                "compression.brotli_quality",
+                u64::from(self.compression.brotli_quality),
+                11,
+            ),
             ("store.readers", wide(store.readers), 256),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
+            ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
+            ("auth.jwks_wait_ms", auth.jwks_wait_ms, 10_000),
+            ("auth.jwks_timeout_ms", auth.jwks_timeout_ms, 60_000),
+            ("auth.jwks_refresh_s", auth.jwks_refresh_s, 24 * HOUR_S),
+            ("auth.jwks_max_bytes", wide(auth.jwks_max_bytes), 1_048_576),
+            ("auth.jwks_keys_max", wide(auth.jwks_keys_max), 1_000),
             ("locations.shards", wide(locations.shards), 1_024),
             ("locations.tick_ms", locations.tick_ms, 1_000),
             ("rooms.arbiters", wide(rooms.arbiters), 1_024),
@@ -137,6 +174,25 @@ impl Config {
         }
     }
 
+    fn check_listeners(&self, problems: &mut Vec<Problem>) {
+        let Self { http, tls, .. } = self;
+        if tls.certificate.is_empty() != tls.key.is_empty() {
+            let (missing, given) = if tls.key.is_empty() {
+                ("tls.key", "tls.certificate")
+            } else {
+                ("tls.certificate", "tls.key")
+            };
+            problems.push(Problem::new(missing, format!("must be set when {given} is")));
+        }
+        if !http.plain && !tls.is_on() {
+            let what = "must not be false without tls.certificate: nothing would listen";
+            problems.push(Problem::new("http.plain", what));
+        }
+        if http.plain && tls.is_on() && http.port == tls.port && http.port != 0 {
+            problems.push(Problem::new("tls.port", "must not be http.port"));
+        }
+    }
+
     fn check_texts(&self, problems: &mut Vec<Problem>) {
         let host = &self.http.host;
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
@@ -153,17 +209,37 @@ impl Config {
                 "may hold only letters, digits and '-', '_', '.'",
             ));
         }
-        let origin_at_fault = self.auth.cookie_origins().any(|origin| {
-            url::Url::parse(origin).map_or(true, |url| url.origin().ascii_serialization() != origin)
-        });
-        if origin_at_fault {
-            let what = "must be origins such as https://app.example.org, separated by commas";
-            problems.push(Problem::new("auth.cookie_origins", what));
+        let origins = [
+            ("auth.cookie_origins", &self.auth.cookie_origins),
+            ("cors.origins", &self.cors.origins),
+        ];
+        for (key, text) in origins {
+            if !list(text).all(is_origin) {
+                let what = "must be origins such as https://app.example.org, separated by commas";
+                problems.push(Problem::new(key, what));
+            }
         }
         if !is_tile_url(&self.pages.tile_url) {
             let what = "must be an http or https address, or a path, with {z}, {x} and {y} in it";
             problems.push(Problem::new("pages.tile_url", what));
         }
+        let tokens = [
+            ("cors.methods", &self.cors.methods),
+            ("cors.request_headers", &self.cors.request_headers),
+            ("cors.expose_headers", &self.cors.expose_headers),
+        ];
+        for (key, text) in tokens {
+            let token = |part: &str| {
+                part.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            };
+            if !list(text).all(token) {
+                let what = "must be names separated by commas; * is not one";
+                problems.push(Problem::new(key, what));
+            }
+        }
+        self.check_listeners(problems);
+        self.check_keys(problems);
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
             problems.push(Problem::new(
                 "log.filter",
@@ -171,6 +247,51 @@ impl Config {
             ));
         }
     }
+
+    fn check_keys(&self, problems: &mut Vec<Problem>) {
+        let auth = &self.auth;
+        if !auth.jwks_url.is_empty() && !auth.jwks_file.is_empty() {
+            let what = "must be empty when auth.jwks_url is not: a set comes from one place";
+            problems.push(Problem::new("auth.jwks_file", what));
+        }
+        if !auth.jwks_url.is_empty()
+            && let Err(what) = check_jwks_url(&auth.jwks_url, auth.jwks_allow_http)
+        {
+            problems.push(Problem::new("auth.jwks_url", what));
+        }
+        let keys = &auth.api_keys.0;
+        for (place, key) in keys.iter().enumerate() {
+            if key.name.as_str() == INTERNAL || keys[..place].iter().any(|other| other.name == key.name) {
+                let what = format!("names {} twice; each key has a name of its own", key.name);
+                problems.push(Problem::new("auth.api_keys", what));
+            }
+        }
+    }
+}
+
+/// Keys that come in the clear are anybody's who is on the way: only from near by, unless the operator says so.
+fn check_jwks_url(text: &str, allow_http: bool) -> Result<(), String> {
+    let url = url::Url::parse(text).map_err(|error| format!("must be an address: {error}"))?;
+    let near = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unique_local(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if near || allow_http => Ok(()),
+        "http" => Err(
+            "must be https, or an http address of this machine or a private network; \
+                       auth.jwks_allow_http takes any"
+                .into(),
+        ),
+        _ => Err("must be an https address".into()),
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
 }
 
 /// An address of tiles, or none. A part that is asked for with `{z}` must be in the path: the host is named in the
@@ -219,8 +340,31 @@ mod tests {
             ("[store]\ngroup_max_ops = 100000", "store.group_max_ops"),
             ("[auth]\nleeway_s = 9999999", "auth.leeway_s"),
             ("[auth]\ncookie = 'a b'", "auth.cookie"),
+            ("[auth]\njwks_url = 'keys.json'", "auth.jwks_url"),
+            ("[auth]\njwks_url = 'ftp://example.org/'", "auth.jwks_url"),
+            ("[auth]\njwks_url = 'http://example.org/'", "auth.jwks_url"),
+            ("[auth]\njwks_url = 'http://192.0.2.1/'", "auth.jwks_url"),
+            (
+                "[auth]\njwks_url = 'https://a/'\njwks_file = 'b'",
+                "auth.jwks_file",
+            ),
+            ("[auth]\njwks_keys_max = 0", "auth.jwks_keys_max"),
+            ("[auth]\nalgorithms = 'none'", "auth.algorithms"),
+            ("[auth]\nkey_files = 'a='", "auth.key_files"),
+            ("[auth]\napi_keys = 'a b c'", "auth.api_keys"),
             ("[auth]\ncookie_origins = 'example.org'", "auth.cookie_origins"),
             ("[log]\nfilter = 'mayday=loud'", "log.filter"),
+            ("[tls]\ncertificate = 'chain.pem'", "tls.key"),
+            ("[tls]\nkey = 'key.pem'", "tls.certificate"),
+            ("[tls]\nmin_version = '1.1'", "tls.min_version"),
+            ("[tls]\nport = 3000\ncertificate = 'c'\nkey = 'k'", "tls.port"),
+            ("[http]\nplain = false", "http.plain"),
+            ("[http]\nheaders_max = 1000", "http.headers_max"),
+            ("[http]\nproxy_header = 'via'", "http.proxy_header"),
+            ("[cors]\norigins = '*'", "cors.origins"),
+            ("[cors]\norigins = 'https://a.example/'", "cors.origins"),
+            ("[cors]\nexpose_headers = '*'", "cors.expose_headers"),
+            ("[compression]\ngzip_level = 10", "compression.gzip_level"),
             ("[sessions]\nping_timeout_s = 30", "sessions.ping_timeout_s"),
             ("[sessions]\nmessage_max_bytes = 1", "sessions.frame_max_bytes"),
             ("[areas]\nradius_max_km = 5000", "areas.radius_max_km"),
@@ -245,6 +389,32 @@ mod tests {
                 "{text}: {:?}",
                 problems(text)
             );
+        }
+    }
+
+    #[test]
+    fn keys_may_come_in_the_clear_from_near_by() {
+        for url in [
+            "https://issuer.example.org/jwks.json",
+            "http://127.0.0.1:8080/jwks.json",
+            "http://[::1]/",
+            "http://localhost/",
+            "http://10.1.2.3/",
+            "http://[fd00::1]/",
+        ] {
+            let text = format!("[auth]\njwks_url = '{url}'");
+            assert!(Config::parse("test.toml", &text, []).is_ok(), "{url}");
+        }
+        let text = "[auth]\njwks_url = 'http://example.org/'\njwks_allow_http = true";
+        assert!(Config::parse("test.toml", text, []).is_ok());
+    }
+
+    #[test]
+    fn each_api_key_has_a_name_of_its_own() {
+        let hash = "ab".repeat(32);
+        for keys in [format!("a {hash} *; a {hash} *"), format!("internal {hash} *")] {
+            let text = format!("[auth]\napi_keys = '{keys}'");
+            assert_eq!(problems(&text), ["auth.api_keys"]);
         }
     }
 

@@ -9,17 +9,20 @@ mod proxies;
 mod secret;
 mod secrets;
 mod sections;
+mod tokens;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub use check::INTERNAL;
 pub use load::{ConfigError, Problem};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
-    Areas, Auth, Config, Contacts, Data, Drain, Http, Limits, Locations, Log, Pages, Retention, Rooms,
-    Sessions, Store,
+    Abuse, Areas, Auth, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations, Log,
+    Pages, Retention, Rooms, Sessions, Store, Tls,
 };
-pub use value::{LogFormat, StoreUrl};
+pub use tokens::{ApiKey, ApiKeys, KeyFile, KeyFiles, TokenAlgorithm, TokenAlgorithms};
+pub use value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};

@@ -17,6 +17,8 @@ pub struct Secrets {
     pub internal: Secret,
     /// By which device tokens are made.
     pub device: DeviceSecrets,
+    /// By which the blocked are recognised.
+    pub block: Secret,
 }
 
 /// By which device tokens are made, and were made before.
@@ -73,6 +75,7 @@ impl Secrets {
         Ok(Self {
             jwt: given_or(&config.auth.jwt_secret, "jwt_secret")?,
             internal: given_or(&config.auth.internal_token, "internal_token")?,
+            block: given_or(&config.abuse.block_secret, "block_secret")?,
             device: DeviceSecrets {
                 current: given_or(&config.auth.device_secret, "device_secret")?,
                 previous: match &config.auth.device_secret_previous {
@@ -195,7 +198,10 @@ mod tests {
             names.push(entry.file_name());
         }
         names.sort();
-        assert_eq!(names, ["device_secret", "internal_token", "jwt_secret"]);
+        assert_eq!(
+            names,
+            ["block_secret", "device_secret", "internal_token", "jwt_secret"]
+        );
     }
 
     #[test]
@@ -205,6 +211,7 @@ mod tests {
         config.auth.jwt_secret = Some(Secret::new(&"j".repeat(32)).unwrap());
         config.auth.internal_token = Some(Secret::new(&"i".repeat(32)).unwrap());
         config.auth.device_secret = Some(Secret::new(&"d".repeat(32)).unwrap());
+        config.abuse.block_secret = Some(Secret::new(&"b".repeat(32)).unwrap());
         assert!(
             Secrets::load(&config)
                 .unwrap()

@@ -8,8 +8,11 @@ use std::time::Duration;
 use super::load::Reader;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
-use super::value::{LogFormat, StoreUrl};
+use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
+use super::value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};
+use crate::domain::bounds::ServiceArea;
 use crate::domain::budget::MessageBudget;
+use crate::domain::hints::HintPolicy;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
@@ -80,8 +83,70 @@ sections! {
         keep_alive_s: u64 = 75,
         /// Connections to this node at once.
         connections_max: usize = 200_000,
-        /// Proxies whose `X-Forwarded-For` is believed.
+        /// Proxies whose word about the client is believed.
         trusted_proxies: TrustedProxies = TrustedProxies::default(),
+        /// The header in which they give it.
+        proxy_header: ProxyHeader = ProxyHeader::XForwarded,
+        /// Listen without TLS.
+        plain: bool = true,
+        /// Speak HTTP/2 over TLS.
+        http2: bool = true,
+        /// Speak HTTP/2 without TLS too, to clients who begin with it.
+        h2c: bool = false,
+        /// Requests in hand on one HTTP/2 connection.
+        h2_streams_max: u32 = 128,
+        /// The longest request target.
+        uri_max_bytes: usize = 8_192,
+        /// The headers of a request, names and values together.
+        headers_max_bytes: usize = 32_768,
+        /// The headers of a request.
+        headers_max: usize = 64,
+    }
+    /// HTTPS and secure WebSockets.
+    tls: Tls {
+        /// The certificate chain, a PEM file; empty: no TLS.
+        certificate: String = String::new(),
+        /// Its private key, a PEM file.
+        key: String = String::new(),
+        /// The port to listen on; 0: one that is free.
+        port: u16 = 3443,
+        /// The oldest version that is spoken.
+        min_version: TlsVersion = TlsVersion::V12,
+        /// How often the files are looked at.
+        reload_s: u64 = 60,
+        /// A handshake must be done by then.
+        handshake_timeout_ms: u64 = 5_000,
+        /// Handshakes at once, for each worker.
+        handshakes_max: usize = 256,
+        /// How long browsers shall use nothing but HTTPS; 0: not said.
+        hsts_max_age_s: u64 = 31_536_000,
+    }
+    /// Pages of other sites.
+    cors: Cors {
+        /// Origins whose pages may use the API, comma-separated; empty: none but those of `auth.cookie_origins`.
+        origins: String = String::new(),
+        /// What their requests may use.
+        methods: String = "GET, HEAD, POST, PUT, PATCH, DELETE".into(),
+        /// The headers that their requests may have.
+        request_headers: String =
+            "Authorization, Content-Type, Content-Encoding, X-Device-ID, X-Device-Token, X-Request-Id, Idempotency-Key, \
+             If-None-Match, If-Match".into(),
+        /// The headers of an answer that they may read.
+        expose_headers: String =
+            "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, ETag, Location".into(),
+        /// How long a browser may remember this.
+        max_age_s: u64 = 3_600,
+    }
+    /// Answers made smaller.
+    compression: Compression {
+        /// Whether there is any.
+        enabled: bool = true,
+        /// Answers smaller than this are sent as they are.
+        min_bytes: usize = 1_024,
+        /// How hard gzip tries.
+        gzip_level: u32 = 1,
+        /// How hard brotli tries.
+        brotli_quality: u32 = 2,
     }
     /// What the engine keeps on disk.
     data: Data {
@@ -110,6 +175,10 @@ sections! {
         checkpoint_kib: u32 = 4_096,
         /// The size from which it is moved in any case.
         checkpoint_max_kib: u32 = 131_072,
+        /// Open incidents whose list is kept in memory.
+        open_incidents_max: usize = 100_000,
+        /// Messages that one search looks through.
+        search_max_messages: usize = 20_000,
         /// Check the database when starting.
         integrity_check: bool = true,
         /// Bring an older schema up to date when starting.
@@ -119,8 +188,36 @@ sections! {
     auth: Auth {
         /// The key of HS256 tokens; none: generated.
         jwt_secret: Option<Secret> = None,
+        /// How tokens may be signed.
+        algorithms: TokenAlgorithms = TokenAlgorithms::default(),
+        /// Public keys of issuers, as PEM files.
+        key_files: KeyFiles = KeyFiles::default(),
+        /// Where the issuer's key set is; empty: nowhere.
+        jwks_url: String = String::new(),
+        /// The same as a file.
+        jwks_file: String = String::new(),
+        /// Authorities, PEM, that vouch for that address beside those of the system.
+        jwks_ca_file: String = String::new(),
+        /// That address may be one in the clear anywhere, not only nearby.
+        jwks_allow_http: bool = false,
+        /// How often the set is fetched.
+        jwks_refresh_s: u64 = 300,
+        /// At least this long between fetches that an unknown key causes.
+        jwks_early_min_s: u64 = 10,
+        /// How long a request with an unknown key waits for such a fetch.
+        jwks_wait_ms: u64 = 2_000,
+        /// A fetch must be done by then.
+        jwks_timeout_ms: u64 = 5_000,
+        /// How long the last good set counts while the issuer cannot be reached.
+        jwks_stale_max_s: u64 = 86_400,
+        /// The largest set.
+        jwks_max_bytes: usize = 65_536,
+        /// The most keys in a set.
+        jwks_keys_max: usize = 32,
         /// What sister services show; none: generated.
         internal_token: Option<Secret> = None,
+        /// Further keys of sister services.
+        api_keys: ApiKeys = ApiKeys::default(),
         /// By which device tokens are made; none: generated.
         device_secret: Option<Secret> = None,
         /// By which they were made before.
@@ -133,10 +230,12 @@ sections! {
         cookie_origins: String = String::new(),
         /// The `iss` a token must have; empty: any.
         issuer: String = String::new(),
-        /// The `aud` a token must have; empty: any.
+        /// The `aud` a token must have one of, comma-separated; empty: any.
         audience: String = String::new(),
         /// How far clocks may differ.
         leeway_s: u64 = 5,
+        /// How long before its credential ends a connection is told.
+        expiry_warning_s: u64 = 60,
         /// How long a ticket is good.
         ticket_ttl_s: u64 = 30,
         /// Tickets not yet used.
@@ -210,6 +309,24 @@ sections! {
     abuse: Abuse {
         /// Incidents that somebody whom staff have blocked may raise in an hour; 0: none.
         blocked_sos_per_hour: u32 = 1,
+        /// Where an SOS may come from; empty: anywhere.
+        service_area: ServiceArea = ServiceArea::default(),
+        /// What becomes of one from elsewhere.
+        outside_area: OutsideArea = OutsideArea::Refuse,
+        /// Incidents this near each other may be the same one.
+        duplicates_radius_m: u32 = 300,
+        /// Incidents raised this shortly after each other may be the same one.
+        duplicates_window_s: u64 = 1_800,
+        /// How long hints for staff are kept.
+        hints_keep_s: u64 = 86_400,
+        /// Incidents that hints are kept of; 0: none.
+        hints_max_incidents: usize = 50_000,
+        /// People in them, all together.
+        hints_max_people: usize = 200_000,
+        /// People who may be blocked at once.
+        blocks_max: usize = 100_000,
+        /// By which the blocked are recognised; none: generated.
+        block_secret: Option<Secret> = None,
     }
     /// Positions.
     locations: Locations {
@@ -235,6 +352,8 @@ sections! {
         mailbox_max_messages: usize = 65_536,
         /// How far ahead of our clock a fix may be.
         max_ahead_s: u64 = 120,
+        /// Faster than this nobody moves; 0: anybody may.
+        max_speed_mps: u32 = 0,
         /// A position older than this is no longer shown as the present one; 0: it always is.
         stale_after_s: u64 = 900,
     }
@@ -321,6 +440,10 @@ sections! {
         devices_anonymise_days: u32 = 30,
         /// Records of devices, since they were seen last; 0: for ever.
         devices_delete_days: u32 = 90,
+        /// Reports of misconduct; 0: for ever.
+        reports_days: u32 = 90,
+        /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
+        erasures_days: u32 = 400,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
@@ -363,9 +486,27 @@ durations! {
         /// How long an unused connection is kept.
         keep_alive = from_secs(keep_alive_s),
     }
+    Tls {
+        /// How often the files are looked at.
+        reload = from_secs(reload_s),
+        /// A handshake must be done by then.
+        handshake_timeout = from_millis(handshake_timeout_ms),
+    }
     Auth {
         /// How far clocks may differ.
         leeway = from_secs(leeway_s),
+        /// How often the key set is fetched.
+        jwks_refresh = from_secs(jwks_refresh_s),
+        /// At least this long between fetches that an unknown key causes.
+        jwks_early_min = from_secs(jwks_early_min_s),
+        /// How long a request with an unknown key waits for such a fetch.
+        jwks_wait = from_millis(jwks_wait_ms),
+        /// A fetch must be done by then.
+        jwks_timeout = from_millis(jwks_timeout_ms),
+        /// How long the last good set counts.
+        jwks_stale_max = from_secs(jwks_stale_max_s),
+        /// How long before its credential ends a connection is told.
+        expiry_warning = from_secs(expiry_warning_s),
         /// How long a ticket is good.
         ticket_ttl = from_secs(ticket_ttl_s),
     }
@@ -433,13 +574,34 @@ impl Http {
     }
 }
 
+impl Tls {
+    /// Whether there is TLS.
+    pub fn is_on(&self) -> bool {
+        !self.certificate.is_empty()
+    }
+}
+
+/// The parts of a comma-separated list.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+impl Cors {
+    /// Origins whose pages may use the API.
+    pub fn origins(&self) -> impl Iterator<Item = &str> {
+        list(&self.origins)
+    }
+}
+
 impl Auth {
     /// Origins of other sites whose pages may use the cookie.
     pub fn cookie_origins(&self) -> impl Iterator<Item = &str> {
-        self.cookie_origins
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty())
+        list(&self.cookie_origins)
+    }
+
+    /// One of these a token must be for; none: it may be for anybody.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        list(&self.audience)
     }
 }
 
@@ -479,6 +641,19 @@ impl Limits {
     }
 }
 
+impl Abuse {
+    /// The rules by which hints for staff are made.
+    pub fn hint_policy(&self) -> HintPolicy {
+        HintPolicy {
+            radius_m: self.duplicates_radius_m.into(),
+            window: Duration::from_secs(self.duplicates_window_s),
+            keep: Duration::from_secs(self.hints_keep_s),
+            incidents_max: self.hints_max_incidents,
+            people_max: self.hints_max_people,
+        }
+    }
+}
+
 impl Locations {
     /// Batchers.
     pub fn shards(&self) -> usize {
@@ -492,6 +667,7 @@ impl Locations {
             keep_distance_m: self.history_min_distance_m.into(),
             keep_interval: Duration::from_secs(self.history_min_interval_s),
             max_ahead: Duration::from_secs(self.max_ahead_s),
+            max_speed_mps: self.max_speed_mps.into(),
         }
     }
 }
@@ -522,6 +698,11 @@ impl Retention {
         Duration::from_secs(self.locations_days as u64 * 86_400)
     }
 
+    /// How long reports of misconduct are kept; zero: for ever.
+    pub const fn reports(&self) -> Duration {
+        Duration::from_secs(self.reports_days as u64 * 86_400)
+    }
+
     /// How long idempotency keys are kept; zero: for ever.
     pub const fn idempotency(&self) -> Duration {
         Duration::from_secs(self.idempotency_hours as u64 * 3_600)
@@ -530,6 +711,11 @@ impl Retention {
     /// How long a device that is not seen can be told to have been somebody; zero: for ever.
     pub const fn device_links(&self) -> Duration {
         Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
+    }
+
+    /// How long a backup is kept from bringing back who was erased; zero: for ever.
+    pub const fn erasures(&self) -> Duration {
+        Duration::from_secs(self.erasures_days as u64 * 86_400)
     }
 
     /// How long the record of a device that is not seen is kept; zero: for ever.

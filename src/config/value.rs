@@ -7,6 +7,7 @@ use config::ValueKind;
 
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
+use crate::domain::bounds::ServiceArea;
 use crate::domain::phone::Region;
 
 /// A type that a setting may have.
@@ -99,6 +100,15 @@ impl Setting for TrustedProxies {
     }
 }
 
+impl Setting for ServiceArea {
+    const EXPECTED: &'static str =
+        "boxes of south,west,north,east in degrees, such as 14.3,120.9,14.8,121.2, separated by semicolons";
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        text(raw)?.parse().ok()
+    }
+}
+
 /// A secret may be left out: the empty text means "generate one".
 impl Setting for Option<Secret> {
     const EXPECTED: &'static str = "a text of at least 32 bytes, or an empty one to have it generated";
@@ -144,9 +154,39 @@ choice!(
 );
 
 choice!(
+    /// What becomes of an SOS from outside the area that is served.
+    OutsideArea, "refuse or mark", {
+        /// It is refused, so that whoever calls turns to others at once.
+        Refuse = "refuse",
+        /// It is taken, and staff are told.
+        Mark = "mark"
+    }
+);
+
+choice!(
     /// Where the log of every room is kept.
     StoreUrl, "embedded", {
         /// SQLite in the data folder.
         Embedded = "embedded"
+    }
+);
+
+choice!(
+    /// In which header trusted proxies say for whom they speak.
+    ProxyHeader, "x-forwarded or forwarded", {
+        /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+        XForwarded = "x-forwarded",
+        /// `Forwarded` (RFC 7239).
+        Forwarded = "forwarded"
+    }
+);
+
+choice!(
+    /// The oldest version of TLS that is spoken.
+    TlsVersion, "1.2 or 1.3, in quotes", {
+        /// TLS 1.2.
+        V12 = "1.2",
+        /// TLS 1.3.
+        V13 = "1.3"
     }
 );

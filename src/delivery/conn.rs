@@ -2,16 +2,13 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 
 use super::outbox::Call;
+use super::socket::Socket;
 use super::state::Phase;
 use super::stats::Written;
 use super::{EndReason, Outbox, Taken};
@@ -50,7 +47,7 @@ pub(super) enum Visit {
 /// A connection: its socket, its outbox, and when it was last heard of.
 #[derive(Debug)]
 pub struct Conn {
-    socket: TcpStream,
+    socket: Socket,
     outbox: Arc<Outbox>,
     /// Tick at which bytes last came in.
     last_seen: Cell<u32>,
@@ -63,7 +60,7 @@ pub struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(socket: TcpStream, outbox: Arc<Outbox>, now: u32) -> Self {
+    pub(super) fn new(socket: Socket, outbox: Arc<Outbox>, now: u32) -> Self {
         Self {
             socket,
             outbox,
@@ -85,7 +82,7 @@ impl Conn {
     /// # Errors
     /// When the runtime goes down.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_read_ready(cx)
+        self.socket.poll_readable(cx)
     }
 
     /// Reads what there is into the free room of `buf`; `Ok(0)` is the end.
@@ -93,11 +90,14 @@ impl Conn {
     /// # Errors
     /// `WouldBlock` when there is nothing now, else what broke the connection.
     pub fn read(&self, buf: &mut BytesMut) -> io::Result<usize> {
-        let n = read_available(&self.socket, buf)?;
-        if n > 0 {
+        let n = self.socket.read(buf);
+        if self.socket.owes() {
+            self.outbox.call_hub();
+        }
+        if matches!(n, Ok(1..)) {
             self.seen();
         }
-        Ok(n)
+        n
     }
 
     /// The session reads no more: from here on the hub waits for the peer's end.
@@ -160,6 +160,14 @@ impl Conn {
             if cell.blocked {
                 return Visit::Done;
             }
+            if self.socket.owes() {
+                drop(cell);
+                match self.push_owed(written) {
+                    Ok(true) => continue,
+                    Ok(false) => return Visit::Done,
+                    Err(error) => return self.broken(batch, &error),
+                }
+            }
             let due = cell.tally(&mut written.sent, |state, _| {
                 state.take(&mut batch.taken, BATCH_BYTES)
             });
@@ -168,7 +176,7 @@ impl Conn {
             if due == 0 {
                 return self.await_end();
             }
-            match self.write(batch, due) {
+            match self.write(batch) {
                 Ok(n) if n == due => {
                     written.writes += 1;
                     written.bytes += due as u64;
@@ -183,19 +191,31 @@ impl Conn {
                         return Visit::Done;
                     }
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "write failed");
-                    batch.taken.clear();
-                    self.outbox.fail(EndReason::Broken);
-                    return Visit::Over;
-                }
+                Err(error) => return self.broken(batch, &error),
             }
         }
         Visit::More
     }
 
-    /// Writes the batch; fewer bytes than `due` means that the socket takes no more now.
-    fn write(&self, batch: &mut Batch, due: usize) -> io::Result<usize> {
+    fn broken(&self, batch: &mut Batch, error: &io::Error) -> Visit {
+        tracing::debug!(%error, "write failed");
+        batch.taken.clear();
+        self.outbox.fail(EndReason::Broken);
+        Visit::Over
+    }
+
+    /// Moves on what TLS has encrypted but not written. Returns whether there is room for more.
+    fn push_owed(&self, written: &mut Written) -> io::Result<bool> {
+        if self.socket.push()? {
+            return Ok(true);
+        }
+        written.blocked += 1;
+        self.outbox.lock().blocked = true;
+        Ok(self.has_room())
+    }
+
+    /// Writes the batch; fewer bytes than it holds means that the socket takes no more now.
+    fn write(&self, batch: &mut Batch) -> io::Result<usize> {
         let bytes = match batch.taken.as_slice() {
             [one] => one.bytes(),
             many => {
@@ -206,20 +226,7 @@ impl Conn {
                 &batch.bytes
             }
         };
-        let mut partial = 0;
-        let result = self.socket.try_io(Interest::WRITABLE, || {
-            let n = self.socket.try_write(bytes)?;
-            if n < due {
-                // Saves the call that would only say so: the socket is full.
-                partial = n;
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            Ok(n)
-        });
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(partial),
-            other => other,
-        }
+        self.socket.write(bytes)
     }
 
     fn all_written(&self, batch: &mut Batch, waiter: bool) {
@@ -228,7 +235,7 @@ impl Conn {
         if closed {
             self.outbox.lock().state.close_sent();
             // Says "nothing more comes" at once; the peer's own end is then awaited.
-            if let Err(error) = SockRef::from(&self.socket).shutdown(Shutdown::Write) {
+            if let Err(error) = self.socket.finish() {
                 tracing::debug!(%error, "half-close failed");
             }
         }
@@ -252,9 +259,15 @@ impl Conn {
         if let Some(waiters) = waiters {
             waiters.wake();
         }
+        self.has_room()
+    }
+
+    /// Whether the socket takes more already; if not, the hub is called when it does.
+    fn has_room(&self) -> bool {
         let waker = Waker::from(Arc::clone(&self.outbox));
         let ready = self
             .socket
+            .tcp()
             .poll_write_ready(&mut Context::from_waker(&waker))
             .is_ready();
         if ready {
@@ -273,38 +286,19 @@ impl Conn {
         let mut cx = Context::from_waker(&waker);
         let mut discard = BytesMut::new();
         for _ in 0..DISCARDS_A_VISIT {
-            match self.socket.poll_read_ready(&mut cx) {
+            match self.socket.poll_readable(&mut cx) {
                 Poll::Pending => return Visit::Done,
                 Poll::Ready(Err(_)) => return Visit::Over,
                 Poll::Ready(Ok(())) => {}
             }
             discard.clear();
             discard.reserve(COPY_MAX_BYTES);
-            match read_available(&self.socket, &mut discard) {
+            match self.socket.read(&mut discard) {
                 Ok(0) => return Visit::Over,
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Visit::Over,
                 _ => {}
             }
         }
         Visit::More
-    }
-}
-
-/// Reads once. A read that leaves room in `buf` has emptied the socket, which is noted in the
-/// readiness, so that the next poll waits instead of asking the kernel again.
-fn read_available(socket: &TcpStream, buf: &mut BytesMut) -> io::Result<usize> {
-    let room = buf.capacity() - buf.len();
-    let mut short = 0;
-    let result = socket.try_io(Interest::READABLE, || {
-        let n = socket.try_read_buf(buf)?;
-        if n > 0 && n < room {
-            short = n;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        Ok(n)
-    });
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock && short > 0 => Ok(short),
-        other => other,
     }
 }

@@ -17,10 +17,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::conn::{Batch, Conn, Visit};
+use super::socket::Socket;
 use super::state::OutboxState;
 use super::stats::{self, Written};
 use super::{EndReason, Frame, Outbox};
@@ -229,8 +229,13 @@ impl Hub {
 
     /// Takes a connection over. `lead` goes out before everything else.
     #[must_use]
-    pub fn register(&self, socket: TcpStream, lead: Option<Bytes>, outbox_max_bytes: usize) -> Rc<Conn> {
-        self.0.register(socket, lead, outbox_max_bytes)
+    pub fn register(
+        &self,
+        socket: impl Into<Socket>,
+        lead: Option<Bytes>,
+        outbox_max_bytes: usize,
+    ) -> Rc<Conn> {
+        self.0.register(socket.into(), lead, outbox_max_bytes)
     }
 
     /// How many connections this worker has.
@@ -254,7 +259,7 @@ impl Hub {
 }
 
 impl Local {
-    fn register(&self, socket: TcpStream, lead: Option<Bytes>, outbox_max_bytes: usize) -> Rc<Conn> {
+    fn register(&self, socket: Socket, lead: Option<Bytes>, outbox_max_bytes: usize) -> Rc<Conn> {
         let mut state = OutboxState::new(outbox_max_bytes);
         let lead_bytes = lead.as_ref().map_or(0, Bytes::len);
         if let Some(bytes) = lead {

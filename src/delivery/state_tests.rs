@@ -261,3 +261,35 @@ fn control_frames_go_first_and_only_the_newest_wait() {
         Frame::text(b"event").as_bytes()
     );
 }
+
+#[test]
+fn whoever_left_a_room_is_not_told_what_waited_of_it() {
+    let mut sent = Sent::default();
+    let mut state = OutboxState::new(10_000);
+    let key = |room, subject| SignalKey { room, subject };
+    for stalled in [false, true] {
+        for room in [1, 2] {
+            let frame = Frame::text(&[b'a' + u8::try_from(room).unwrap(); 40]);
+            state.push_signal(key(room, 7), &frame, stalled, &mut sent);
+            state.push_signal(key(room, 8), &frame, stalled, &mut sent);
+            let run: Vec<Signal> = (0..3)
+                .map(|subject| Signal {
+                    key: key(room, subject),
+                    origin: subject,
+                    frame: frame.clone(),
+                })
+                .collect();
+            assert!(state.push_run(&Run::new(run.iter()), &mut sent));
+        }
+        state.push_event(&Frame::text(b"event"), &mut sent);
+        state.forget_signals(1, &mut sent);
+        let mut taken = Vec::new();
+        let bytes = state.take(&mut taken, usize::MAX);
+        assert_eq!(state.queued_bytes(), 0, "what was forgotten is not counted");
+        let wire: Vec<u8> = taken.iter().flat_map(|taken| taken.bytes().to_vec()).collect();
+        assert_eq!(wire.len(), bytes);
+        let told = frames(&wire);
+        assert_eq!(told.len(), 6, "the event and the five of the other room");
+        assert!(told.iter().all(|(_, payload)| payload[0] != b'b'));
+    }
+}

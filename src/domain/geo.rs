@@ -7,6 +7,13 @@ use super::time::Timestamp;
 /// Mean Earth radius in metres (IUGG).
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
+/// The largest radius of a fix, in metres.
+pub const ACCURACY_MAX_M: f64 = 1e8;
+/// The largest speed of a fix, in m/s.
+pub const SPEED_MAX_MS: f64 = 1e5;
+/// The largest heading of a fix, in degrees.
+pub const HEADING_MAX_DEG: f64 = 360.0;
+
 /// Why a number is not part of a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidGeo {
@@ -126,13 +133,13 @@ impl Fix {
         heading: Option<f64>,
     ) -> Result<Self, InvalidGeo> {
         let within = |value: Option<f64>, max: f64| value.is_none_or(|v| (0.0..=max).contains(&v));
-        if !within(accuracy, 1e8) {
+        if !within(accuracy, ACCURACY_MAX_M) {
             return Err(InvalidGeo::Accuracy);
         }
-        if !within(speed, 1e5) {
+        if !within(speed, SPEED_MAX_MS) {
             return Err(InvalidGeo::Speed);
         }
-        if !within(heading, 360.0) {
+        if !within(heading, HEADING_MAX_DEG) {
             return Err(InvalidGeo::Heading);
         }
         Ok(Self {

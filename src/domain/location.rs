@@ -23,6 +23,8 @@ pub struct LocationPolicy {
     /// A fix may be this far ahead of our clock; one further ahead is refused, or it would silence the
     /// subject until then.
     pub max_ahead: Duration,
+    /// Faster than this, in m/s, nobody moves: a fix that says so counts when a second one agrees. 0: any fix does.
+    pub max_speed_mps: f64,
 }
 
 impl Default for LocationPolicy {
@@ -32,11 +34,22 @@ impl Default for LocationPolicy {
             keep_distance_m: 50.0,
             keep_interval: Duration::from_secs(15),
             max_ahead: Duration::from_secs(120),
+            max_speed_mps: 0.0,
         }
     }
 }
 
 impl LocationPolicy {
+    /// Whether somebody may have got from one fix to a later one, each as far off as it says it may be.
+    fn plausible(&self, from: &Fix, to: &Fix) -> bool {
+        if self.max_speed_mps <= 0.0 {
+            return true;
+        }
+        let off = from.accuracy.unwrap_or(0.0) + to.accuracy.unwrap_or(0.0);
+        let seconds = to.at.since(from.at).as_secs_f64().max(1.0);
+        from.position.distance_m(to.position) - off <= self.max_speed_mps * seconds
+    }
+
     /// Whether history keeps `fix`, when `last` is the kept one before it.
     pub fn keeps(&self, last: Option<&Fix>, fix: &Fix) -> bool {
         last.is_none_or(|last| {
@@ -55,12 +68,16 @@ pub enum Offer {
     Waits,
     /// Not newer than what is known: at most history.
     Old,
+    /// Nobody moves so fast: it counts when a second one agrees with it.
+    Doubtful,
 }
 
 /// One subject's newest fix and when it may be broadcast again.
 #[derive(Clone, Debug, Default)]
 pub struct Tracker {
     newest: Option<Fix>,
+    /// Newer, and too far from the newest to be believed by itself.
+    doubtful: Option<Box<Fix>>,
     sent_at: Option<Timestamp>,
     waiting: bool,
 }
@@ -71,6 +88,14 @@ impl Tracker {
         if self.newest.is_some_and(|newest| fix.at <= newest.at) {
             return Offer::Old;
         }
+        if self.newest.is_some_and(|newest| !policy.plausible(&newest, &fix)) {
+            let agrees = |doubtful: &Fix| doubtful.at < fix.at && policy.plausible(doubtful, &fix);
+            if !self.doubtful.as_deref().is_some_and(agrees) {
+                self.doubtful = Some(Box::new(fix));
+                return Offer::Doubtful;
+            }
+        }
+        self.doubtful = None;
         self.newest = Some(fix);
         if self.waiting {
             return Offer::Waits;
@@ -165,7 +190,7 @@ impl<S: Clone + Eq + Hash + Ord, T: Clone> Board<S, T> {
         entry.touched = now;
         let was_waiting = entry.tracker.due_at(&self.policy).is_some();
         let offer = entry.tracker.offer(&self.policy, now, fix);
-        if offer != Offer::Old {
+        if !matches!(offer, Offer::Old | Offer::Doubtful) {
             entry.targets = targets;
         }
         if let (Offer::Waits, false, Some(at)) = (offer, was_waiting, entry.tracker.due_at(&self.policy)) {
@@ -289,6 +314,52 @@ mod tests {
     }
 
     #[test]
+    fn a_jump_that_nobody_can_make_counts_when_a_second_fix_agrees() {
+        let policy = LocationPolicy {
+            max_speed_mps: 350.0,
+            ..LocationPolicy::default()
+        };
+        let at = |north_m: f64, s: i64| Fix {
+            position: Position::new(14.0 + north_m / 111_195.0, 121.0).unwrap(),
+            ..fix(s * 1_000)
+        };
+        let mut board = Board::new(policy, 10);
+        let mut offer = |fix: Fix| board.offer(fix.at, &1, fix, ());
+        assert_eq!(offer(at(0.0, 0)), Offer::Now);
+        // One reflection off a tower, and back.
+        assert_eq!(offer(at(50_000.0, 2)), Offer::Doubtful);
+        assert_eq!(offer(at(30.0, 4)), Offer::Now);
+        // What two say is so: they were flown here.
+        assert_eq!(offer(at(90_000.0, 6)), Offer::Doubtful);
+        assert_eq!(
+            offer(at(90_000.0, 6)),
+            Offer::Doubtful,
+            "the same one agrees with nothing"
+        );
+        assert_eq!(offer(at(90_100.0, 8)), Offer::Now);
+        // An aeroplane, an hour without a fix, and a fix that admits how far off it may be.
+        assert_eq!(offer(at(90_600.0, 10)), Offer::Now);
+        assert_eq!(offer(at(900_000.0, 3_610)), Offer::Now);
+        let vague = Fix {
+            accuracy: Some(60_000.0),
+            ..at(850_000.0, 3_612)
+        };
+        assert_eq!(offer(vague), Offer::Now);
+        assert_eq!(board.newest(&1).unwrap().at, ms(3_612_000));
+    }
+
+    #[test]
+    fn every_jump_counts_by_default() {
+        let mut board = Board::new(LocationPolicy::default(), 10);
+        let far = Fix {
+            position: Position::new(-14.0, -121.0).unwrap(),
+            ..fix(2)
+        };
+        assert_eq!(board.offer(ms(1), &1, fix(1), ()), Offer::Now);
+        assert_eq!(board.offer(ms(2_000), &1, far, ()), Offer::Now);
+    }
+
+    #[test]
     fn a_clock_that_steps_back_silences_nobody() {
         let mut board = Board::new(LocationPolicy::default(), 10);
         board.offer(ms(1_000_000), &1, fix(1), ());
@@ -330,6 +401,20 @@ mod tests {
         assert!(!policy.keeps(Some(&here), &near));
         assert!(policy.keeps(Some(&here), &later));
         assert!(policy.keeps(Some(&here), &far));
+    }
+
+    #[test]
+    fn whoever_is_forgotten_has_nothing_waiting_and_begins_anew() {
+        let mut board = Board::new(LocationPolicy::default(), 100);
+        assert_eq!(board.offer(ms(1_000), &1, fix(1_000), ()), Offer::Now);
+        assert_eq!(board.offer(ms(1_100), &1, fix(1_100), ()), Offer::Waits);
+        assert_eq!(board.offer(ms(1_100), &2, fix(1_100), ()), Offer::Now);
+        board.forget(&1);
+        board.forget(&3);
+        assert_eq!((board.waiting(), board.subjects()), (0, 1));
+        assert!(board.due(ms(9_000), 10).is_empty());
+        assert_eq!(board.newest(&1), None);
+        assert_eq!(board.offer(ms(9_000), &1, fix(500), ()), Offer::Now);
     }
 
     proptest! {

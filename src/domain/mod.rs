@@ -4,8 +4,11 @@
 //! arguments; the same inputs always give the same outputs.
 
 pub mod area;
+pub mod bounds;
 pub mod budget;
+pub mod conduct;
 pub mod geo;
+pub mod hints;
 pub mod ids;
 pub mod incident;
 pub mod location;

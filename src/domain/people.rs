@@ -20,6 +20,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every value.
+    pub const ALL: &'static [Self] = &[
+        Self::Citizen,
+        Self::Rescuer,
+        Self::Anon,
+        Self::Dispatcher,
+        Self::Admin,
+    ];
+
     /// Parses a role in any letter case.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text.to_ascii_uppercase().as_str() {
@@ -75,6 +84,8 @@ pub struct Identity {
     pub email: Option<String>,
     /// The only incident that the bearer may act in.
     pub mission: Option<RoomId>,
+    /// The device that the credential names beside the user.
+    pub device: Option<DeviceId>,
     /// What the bearer may do at most, where the credential says so.
     pub scopes: Scopes,
 }
@@ -89,6 +100,7 @@ impl Identity {
             phone: None,
             email: None,
             mission: None,
+            device: None,
             scopes: Scopes::ALL,
         }
     }
@@ -102,13 +114,37 @@ impl Identity {
             phone: None,
             email: None,
             mission: None,
+            device: None,
             scopes,
         }
+    }
+
+    /// The device that they speak as, or that their credential names.
+    pub fn own_device(&self) -> Option<DeviceId> {
+        match &self.subject {
+            Subject::Device(id) => Some(*id),
+            Subject::User(_) | Subject::Service(_) => self.device,
+        }
+    }
+
+    /// Everybody they are: whose data is theirs.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let device = self.own_device().map(Subject::Device);
+        let device = device.filter(|device| *device != self.subject);
+        std::iter::once(self.subject.clone()).chain(device)
     }
 
     /// Whether their credential lets them do such a thing at all.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.allow(scope)
+    }
+
+    /// Goes on only when their credential lets them do such a thing.
+    ///
+    /// # Errors
+    /// With the scope that it lacks.
+    pub fn allows(&self, scope: Scope) -> Result<(), Scope> {
+        if self.may(scope) { Ok(()) } else { Err(scope) }
     }
 
     /// Whether they may act in `room` as far as their credential goes.

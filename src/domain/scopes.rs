@@ -70,9 +70,21 @@ impl Scopes {
         Self(self.0 | scope.bit())
     }
 
+    /// With everything in `more` beside what is in it.
+    #[must_use]
+    pub const fn union(self, more: Self) -> Self {
+        Self(self.0 | more.0)
+    }
+
     /// Whether `scope` is in it.
     pub const fn allow(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
+    }
+}
+
+impl From<Scope> for Scopes {
+    fn from(scope: Scope) -> Self {
+        Self::NONE.with(scope)
     }
 }
 

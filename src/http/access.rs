@@ -147,6 +147,12 @@ impl Access {
         Self::new("act", [Never, Place, Place, Place, Place, Place, Place, Place])
     };
 
+    /// To report somebody of an incident: whoever is or was in it. Operators block.
+    pub const REPORT: Self = {
+        use Needs::{Never, Part};
+        Self::new("report", [Never, Part, Part, Part, Part, Part, Part, Part])
+    };
+
     /// To come into an incident. A mission's bearer was sent.
     pub const JOIN: Self = {
         use Needs::{Never, Nothing, Part, Sight};
@@ -203,6 +209,15 @@ impl Access {
             [
                 Never, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing,
             ],
+        )
+    };
+
+    /// Whoever has a credential that is not bound to one incident, for all that is kept of them.
+    pub const OWN_DATA: Self = {
+        use Needs::{Never, Nothing};
+        Self::new(
+            "own data",
+            [Never, Nothing, Never, Nothing, Nothing, Nothing, Nothing, Never],
         )
     };
 

@@ -11,11 +11,13 @@ use actix_http::RequestHead;
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
 use url::form_urlencoded;
 
+use super::credential::CredentialError;
 use super::device_tokens::DeviceTokens;
-use super::error::ApiError;
-use super::jwt::Verifier;
+use super::jwt::{TokenError, Verified, Verifier};
+use super::keys::{Jwks, KeyRing};
+use super::services::{Services, SisterService};
 use super::tickets::Tickets;
-use crate::config::{Auth, Config, Secret, Secrets};
+use crate::config::{Auth, Config, Secrets};
 use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
@@ -53,7 +55,7 @@ impl Caller {
 pub struct Authenticator {
     verifier: Verifier,
     settings: Auth,
-    internal: Secret,
+    services: Services,
     devices: DeviceTokens,
     tickets: Arc<Tickets>,
     clock: Clock,
@@ -66,12 +68,18 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// By the settings and secrets; tickets are taken from `tickets`.
-    pub fn new(config: &Config, secrets: &Secrets, tickets: Arc<Tickets>, clock: Clock) -> Self {
+    /// By the settings and secrets. Tokens are verified with `keys`, tickets taken from `tickets`.
+    pub fn new(
+        config: &Config,
+        secrets: &Secrets,
+        keys: Arc<KeyRing>,
+        tickets: Arc<Tickets>,
+        clock: Clock,
+    ) -> Self {
         Self {
-            verifier: Verifier::new(&config.auth, &secrets.jwt, config.contacts.default_region),
+            verifier: Verifier::new(&config.auth, keys, config.contacts.default_region),
             settings: config.auth.clone(),
-            internal: secrets.internal.clone(),
+            services: Services::new(&secrets.internal, &config.auth.api_keys),
             devices: DeviceTokens::new(&secrets.device),
             tickets,
             clock,
@@ -81,18 +89,20 @@ impl Authenticator {
     /// Who sent a REST request; `None` when it has no credential.
     ///
     /// # Errors
-    /// 401 when a credential is bad.
-    pub fn rest(&self, head: &RequestHead) -> Result<Option<Caller>, ApiError> {
+    /// When a credential is bad.
+    pub fn rest(&self, head: &RequestHead) -> Result<Option<Caller>, CredentialError> {
+        let service = self.service(head)?;
         let token = self.token(head)?;
         let (id, proof) = (header(head, &X_DEVICE_ID)?, header(head, &X_DEVICE_TOKEN)?);
-        Ok(token.or(self.device([id, None], proof)?))
+        let device = self.device([id, None], proof)?;
+        Ok(service.or(token).or(device))
     }
 
     /// Who asks for a WebSocket; `None` when the request has no credential. A ticket is used up by this.
     ///
     /// # Errors
-    /// 401 when a credential is bad.
-    pub fn websocket(&self, head: &RequestHead) -> Result<Option<Caller>, ApiError> {
+    /// When a credential is bad.
+    pub fn websocket(&self, head: &RequestHead) -> Result<Option<Caller>, CredentialError> {
         let (mut ticket, mut device_id, mut device_token) = (None, None, None);
         for (name, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
             match &*name {
@@ -103,13 +113,14 @@ impl Authenticator {
             }
         }
         // The other credentials first: a request that is refused for them does not use up the ticket.
+        let service = self.service(head)?;
         let token = self.token(head)?;
         let ids = [header(head, &X_DEVICE_ID)?, device_id.as_deref()];
         let proof = header(head, &X_DEVICE_TOKEN)?.or(device_token.as_deref());
         let device = self.device(ids, proof)?;
         let ticket = ticket.map(|ticket| self.ticket(&ticket)).transpose()?;
         // A ticket was asked for on purpose, while a browser adds its cookie to everything.
-        Ok(ticket.or(token).or(device))
+        Ok(ticket.or(service).or(token).or(device))
     }
 
     /// The token that proves that `device` was registered here.
@@ -117,17 +128,41 @@ impl Authenticator {
         self.devices.issue(device)
     }
 
-    /// Whether a request comes from a sister service.
+    /// Which sister service sent a request.
     ///
     /// # Errors
-    /// 401 when it does not.
-    pub fn internal(&self, head: &RequestHead) -> Result<(), ApiError> {
+    /// When it shows no key of one.
+    pub fn internal(&self, head: &RequestHead) -> Result<SisterService, CredentialError> {
         let given = head.headers.get(X_INTERNAL_TOKEN);
-        if given.is_some_and(|given| self.internal.matches(given.as_bytes())) {
-            Ok(())
-        } else {
-            Err(ApiError::unauthenticated("X-Internal-Token is missing or wrong"))
-        }
+        let found = given.and_then(|given| self.services.find(given.as_bytes()));
+        found.ok_or(CredentialError::Service)
+    }
+
+    /// A token by itself, as it is sent on an open connection.
+    ///
+    /// # Errors
+    /// When it is not good.
+    pub fn token_alone(&self, token: &str) -> Result<Verified, TokenError> {
+        self.verifier.verify(token.trim(), self.now())
+    }
+
+    /// The issuer's key set, when `token` may be signed by a key that is new in it.
+    pub fn may_be_new(&self, token: &str) -> Option<Arc<Jwks>> {
+        self.verifier.may_be_new(token.trim(), self.now())
+    }
+
+    /// The same for the tokens of a request.
+    pub fn brings_new_key(&self, head: &RequestHead) -> Option<Arc<Jwks>> {
+        self.keys().jwks()?;
+        let bearer = header(head, &AUTHORIZATION).ok().flatten();
+        let bearer = bearer.and_then(|header| bearer_token(header).ok());
+        let cookie = || cookie(head, &self.settings.cookie).filter(|_| self.may_use_cookie(head));
+        bearer.or_else(cookie).and_then(|token| self.may_be_new(token))
+    }
+
+    /// The keys that tokens are verified with.
+    pub fn keys(&self) -> &KeyRing {
+        self.verifier.keys()
     }
 
     /// Now, by the clock that was handed in.
@@ -136,42 +171,50 @@ impl Authenticator {
     }
 
     /// The first device that the request names. `proof` must fit whatever it names.
-    fn device(&self, ids: [Option<&str>; 2], proof: Option<&str>) -> Result<Option<Caller>, ApiError> {
+    fn device(&self, ids: [Option<&str>; 2], proof: Option<&str>) -> Result<Option<Caller>, CredentialError> {
         let mut first = None;
         for id in ids.into_iter().flatten() {
-            let id = DeviceId::new(id.trim()).map_err(|error| {
-                ApiError::unauthenticated(format!("the device id is not valid: it {error}"))
-            })?;
+            let id = DeviceId::new(id.trim())?;
             self.prove(id, proof)?;
             first = first.or(Some(id));
         }
         if first.is_none() && proof.is_some() {
-            return Err(ApiError::unauthenticated(
-                "a device token needs its device id beside it",
-            ));
+            return Err(CredentialError::DeviceTokenAlone);
         }
         Ok(first.map(|id| Caller::new(Identity::device(id), None)))
     }
 
-    fn prove(&self, id: DeviceId, proof: Option<&str>) -> Result<(), ApiError> {
+    fn prove(&self, id: DeviceId, proof: Option<&str>) -> Result<(), CredentialError> {
         match proof {
-            Some(token) if !self.devices.verify(id, token.trim()) => Err(ApiError::unauthenticated(
-                "the device token is not that of this device",
-            )),
-            None if self.settings.require_device_token => Err(ApiError::unauthenticated(
-                "a device id needs its token: register the device, then send X-Device-Token",
-            )),
+            Some(token) if !self.devices.verify(id, token.trim()) => Err(CredentialError::DeviceToken),
+            None if self.settings.require_device_token => Err(CredentialError::DeviceTokenMissing),
             _ => Ok(()),
         }
     }
 
-    fn ticket(&self, ticket: &str) -> Result<Caller, ApiError> {
-        let redeemed = self.tickets.redeem(ticket, self.now());
-        redeemed.map_err(|error| ApiError::unauthenticated(error.to_string()))
+    /// A sister service calls as somebody: one that shows a wrong key is refused.
+    fn service(&self, head: &RequestHead) -> Result<Option<Caller>, CredentialError> {
+        if !head.headers.contains_key(X_INTERNAL_TOKEN) {
+            return Ok(None);
+        }
+        let SisterService { name, scopes } = self.internal(head)?;
+        Ok(Some(Caller::new(Identity::service(name, scopes), None)))
     }
 
-    fn token(&self, head: &RequestHead) -> Result<Option<Caller>, ApiError> {
-        let bearer = header(head, &AUTHORIZATION)?.map(bearer).transpose()?;
+    /// A ticket is no better than the credential that it was asked for with.
+    fn ticket(&self, ticket: &str) -> Result<Caller, CredentialError> {
+        let now = self.now();
+        let redeemed = self.tickets.redeem(ticket, now);
+        let caller = redeemed.map_err(|_| CredentialError::Ticket)?;
+        let over = |end: Timestamp| end + self.verifier.leeway() <= now;
+        if caller.expires_at.is_some_and(over) {
+            return Err(TokenError::Expired.into());
+        }
+        Ok(caller)
+    }
+
+    fn token(&self, head: &RequestHead) -> Result<Option<Caller>, CredentialError> {
+        let bearer = header(head, &AUTHORIZATION)?.map(bearer_token).transpose()?;
         let cookie = if self.settings.cookie.is_empty() {
             None
         } else {
@@ -183,9 +226,8 @@ impl Authenticator {
         Ok(bearer.or(cookie))
     }
 
-    fn verify(&self, token: &str) -> Result<Caller, ApiError> {
-        let verified = self.verifier.verify(token, self.now());
-        let verified = verified.map_err(|error| ApiError::unauthenticated(error.to_string()))?;
+    fn verify(&self, token: &str) -> Result<Caller, CredentialError> {
+        let verified = self.verifier.verify(token, self.now())?;
         Ok(Caller::new(verified.identity, Some(verified.expires_at)))
     }
 
@@ -208,18 +250,18 @@ impl Authenticator {
     }
 }
 
-fn header<'a>(head: &'a RequestHead, name: &HeaderName) -> Result<Option<&'a str>, ApiError> {
-    let unreadable = |_| ApiError::unauthenticated(format!("{name} is not readable"));
+fn header<'a>(head: &'a RequestHead, name: &HeaderName) -> Result<Option<&'a str>, CredentialError> {
+    let unreadable = |_| CredentialError::Unreadable(name.clone());
     head.headers
         .get(name)
         .map(|value| value.to_str().map_err(unreadable))
         .transpose()
 }
 
-fn bearer(header: &str) -> Result<&str, ApiError> {
+fn bearer_token(header: &str) -> Result<&str, CredentialError> {
     match header.trim().split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(ApiError::unauthenticated("Authorization must be: Bearer <token>")),
+        _ => Err(CredentialError::Scheme),
     }
 }
 

@@ -1,10 +1,11 @@
 use super::*;
 use std::time::Duration;
 
-use crate::config::DeviceSecrets;
-use crate::domain::ids::UserId;
+use crate::config::{DeviceSecrets, Secret};
+use crate::domain::ids::{ServiceName, UserId};
 use crate::domain::people::{Role, Subject};
-use crate::http::error::Code;
+use crate::domain::scopes::{Scope, Scopes};
+use crate::http::error::{ApiError, Code};
 use crate::http::jwt::{Grant, issue};
 use actix_web::test::TestRequest;
 
@@ -16,6 +17,7 @@ fn secrets() -> Secrets {
     Secrets {
         jwt: secret("j"),
         internal: secret("i"),
+        block: secret("b"),
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,
@@ -32,7 +34,8 @@ fn authenticator_with(change: impl FnOnce(&mut Config)) -> Authenticator {
     change(&mut config);
     config.auth.cookie_origins = "https://app.example.org".into();
     let tickets = Arc::new(Tickets::new(Duration::from_secs(30), 10));
-    Authenticator::new(&config, &secrets(), tickets, Arc::new(|| NOW))
+    let keys = Arc::new(KeyRing::of(&config.auth, &secrets().jwt).unwrap());
+    Authenticator::new(&config, &secrets(), keys, tickets, Arc::new(|| NOW))
 }
 
 fn token(user: &str) -> String {
@@ -49,7 +52,7 @@ fn token(user: &str) -> String {
 
 type Answer = Result<Option<String>, Code>;
 
-fn who(answer: Result<Option<Caller>, ApiError>) -> Answer {
+fn who(answer: Result<Option<Caller>, CredentialError>) -> Answer {
     let name = |caller: Caller| match &caller.identity.subject {
         Subject::User(id) => id.as_str().to_owned(),
         Subject::Device(_) => "device".to_owned(),
@@ -57,7 +60,7 @@ fn who(answer: Result<Option<Caller>, ApiError>) -> Answer {
     };
     answer
         .map(|caller| caller.map(name))
-        .map_err(|error| error.code())
+        .map_err(|error| ApiError::from(error).code())
 }
 
 fn rest(headers: &[(&str, &str)]) -> Answer {
@@ -241,6 +244,51 @@ fn a_device_token_is_checked_when_it_is_sent_and_asked_for_when_the_settings_say
 }
 
 #[test]
+fn a_sister_service_is_a_caller_with_what_its_key_allows() {
+    let (key, hash) = crate::http::services::new_key([5; 32]);
+    let auth = authenticator_with(|config| {
+        let key = format!("dispatch {hash} incidents:read");
+        let text = format!("[auth]\napi_keys = '{key}'");
+        config.auth.api_keys = Config::parse("t.toml", &text, []).unwrap().auth.api_keys;
+    });
+    let ask = |token: &str| {
+        let request = TestRequest::get()
+            .insert_header((X_INTERNAL_TOKEN, token))
+            .insert_header(("x-device-id", DEVICE));
+        auth.rest(request.to_http_request().head())
+    };
+    let caller = ask(&key).unwrap().unwrap();
+    let read = Scopes::from(Scope::IncidentsRead);
+    assert_eq!(
+        *caller.identity,
+        Identity::service(ServiceName::new("dispatch").unwrap(), read)
+    );
+    assert_eq!(caller.expires_at, None);
+    assert_eq!(
+        ask("wrong"),
+        Err(CredentialError::Service),
+        "the device beside it does not help"
+    );
+}
+
+#[test]
+fn a_ticket_ends_with_the_credential_behind_it() {
+    let auth = authenticator();
+    let open = |expires_at: Timestamp| {
+        let caller = Caller::new(Identity::device(DeviceId::from_random([1; 16])), Some(expires_at));
+        let ticket = auth.tickets.issue(caller, NOW).unwrap();
+        let uri = format!("/api/ws?ticket={ticket}");
+        auth.websocket(TestRequest::get().uri(&uri).to_http_request().head())
+    };
+    let s = Duration::from_secs;
+    assert_eq!(
+        open(NOW.before(s(4))).unwrap().unwrap().expires_at,
+        Some(NOW.before(s(4)))
+    );
+    assert_eq!(open(NOW.before(s(5))), Err(TokenError::Expired.into()));
+}
+
+#[test]
 fn a_sister_service_needs_the_internal_token() {
     let auth = authenticator();
     let asks = |token: Option<&str>| {
@@ -249,9 +297,10 @@ fn a_sister_service_needs_the_internal_token() {
             request = request.insert_header((X_INTERNAL_TOKEN, token));
         }
         auth.internal(request.to_http_request().head())
-            .map_err(|error| error.code())
+            .map(|service| service.name.as_str().to_owned())
+            .map_err(|error| ApiError::from(error).code())
     };
-    assert_eq!(asks(Some(&"i".repeat(32))), Ok(()));
+    assert_eq!(asks(Some(&"i".repeat(32))), Ok("internal".into()));
     for bad in [None, Some(""), Some("iiii"), Some(&*"j".repeat(32))] {
         assert_eq!(asks(bad), Err(Code::Unauthenticated), "{bad:?}");
     }

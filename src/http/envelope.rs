@@ -2,7 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
 use serde::Serialize;
+
+use super::error::ApiError;
 
 #[derive(Serialize)]
 struct Envelope<T> {
@@ -21,6 +24,36 @@ struct Page<T> {
 /// 200.
 pub fn ok(data: impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(Envelope { success: true, data })
+}
+
+/// The body of a 200, rendered where what it shows lives.
+pub struct Rendered(Result<Vec<u8>, serde_json::Error>);
+
+impl Rendered {
+    /// What [`ok`] answers.
+    pub fn ok(data: impl Serialize) -> Self {
+        Self(serde_json::to_vec(&Envelope { success: true, data }))
+    }
+
+    /// What [`page`] answers.
+    pub fn page<T: Serialize>(items: &[T], next_cursor: Option<String>) -> Self {
+        Self(serde_json::to_vec(&Page {
+            success: true,
+            data: items,
+            next_cursor,
+        }))
+    }
+
+    /// The answer.
+    pub fn answer(self) -> HttpResponse {
+        match self.0 {
+            Ok(body) => HttpResponse::Ok().content_type(ContentType::json()).body(body),
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be rendered");
+                HttpResponse::from_error(ApiError::internal())
+            }
+        }
+    }
 }
 
 /// 201.

@@ -16,6 +16,8 @@ pub enum Code {
     Unauthenticated,
     /// Not theirs to do.
     Forbidden,
+    /// Staff keep them out.
+    Blocked,
     /// There is no such thing, or none that they may see.
     NotFound,
     /// The path knows other methods.
@@ -34,6 +36,10 @@ pub enum Code {
     Conflict,
     /// The body is over the limit.
     PayloadTooLarge,
+    /// The path and query are over the limit.
+    UriTooLong,
+    /// The headers are over the limit, in number or in bytes.
+    HeadersTooLarge,
     /// The body is not JSON.
     UnsupportedMediaType,
     /// Over a budget; come back after `Retry-After`.
@@ -47,11 +53,35 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub const ALL: &'static [Self] = &[
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::Blocked,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UpgradeRequired,
+        Self::ValidationFailed,
+        Self::InvalidTransition,
+        Self::AlreadyJoined,
+        Self::SosClosed,
+        Self::Conflict,
+        Self::PayloadTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
+        Self::UnsupportedMediaType,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Timeout,
+    ];
+
     /// The wire's name and status.
     fn wire(self) -> (&'static str, StatusCode) {
         match self {
             Self::Unauthenticated => ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED),
             Self::Forbidden => ("FORBIDDEN", StatusCode::FORBIDDEN),
+            Self::Blocked => ("BLOCKED", StatusCode::FORBIDDEN),
             Self::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
             Self::UpgradeRequired => ("UPGRADE_REQUIRED", StatusCode::UPGRADE_REQUIRED),
@@ -61,6 +91,8 @@ impl Code {
             Self::SosClosed => ("SOS_CLOSED", StatusCode::CONFLICT),
             Self::Conflict => ("CONFLICT", StatusCode::CONFLICT),
             Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::UriTooLong => ("URI_TOO_LONG", StatusCode::URI_TOO_LONG),
+            Self::HeadersTooLarge => ("HEADERS_TOO_LARGE", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::UnsupportedMediaType => ("UNSUPPORTED_MEDIA_TYPE", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::RateLimited => ("RATE_LIMITED", StatusCode::TOO_MANY_REQUESTS),
             Self::Internal => ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR),
@@ -113,7 +145,7 @@ pub struct ApiError {
     message: Cow<'static, str>,
     fields: Vec<FieldError>,
     allowed: Option<Vec<&'static str>>,
-    headers: Vec<(HeaderName, u64)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl ApiError {
@@ -136,6 +168,11 @@ impl ApiError {
     /// 403.
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Forbidden, message)
+    }
+
+    /// 403: kept out by staff.
+    pub fn blocked() -> Self {
+        Self::new(Code::Blocked, "Blocked by the operators")
     }
 
     /// 404.
@@ -236,10 +273,10 @@ impl ApiError {
         Self::new(Code::Internal, "Something went wrong on our side")
     }
 
-    /// Adds a header with a number.
+    /// Adds a header: a number, or a fixed text as `HeaderValue::from_static`.
     #[must_use]
-    pub fn with_header(mut self, name: HeaderName, value: u64) -> Self {
-        self.headers.push((name, value));
+    pub fn with_header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -336,7 +373,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         for (name, value) in &self.headers {
-            response.insert_header((name.clone(), HeaderValue::from(*value)));
+            response.insert_header((name.clone(), value.clone()));
         }
         response
             .content_type("application/json")

@@ -1,13 +1,16 @@
 //! Bodies, queries and paths as typed values, with errors that name what is wrong.
 
+use std::io::Read as _;
+
 use actix_web::error::PayloadError;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use flate2::read::MultiGzDecoder;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 
 /// The most bytes in a body, for the scope or resource whose `app_data` it is. Without one there, the
 /// application's counts.
@@ -34,6 +37,10 @@ impl FromRequest for JsonBytes {
         if !is_json(request) {
             return Box::pin(async { Err(ApiError::unsupported_media_type().into()) });
         }
+        let packing = match Packing::of(request) {
+            Ok(packing) => packing,
+            Err(error) => return Box::pin(async { Err(error.into()) }),
+        };
         let limit = request
             .app_data::<BodyLimit>()
             .copied()
@@ -47,7 +54,7 @@ impl FromRequest for JsonBytes {
         Box::pin(async move {
             let read = reading.await?.to_bytes_limited(limit).await;
             match read.map_err(|_| ApiError::payload_too_large(limit))? {
-                Ok(bytes) => Ok(Self(bytes)),
+                Ok(bytes) => Ok(Self(packing.unpack(bytes, limit)?)),
                 Err(error) => Err(unreadable(&error, limit).into()),
             }
         })
@@ -61,6 +68,52 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let reading = JsonBytes::from_request(request, payload);
         Box::pin(async move { Ok(Self(parse_json(&reading.await?.0)?)) })
+    }
+}
+
+/// How a body was packed for its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    None,
+    Gzip,
+}
+
+impl Packing {
+    /// By `Content-Encoding`: gzip, which phones use for what they upload in batches, or nothing.
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let mut codings = Vec::new();
+        for value in request.headers().get_all(CONTENT_ENCODING) {
+            let text = value.to_str().unwrap_or("?");
+            codings.extend(text.split(',').map(|coding| coding.trim().to_ascii_lowercase()));
+        }
+        codings.retain(|coding| coding != "identity" && !coding.is_empty());
+        match codings.as_slice() {
+            [] => Ok(Self::None),
+            [one] if one == "gzip" || one == "x-gzip" => Ok(Self::Gzip),
+            _ => Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                "Content-Encoding may be gzip, once, or be left out",
+            )
+            .with_header(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))),
+        }
+    }
+
+    /// The body as it was. No more than `limit` bytes are ever made of it, whatever they would come to.
+    fn unpack(self, bytes: Bytes, limit: usize) -> Result<Bytes, ApiError> {
+        if self == Self::None {
+            return Ok(bytes);
+        }
+        let mut plain = Vec::new();
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        // One byte more than is allowed tells a body that is too large from one that fits exactly.
+        let mut reading = MultiGzDecoder::new(&bytes[..]).take(most.saturating_add(1));
+        if reading.read_to_end(&mut plain).is_err() {
+            return Err(ApiError::malformed("The body is not valid gzip"));
+        }
+        if plain.len() > limit {
+            return Err(ApiError::payload_too_large(limit));
+        }
+        Ok(plain.into())
     }
 }
 
@@ -163,9 +216,9 @@ pub fn path_config() -> web::PathConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::error::Code;
     use actix_web::test::TestRequest;
     use serde::Deserialize;
+    use std::io::Write as _;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -241,5 +294,49 @@ mod tests {
             extract("application/json", "{ }", 2).await.unwrap_err().code(),
             Code::PayloadTooLarge
         );
+    }
+
+    fn gzip(plain: &[u8]) -> Bytes {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(plain).unwrap();
+        packer.finish().unwrap().into()
+    }
+
+    #[test]
+    fn what_a_packed_body_comes_to_is_within_the_limit_too() {
+        let unpack = |bytes: &[u8], limit| Packing::Gzip.unpack(Bytes::copy_from_slice(bytes), limit);
+        assert_eq!(unpack(&gzip(b"{\"a\":1}"), 7).unwrap(), "{\"a\":1}");
+        assert_eq!(
+            unpack(&gzip(b"{\"a\":1}"), 6).unwrap_err().code(),
+            Code::PayloadTooLarge
+        );
+        // A bomb: 64 MiB in 64 KiB. Only what is allowed is ever made of it.
+        let bomb = gzip(&vec![b' '; 64 << 20]);
+        assert!(bomb.len() < 70_000, "{}", bomb.len());
+        assert_eq!(unpack(&bomb, 65_536).unwrap_err().code(), Code::PayloadTooLarge);
+        // Several members one after the other are one body, and a bomb all the same.
+        let twice = [gzip(b"[1,"), gzip(b"2]")].concat();
+        assert_eq!(unpack(&twice, 5).unwrap(), "[1,2]");
+        assert_eq!(unpack(&twice, 4).unwrap_err().code(), Code::PayloadTooLarge);
+        for broken in [&b"{}"[..], b"", &gzip(b"{}")[..12]] {
+            assert_eq!(unpack(broken, 100).unwrap_err().code(), Code::ValidationFailed);
+        }
+    }
+
+    #[test]
+    fn other_packings_are_refused() {
+        let packing = |values: &[&str]| {
+            let mut request = TestRequest::post();
+            for value in values {
+                request = request.append_header((CONTENT_ENCODING, *value));
+            }
+            Packing::of(&request.to_http_request()).map_err(|error| error.code())
+        };
+        assert_eq!(packing(&[]), Ok(Packing::None));
+        assert_eq!(packing(&["identity"]), Ok(Packing::None));
+        assert_eq!(packing(&["GZIP"]), Ok(Packing::Gzip));
+        for values in [&["br"][..], &["gzip, gzip"], &["gzip", "br"], &["deflate"]] {
+            assert_eq!(packing(values), Err(Code::UnsupportedMediaType), "{values:?}");
+        }
     }
 }

@@ -8,19 +8,31 @@ use std::time::Duration;
 use actix_http::RequestHead;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
 
 use super::access::{Access, Needs, Who};
 use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
 use super::connections::{ConnectionGuard, Connections};
+use super::credential::CredentialError;
 use super::error::ApiError;
-use super::limits::{self, Budget, Class, Limits, Payer, Scope, SosCharge, Spent};
+use super::forwarded::Forwarding;
+use super::hints::HintBook;
+use super::keys::KeyRing;
+use super::limits::{self, Budget, Class, Limits, Payer, SosCharge, Spent};
+pub use super::services::SisterService;
 use super::tickets::{TicketError, Tickets};
-use crate::config::{Config, Secrets, TrustedProxies};
+use crate::actors::Credentials;
+use crate::actors::blocks::Blocks;
+use crate::config::{Config, Secrets};
 use crate::domain::ids::DeviceId;
 use crate::domain::people::Identity;
+use crate::domain::room::Rejection;
+use crate::domain::scopes::Scope;
+use crate::domain::time::Timestamp;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Told to whoever finds all of an address's connections, or all tickets, in use.
@@ -34,7 +46,10 @@ pub struct Gate {
     limits: Limits,
     by_address: Connections<Address>,
     by_subject: Connections<u64>,
-    proxies: TrustedProxies,
+    forwarding: Forwarding,
+    blocks: Arc<Blocks>,
+    blocked_may_raise: bool,
+    hints: HintBook,
     metrics: Arc<Metrics>,
 }
 
@@ -43,21 +58,32 @@ pub struct Gate {
 pub struct Admission {
     /// Who.
     pub caller: Caller,
+    /// From where; `None` only in tests.
+    pub address: Option<Address>,
     /// Counts the connection; without an address only in tests.
     pub guard: (Option<ConnectionGuard<Address>>, ConnectionGuard<u64>),
 }
 
 impl Gate {
-    /// By the settings and secrets.
-    pub fn new(config: &Config, secrets: &Secrets, metrics: Arc<Metrics>, clock: Clock) -> Self {
+    /// By the settings, secrets and keys.
+    pub fn new(
+        config: &Config,
+        secrets: &Secrets,
+        keys: Arc<KeyRing>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
         let tickets = Arc::new(Tickets::new(config.auth.ticket_ttl(), config.auth.tickets_max));
         Self {
-            auth: Authenticator::new(config, secrets, tickets.clone(), clock),
+            auth: Authenticator::new(config, secrets, keys, tickets.clone(), clock),
             tickets,
             limits: Limits::new(&config.limits, config.abuse.blocked_sos_per_hour),
             by_address: Connections::new(config.limits.connections_per_address),
             by_subject: Connections::new(config.limits.connections_per_subject),
-            proxies: config.http.trusted_proxies.clone(),
+            forwarding: Forwarding::new(&config.http),
+            blocks: Arc::new(Blocks::new(secrets.block.reveal(), config.abuse.blocks_max)),
+            hints: HintBook::new(&config.abuse),
+            blocked_may_raise: config.abuse.blocked_sos_per_hour > 0,
             metrics,
         }
     }
@@ -68,7 +94,7 @@ impl Gate {
     /// 401 without a good credential, 429 when its sender or their address has too many connections, or opened too
     /// many lately.
     pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
-        let address = Address::of(head, &self.proxies);
+        let address = Address::of(head, &self.forwarding);
         // Counted first, so that a refusal does not use up a ticket.
         let by_address = address
             .map(|address| {
@@ -76,9 +102,12 @@ impl Gate {
                 opened.ok_or_else(|| self.crowded("connections", &self.by_address))
             })
             .transpose()?;
-        let known = self.auth.websocket(head);
+        let known = self.auth.websocket(head).map_err(|bad| self.refused(&bad));
         let caller = known.map_err(|bad| self.impostor(address, bad))?;
-        let caller = caller.ok_or_else(no_credential)?;
+        let caller = needed(caller).map_err(|error| self.refused(&error))?;
+        if self.is_blocked(&caller) {
+            return Err(self.keep_out());
+        }
         // Whoever comes with a ticket has paid for it.
         if !has_ticket(head) {
             let charged = self
@@ -92,7 +121,83 @@ impl Gate {
             .open(subject)
             .ok_or_else(|| self.crowded("subject_connections", &self.by_subject))?;
         let guard = (by_address, by_subject);
-        Ok(Admission { caller, guard })
+        Ok(Admission {
+            caller,
+            address,
+            guard,
+        })
+    }
+
+    /// Whom staff keep out.
+    pub fn blocks(&self) -> &Arc<Blocks> {
+        &self.blocks
+    }
+
+    /// What staff are told of incidents.
+    pub fn hints(&self) -> &HintBook {
+        &self.hints
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.auth.now()
+    }
+
+    /// Where a request comes from; `None` only in tests.
+    pub fn address(&self, request: &HttpRequest) -> Option<Address> {
+        Address::of(request.head(), &self.forwarding)
+    }
+
+    /// Counts something that was refused to protect the engine and its users.
+    pub fn note_refusal(&self, reason: &str) {
+        self.metrics.refused.with_label_values(&[reason]).inc();
+    }
+
+    /// Who pays for what `caller` does from `address`.
+    pub(super) fn payer_of(&self, caller: &Caller, address: Option<Address>) -> Payer {
+        self.limits.payer(Some(caller), address)
+    }
+
+    /// Charges something that is no request.
+    pub(super) fn take(&self, class: Class, payer: &Payer) -> Result<Option<Budget>, Spent> {
+        let charged = self.limits.charge(class, payer);
+        charged.inspect_err(|spent| self.count(class, spent))
+    }
+
+    /// Charges an incident that is raised.
+    pub(super) fn take_sos(&self, payer: &Payer) -> Result<SosCharge, Spent> {
+        let charged = self.limits.charge_sos(payer);
+        let charged = charged.inspect_err(|spent| self.count(Class::Sos, spent))?;
+        if charged.over_address {
+            self.metrics.sos_over_address.inc();
+        }
+        Ok(charged)
+    }
+
+    /// Whether staff keep somebody out.
+    pub fn is_blocked(&self, caller: &Caller) -> bool {
+        self.blocks.holds(&caller.identity.subject, self.auth.now())
+    }
+
+    fn keep_out(&self) -> ApiError {
+        self.note_refusal("blocked");
+        ApiError::blocked()
+    }
+
+    /// Waits, a bounded while, for the issuer's new keys when a request's token may be signed by one of them.
+    /// With a key that is known nothing waits.
+    pub async fn fetch_keys_for(&self, head: &RequestHead) {
+        if let Some(jwks) = self.auth.brings_new_key(head) {
+            jwks.refreshed().await;
+        }
+    }
+
+    fn refused(&self, error: &CredentialError) -> ApiError {
+        self.metrics
+            .auth_refused
+            .with_label_values(&[error.label()])
+            .inc();
+        error.clone().into()
     }
 
     fn crowded<K: Copy + Eq + std::hash::Hash>(&self, what: &str, connections: &Connections<K>) -> ApiError {
@@ -126,6 +231,8 @@ impl Gate {
     /// Forgets what no longer matters. For the janitor, every minute or so.
     pub fn sweep(&self) {
         self.limits.sweep();
+        self.blocks.sweep(self.auth.now());
+        self.hints.sweep(self.auth.now());
     }
 
     /// Its numbers, for [`Metrics::register_source`].
@@ -141,6 +248,21 @@ impl Gate {
             "Users, devices and addresses with a budget.",
             &[],
             count(self.limits.keys()),
+        );
+        if let Some(jwks) = self.auth.keys().jwks() {
+            jwks.observe(scrape);
+        }
+        scrape.gauge(
+            "mayday_hinted_incidents",
+            "Incidents that hints for staff are kept of.",
+            &[],
+            count(self.hints.len()),
+        );
+        scrape.gauge(
+            "mayday_blocked",
+            "People whom staff keep out.",
+            &[],
+            count(self.blocks.len()),
         );
         scrape.gauge(
             "mayday_rate_limit_bytes",
@@ -160,11 +282,34 @@ impl Gate {
     /// Who sent a request; found out once for each.
     fn caller(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
         if let Some(known) = request.extensions().get::<Known>() {
-            return Ok(known.0.clone());
+            return known.0.clone();
         }
-        let caller = self.auth.rest(request.head())?;
+        let caller = self.auth.rest(request.head());
+        let caller = caller.map_err(|error| self.refused(&error));
         request.extensions_mut().insert(Known(caller.clone()));
-        Ok(caller)
+        caller
+    }
+
+    /// Whether a route may be for whoever asks. Reading is looked at here, once for all routes; what a command
+    /// needs, the room knows.
+    fn check(&self, access: &Access, for_blocked: bool, request: &HttpRequest) -> Result<(), ApiError> {
+        let caller = self.known(request)?;
+        if !for_blocked && caller.as_ref().is_some_and(|caller| self.is_blocked(caller)) {
+            return Err(self.keep_out());
+        }
+        let identity = caller.as_ref().map(|caller| &*caller.identity);
+        let who = Who::of(identity);
+        match (access.needs(who), who) {
+            (Needs::Never, Who::Visitor) => Err(self.refused(&CredentialError::None)),
+            (Needs::Never, _) => Err(ApiError::forbidden(format!("Not for the role {}", who.as_str()))),
+            _ => {
+                let scope = scope_of(request.method(), &request.match_pattern().unwrap_or_default());
+                match identity.zip(scope).map(|(who, scope)| who.allows(scope)) {
+                    Some(Err(lacking)) => Err(Rejection::OutOfScope(lacking).into()),
+                    _ => Ok(()),
+                }
+            }
+        }
     }
 
     /// Charges a request to a budget; `None` when there is no limit.
@@ -182,23 +327,27 @@ impl Gate {
     /// # Errors
     /// As [`charge`](Self::charge).
     pub fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
-        let payer = self.payer(request)?;
-        let charged = self.limits.charge_sos(&payer);
-        let charged = charged.map_err(|spent| self.over(Class::Sos, &spent))?;
-        if charged.over_address {
-            self.metrics.sos_over_address.inc();
+        let mut payer = self.payer(request)?;
+        let blocked = self
+            .caller(request)?
+            .is_some_and(|caller| self.is_blocked(&caller));
+        if blocked {
+            if !self.blocked_may_raise {
+                return Err(self.keep_out());
+            }
+            payer = payer.blocked();
         }
-        Ok(charged)
+        self.take_sos(&payer).map_err(ApiError::from)
     }
 
     /// Who sent a request; a bad credential is charged.
     fn known(&self, request: &HttpRequest) -> Result<Option<Caller>, ApiError> {
-        let address = Address::of(request.head(), &self.proxies);
+        let address = Address::of(request.head(), &self.forwarding);
         self.caller(request).map_err(|bad| self.impostor(address, bad))
     }
 
     fn payer(&self, request: &HttpRequest) -> Result<Payer, ApiError> {
-        let address = Address::of(request.head(), &self.proxies);
+        let address = Address::of(request.head(), &self.forwarding);
         let caller = self.known(request)?;
         Ok(self.limits.payer(caller.as_ref(), address))
     }
@@ -210,12 +359,16 @@ impl Gate {
     }
 
     fn over(&self, class: Class, spent: &Spent) -> ApiError {
+        self.count(class, spent);
+        limits::over(&spent.budget)
+    }
+
+    fn count(&self, class: Class, spent: &Spent) {
         let counter = match spent.scope {
-            Scope::Own => &self.metrics.rate_limited,
-            Scope::Address => &self.metrics.address_limited,
+            limits::Scope::Own => &self.metrics.rate_limited,
+            limits::Scope::Address => &self.metrics.address_limited,
         };
         counter.with_label_values(&[class.as_str()]).inc();
-        limits::over(&spent.budget)
     }
 }
 
@@ -224,15 +377,51 @@ fn has_ticket(head: &RequestHead) -> bool {
     url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ticket")
 }
 
+/// What reading and moderating need of a credential that has scopes. Commands to rooms are looked at there.
+fn scope_of(method: &Method, pattern: &str) -> Option<Scope> {
+    let moderates = matches!(
+        pattern,
+        "/api/v1/reports" | "/api/v1/blocks" | "/api/v1/devices/{participant}/block"
+    );
+    if moderates || (method.is_safe() && pattern == "/api/v1/sos/{id}/reports") {
+        Some(Scope::DevicesWrite)
+    } else if method.is_safe() && pattern.starts_with("/api/") {
+        Some(Scope::IncidentsRead)
+    } else {
+        None
+    }
+}
+
+/// Tokens that clients send on their open sockets.
+impl Credentials for Gate {
+    fn judge(
+        self: Arc<Self>,
+        token: String,
+    ) -> LocalBoxFuture<'static, Result<(Identity, Timestamp), String>> {
+        Box::pin(async move {
+            if let Some(jwks) = self.auth.may_be_new(&token) {
+                jwks.refreshed().await;
+            }
+            match self.auth.token_alone(&token) {
+                Ok(verified) => Ok((verified.identity, verified.expires_at)),
+                Err(error) => {
+                    self.refused(&error.clone().into());
+                    Err(error.to_string())
+                }
+            }
+        })
+    }
+}
+
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 /// Who sent this request, as far as it was asked for.
-struct Known(Option<Caller>);
+struct Known(Result<Option<Caller>, ApiError>);
 
-fn no_credential() -> ApiError {
-    ApiError::unauthenticated("A credential is needed: a token, a device id or a ticket")
+fn needed(caller: Option<Caller>) -> Result<Caller, CredentialError> {
+    caller.ok_or(CredentialError::None)
 }
 
 fn gate(request: &HttpRequest) -> Result<&web::Data<Gate>, ApiError> {
@@ -247,7 +436,10 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = gate(request).and_then(|gate| gate.caller(request)?.ok_or_else(no_credential));
+        let caller = gate(request).and_then(|gate| {
+            let caller = gate.caller(request)?;
+            needed(caller).map_err(|error| gate.refused(&error))
+        });
         ready(caller.map_err(Error::from))
     }
 }
@@ -273,45 +465,51 @@ impl FromRequest for MaybeCaller {
     }
 }
 
-/// A sister service.
-#[derive(Clone, Copy, Debug)]
-pub struct SisterService;
-
 impl FromRequest for SisterService {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let known = gate(request).and_then(|gate| gate.auth.internal(request.head()));
-        ready(known.map(|()| Self).map_err(Error::from))
+        let known = gate(request).and_then(|gate| {
+            let known = gate.auth.internal(request.head());
+            known.map_err(|error| gate.refused(&error))
+        });
+        ready(known.map_err(Error::from))
     }
+}
+
+/// Has the keys fetched that a request needs, round everything else: `.wrap(from_fn(gate::keys))`.
+///
+/// # Errors
+/// Only those of the routes inside.
+pub async fn keys<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    if let Ok(gate) = gate(request.request()) {
+        gate.fetch_keys_for(request.head()).await;
+    }
+    next.call(request).await
 }
 
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others. Round a route by
-/// `from_fn`.
+/// Refuses whom a route is never for, whatever the incident: 401 to visitors, 403 to others; and whom staff have
+/// blocked, unless it is there for them too. Round a route by `from_fn`.
 ///
 /// # Errors
 /// Only those of the routes inside; a refusal is an answer.
 pub async fn admit<B: MessageBody + 'static>(
     access: &Access,
+    for_blocked: bool,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Answer<B> {
-    let who = gate(request.request()).and_then(|gate| gate.known(request.request()));
-    let refused = match who {
-        Err(error) => error,
-        Ok(caller) => {
-            let who = Who::of(caller.as_ref().map(|caller| &*caller.identity));
-            match (access.needs(who), who) {
-                (Needs::Never, Who::Visitor) => no_credential(),
-                (Needs::Never, _) => ApiError::forbidden(format!("Not for the role {}", who.as_str())),
-                _ => return Ok(next.call(request).await?.map_into_left_body()),
-            }
-        }
-    };
-    Ok(request.error_response(refused).map_into_right_body())
+    let checked = gate(request.request()).and_then(|gate| gate.check(access, for_blocked, request.request()));
+    match checked {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(refused) => Ok(request.error_response(refused).map_into_right_body()),
+    }
 }
 
 /// Charges a request to a budget before it is served.

@@ -17,13 +17,21 @@ fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
     let secrets = Secrets {
         jwt: secret("j"),
         internal: secret("i"),
+        block: secret("b"),
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,
         },
     };
     let clock = Arc::new(|| Timestamp::from_ms(1_800_000_000_000));
-    web::Data::new(Gate::new(&config, &secrets, Arc::new(Metrics::new()), clock))
+    let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
+    web::Data::new(Gate::new(
+        &config,
+        &secrets,
+        keys,
+        Arc::new(Metrics::new()),
+        clock,
+    ))
 }
 
 async fn role(caller: Caller) -> HttpResponse {
@@ -155,4 +163,25 @@ fn when_all_tickets_are_in_use_one_is_told_to_come_back() {
     let mut scrape = Scrape::default();
     gate.observe(&mut scrape);
     gate.sweep();
+}
+
+#[test]
+fn what_reading_and_moderating_need_stands_in_one_place() {
+    let needs = |method: &str, pattern| scope_of(&method.parse().unwrap(), pattern);
+    for (method, pattern, scope) in [
+        ("GET", "/api/v1/sos/{id}", Some(Scope::IncidentsRead)),
+        ("GET", "/api/rooms-info", Some(Scope::IncidentsRead)),
+        ("POST", "/api/v1/sos/{id}/reports", None),
+        ("GET", "/api/v1/sos/{id}/reports", Some(Scope::DevicesWrite)),
+        ("GET", "/api/v1/blocks", Some(Scope::DevicesWrite)),
+        (
+            "DELETE",
+            "/api/v1/devices/{participant}/block",
+            Some(Scope::DevicesWrite),
+        ),
+        ("POST", "/api/v1/sos", None),
+        ("GET", "/metrics", None),
+    ] {
+        assert_eq!(needs(method, pattern), scope, "{method} {pattern}");
+    }
 }

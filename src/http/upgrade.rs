@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use actix_http::Request;
 use actix_web::web::Data;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connections;
 use super::error::ApiError;
 use super::gate::Gate;
-use super::request::refusal;
-use crate::actors::Engine;
+use super::hints::SocketPass;
+use super::request::Frame;
+use crate::actors::{Credential, Engine};
 use crate::config::Config;
-use crate::delivery::{self, Hub};
+use crate::delivery::{self, Hub, Socket};
 use crate::transport::{self, Limits, Upgraded};
 
 /// The endpoint of the JSON dialect.
@@ -27,17 +29,28 @@ pub struct Upgrades {
     engine: Engine,
     gate: Data<Gate>,
     limits: Limits,
+    frame: Frame,
     connections_max: usize,
 }
 
 impl Upgrades {
     /// Sessions go to `engine`; `gate` says who may have one.
-    pub fn new(engine: Engine, gate: Data<Gate>, limits: Limits, config: &Config) -> Self {
+    pub fn new(engine: Engine, gate: Data<Gate>, limits: Limits, frame: Frame, config: &Config) -> Self {
         Self {
             engine,
             gate,
             limits,
+            frame,
             connections_max: config.http.connections_max,
+        }
+    }
+
+    /// The same for upgrades that come by TLS.
+    #[must_use]
+    pub fn over_tls(&self) -> Self {
+        Self {
+            frame: self.frame.over_tls(),
+            ..self.clone()
         }
     }
 
@@ -50,21 +63,31 @@ impl Upgrades {
     ///
     /// # Errors
     /// Never: the request is answered in any case.
-    pub async fn serve(self, request: &Request, framed: Upgraded, hub: &Hub) -> Result<(), Infallible> {
+    pub async fn serve<T>(self, request: &Request, framed: Upgraded<T>, hub: &Hub) -> Result<(), Infallible>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Into<Socket>,
+    {
         connections::spoke();
+        self.gate.fetch_keys_for(request.head()).await;
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {
-                transport::refuse(framed, refusal(error, request.head()).into()).await;
+                let refusal = self.frame.refusal(error, request.head());
+                transport::refuse(framed, refusal.into()).await;
                 return Ok(());
             }
         };
         match transport::accept(request.head(), framed, hub, &self.limits) {
             Ok((outbox, inbound)) => {
-                let identity = Arc::clone(&admission.caller.identity);
-                let expires_at = admission.caller.expires_at;
+                let credential = Credential {
+                    identity: Arc::clone(&admission.caller.identity),
+                    expires_at: admission.caller.expires_at,
+                    judge: self.gate.clone().into_inner(),
+                };
+                let pass = SocketPass::new(self.gate.clone(), admission.caller, admission.address);
+                let guard = Box::new(admission.guard);
                 self.engine
-                    .connect(identity, expires_at, outbox, inbound, Box::new(admission.guard));
+                    .connect(credential, outbox, inbound, guard, Arc::new(pass));
             }
             Err(bad) => bad.refuse().await,
         }
@@ -72,6 +95,7 @@ impl Upgrades {
     }
 
     fn admit(&self, request: &Request) -> Result<super::gate::Admission, ApiError> {
+        self.frame.check(request.head())?;
         if request.path() != PATH {
             return Err(ApiError::not_found(
                 "There is no WebSocket here; it is at /api/ws",

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 
 use super::meters::Observed;
 use super::types::{
-    Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
-    KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign, StoreStats,
-    StoredMessage, StoredRoom, Tally,
+    Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
+    IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign,
+    StoreStats, StoredRoom, Tally,
 };
-use crate::domain::ids::{DeviceId, RoomId};
+use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
+use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
-use crate::domain::people::{ContactBook, Subject};
+use crate::domain::people::{ContactBook, Person, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
@@ -97,14 +98,15 @@ pub trait Store: Send + Sync + 'static {
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError>;
 
     /// A room's messages before `before` (or the newest), newest first, at most `limit`; with `text`, only
-    /// those that contain it (ASCII case ignored).
+    /// those that contain it (ASCII case ignored). A search looks through a bounded number of messages at a time:
+    /// its page may have fewer than `limit` and say where to continue.
     async fn messages(
         &self,
         room: &RoomId,
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError>;
+    ) -> Result<FoundMessages, StoreError>;
 
     /// Keeps fixes; one that is there already stays as it is. Those of a pseudonym that was erased within the last
     /// day are not kept. Answers how many were new.
@@ -152,13 +154,43 @@ pub trait Store: Send + Sync + 'static {
     /// What is kept of `subject`, counted.
     async fn tally(&self, subject: &Subject) -> Result<Tally, StoreError>;
 
+    /// Keeps a report; an earlier one of the same two in the same room is replaced.
+    async fn put_report(&self, complaint: Complaint) -> Result<(), StoreError>;
+
+    /// Reports, newest first, of one room or of all, at most `limit`; `after` is the last one of the page before.
+    /// Those at the same time come in an order that does not change.
+    async fn reports(
+        &self,
+        room: Option<&RoomId>,
+        after: Option<ComplaintCursor>,
+        limit: usize,
+    ) -> Result<Vec<Complaint>, StoreError>;
+
+    /// The record of whoever is called `who` in some room; `None` when nobody is, or they have been erased.
+    async fn whose(&self, who: ParticipantId) -> Result<Option<Person>, StoreError>;
+
+    /// Keeps a block; an earlier one of the same key is replaced.
+    async fn put_block(&self, block: Block) -> Result<(), StoreError>;
+
+    /// Lifts a block. Answers whether there was one.
+    async fn lift_block(&self, key: BlockKey) -> Result<bool, StoreError>;
+
+    /// The block that was made by this name.
+    async fn block_of(&self, who: ParticipantId) -> Result<Option<Block>, StoreError>;
+
+    /// Blocks in the order of their keys, at most `limit`, those that have ended too as long as no purge has
+    /// removed them; `after` is the last one of the page before.
+    async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError>;
+
     /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys,
-    /// signs of life, fixes. Their pseudonyms stay in the logs and point nowhere. What a crash keeps from being
+    /// signs of life, fixes, reports they wrote, their name on blocks they made. Their pseudonyms stay in the
+    /// logs and in what others reported, and point nowhere. A block of theirs stands. What a crash keeps from being
     /// removed a purge removes.
     async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError>;
 
     /// Removes what is older than `retention` allows, a bounded slice at a time. A device that was not seen for
-    /// `device_links` is cut from all its pseudonyms, one not seen for `devices` loses its record as well.
+    /// `device_links` is cut from all its pseudonyms, one not seen for `devices` loses its record as well. Blocks
+    /// that have ended go, too.
     async fn purge(&self, now: Timestamp, retention: &Retention) -> Result<Purged, StoreError>;
 
     /// Rebuilds every projection from the logs. Answers how many rooms were read.

@@ -41,6 +41,12 @@ pub struct Observed {
     pub reads_refused: u64,
     /// Reads that wait.
     pub reads_waiting: u64,
+    /// Lists of incidents that memory alone answered.
+    pub lists_at_once: u64,
+    /// Open incidents whose list is kept in memory.
+    pub open_held: u64,
+    /// Open incidents that did not fit there: while there are any, lists are read from the file.
+    pub open_left_out: u64,
 }
 
 /// A histogram that any thread may add to.
@@ -98,6 +104,7 @@ pub(crate) struct Meters {
     pub fixes: AtomicU64,
     pub refused: AtomicU64,
     pub reads_refused: AtomicU64,
+    pub lists_at_once: AtomicU64,
 }
 
 impl Default for Meters {
@@ -112,6 +119,7 @@ impl Default for Meters {
             fixes: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             reads_refused: AtomicU64::new(0),
+            lists_at_once: AtomicU64::new(0),
         }
     }
 }

@@ -13,5 +13,5 @@ pub mod types;
 pub(crate) mod contract_tests;
 
 pub use contract::{AppendError, Store, StoreError};
-pub use embedded::{Embedded, EmbeddedOptions};
+pub use embedded::{Embedded, EmbeddedOptions, backup};
 pub use types::*;

@@ -1,5 +1,7 @@
 //! What goes into the store and what comes out.
 
+use std::sync::Arc;
+
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
@@ -148,8 +150,8 @@ pub struct IncidentCursor {
 /// A listed incident.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
-    /// The incident.
-    pub incident: IncidentRow,
+    /// The incident; shared with whoever else lists it.
+    pub incident: Arc<IncidentRow>,
     /// How far away, when a position was given.
     pub distance_m: Option<f64>,
 }
@@ -213,6 +215,16 @@ pub struct StoredMessage {
     pub content: String,
 }
 
+/// A page of a room's messages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundMessages {
+    /// Newest first.
+    pub messages: Vec<StoredMessage>,
+    /// Continue before this one; `None`: there are no more. A search that has looked through many messages ends its
+    /// page there, be it empty.
+    pub more_before: Option<Seq>,
+}
+
 /// What is kept of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceRecord {
@@ -241,6 +253,8 @@ pub struct Place {
     pub person: Person,
     /// Their stay; `None` when they never were in (they only asked).
     pub stay: Option<Stay>,
+    /// Their last sign of life that was noted.
+    pub seen_at: Option<Timestamp>,
 }
 
 /// A participant's stay in a room.
@@ -282,6 +296,21 @@ pub struct Tally {
     pub contacts: u64,
 }
 
+impl Tally {
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            incidents: self.incidents + other.incidents,
+            circles: self.circles + other.circles,
+            places: self.places + other.places,
+            fixes: self.fixes + other.fixes,
+            keys: self.keys + other.keys,
+            contacts: self.contacts + other.contacts,
+        }
+    }
+}
+
 /// How long things are kept. Zero: for ever.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -293,6 +322,10 @@ pub struct Retention {
     pub device_links: std::time::Duration,
     /// Records of devices, after they were seen last.
     pub devices: std::time::Duration,
+    /// Reports of misconduct.
+    pub reports: std::time::Duration,
+    /// Marks of the erased, by which a backup knows whom not to bring back.
+    pub erasures: std::time::Duration,
     /// The most rows of each kind that one call removes; 0 counts as 1.
     pub slice_max_rows: usize,
 }
@@ -312,6 +345,10 @@ pub struct Purged {
     pub leftovers: u64,
     /// Whom rooms no longer know; one that is in memory must forget them, too.
     pub forgotten: Vec<(RoomId, Subject)>,
+    /// Reports of misconduct.
+    pub reports: u64,
+    /// Blocks that had ended.
+    pub blocks: u64,
     /// There may be more: call again.
     pub more: bool,
 }
@@ -323,7 +360,7 @@ pub struct Erased {
     pub people: u64,
     /// Fixes.
     pub fixes: u64,
-    /// Contacts, device record, idempotency keys.
+    /// Contacts, device record, idempotency keys, reports they wrote.
     pub others: u64,
     /// Who they were where: pseudonyms that point nowhere now.
     pub places: Vec<(RoomId, ParticipantId)>,

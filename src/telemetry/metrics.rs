@@ -92,6 +92,8 @@ pub struct Metrics {
     pub positions_kept: IntCounter,
     /// Positions older than what was known.
     pub positions_stale: IntCounter,
+    /// Positions that would mean a speed which nobody has.
+    pub positions_doubtful: IntCounter,
     /// Frames handed to outboxes.
     pub deliveries: IntCounter,
     /// What was not delivered or not taken, by `reason`.
@@ -102,12 +104,16 @@ pub struct Metrics {
     pub commands_refused: IntCounterVec,
     /// Requests answered, by `route` class and `status`.
     pub http_requests: IntCounterVec,
+    /// Credentials that were refused, by `reason`.
+    pub auth_refused: IntCounterVec,
     /// Requests over their sender's budget, by `class`.
     pub rate_limited: IntCounterVec,
     /// Requests over their address's budget, by `class`.
     pub address_limited: IntCounterVec,
     /// Incidents taken although their address was over its budget.
     pub sos_over_address: IntCounter,
+    /// Reports of misconduct.
+    pub reports: IntCounter,
     /// What was refused or cut off to protect the engine and its users, by `reason`.
     pub refused: IntCounterVec,
     /// From the wish to append until it is on disk.
@@ -186,6 +192,10 @@ impl Metrics {
                 "mayday_positions_stale_total",
                 "Positions older than what was known.",
             ),
+            positions_doubtful: make.counter(
+                "mayday_positions_doubtful_total",
+                "Positions left out until a second one agrees.",
+            ),
             deliveries: make.counter("mayday_deliveries_total", "Frames handed to outboxes."),
             drops: make.counters(
                 "mayday_drops_total",
@@ -203,6 +213,11 @@ impl Metrics {
                 "Requests answered.",
                 &["route", "status"],
             ),
+            auth_refused: make.counters(
+                "mayday_auth_refused_total",
+                "Credentials that were refused.",
+                &["reason"],
+            ),
             rate_limited: make.counters("mayday_rate_limited_total", "Requests over a budget.", &["class"]),
             address_limited: make.counters(
                 "mayday_address_limited_total",
@@ -213,6 +228,7 @@ impl Metrics {
                 "mayday_sos_over_address_total",
                 "Incidents taken although their address was over its budget.",
             ),
+            reports: make.counter("mayday_reports_total", "Reports of misconduct."),
             refused: make.counters(
                 "mayday_refused_total",
                 "Refused or cut off to protect the engine and its users.",

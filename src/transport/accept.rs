@@ -10,28 +10,33 @@ use actix_http::h1::{Codec, Message as HttpMessage};
 use actix_http::ws::{HandshakeError, handshake};
 use actix_http::{RequestHead, Response, ResponseBuilder};
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{Inbound, Limits};
-use crate::delivery::{Hub, Outbox};
+use crate::delivery::{Hub, Outbox, Socket};
 
 /// A refused client gets so long to read why.
 const REFUSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A socket that actix-http handed over.
-pub type Upgraded = Framed<TcpStream, Codec>;
+/// A socket that actix-http handed over: a `TcpStream`, or TLS over one.
+pub type Upgraded<T = TcpStream> = Framed<T, Codec>;
 
 /// An upgrade request that no WebSocket can be made of, still to be answered.
-#[derive(Debug)]
-pub struct BadHandshake {
+pub struct BadHandshake<T = TcpStream> {
     /// The socket it came on.
-    pub framed: Box<Upgraded>,
+    pub framed: Box<Upgraded<T>>,
     /// What is wrong with it.
     pub error: HandshakeError,
 }
 
-impl BadHandshake {
+impl<T> std::fmt::Debug for BadHandshake<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("BadHandshake").field(&self.error).finish()
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> BadHandshake<T> {
     /// Answers with the status that says what is wrong.
     pub async fn refuse(self) {
         refuse(*self.framed, self.error.into()).await;
@@ -44,12 +49,12 @@ impl BadHandshake {
 ///
 /// # Errors
 /// When the request is no proper WebSocket handshake.
-pub fn accept(
+pub fn accept<T: Into<Socket>>(
     head: &RequestHead,
-    framed: Upgraded,
+    framed: Upgraded<T>,
     hub: &Hub,
     limits: &Limits,
-) -> Result<(Arc<Outbox>, Inbound), BadHandshake> {
+) -> Result<(Arc<Outbox>, Inbound), BadHandshake<T>> {
     accept_with(head, framed, hub, limits, |_| {})
 }
 
@@ -57,13 +62,13 @@ pub fn accept(
 ///
 /// # Errors
 /// As [`accept`].
-pub fn accept_with(
+pub fn accept_with<T: Into<Socket>>(
     head: &RequestHead,
-    framed: Upgraded,
+    framed: Upgraded<T>,
     hub: &Hub,
     limits: &Limits,
     dress: impl FnOnce(&mut ResponseBuilder),
-) -> Result<(Arc<Outbox>, Inbound), BadHandshake> {
+) -> Result<(Arc<Outbox>, Inbound), BadHandshake<T>> {
     let mut response = match handshake(head) {
         Ok(response) => response,
         Err(error) => {
@@ -84,10 +89,11 @@ pub fn accept_with(
         // Writing into memory does not fail; a client without its 101 hangs up.
         tracing::error!(%error, "could not encode the handshake");
     }
-    prepare(&parts.io, limits);
+    let socket = parts.io.into();
+    prepare(socket.tcp(), limits);
     // A copy, so that the large HTTP buffers are not kept for the sake of a few bytes.
     let conn = hub.register(
-        parts.io,
+        socket,
         Some(Bytes::copy_from_slice(&lead)),
         limits.outbox_max_bytes,
     );
@@ -102,14 +108,17 @@ pub fn accept_with(
 }
 
 /// Answers an upgrade request that is not let in, and closes the connection.
-pub async fn refuse(framed: Upgraded, response: Response<BoxBody>) {
+pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(framed: Upgraded<T>, response: Response<BoxBody>) {
     let answered = tokio::time::timeout(REFUSE_TIMEOUT, answer(framed, response)).await;
     if !matches!(answered, Ok(Ok(()))) {
         tracing::debug!("a refused client did not read why");
     }
 }
 
-async fn answer(framed: Upgraded, mut response: Response<BoxBody>) -> io::Result<()> {
+async fn answer<T: AsyncRead + AsyncWrite + Unpin>(
+    framed: Upgraded<T>,
+    mut response: Response<BoxBody>,
+) -> io::Result<()> {
     response
         .head_mut()
         .set_connection_type(actix_http::ConnectionType::Close);

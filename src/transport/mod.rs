@@ -9,6 +9,8 @@
 
 mod accept;
 mod decoder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 mod inbound;
 mod utf8;

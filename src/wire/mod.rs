@@ -9,6 +9,9 @@ mod field;
 pub mod json;
 mod loose;
 pub mod rest;
+pub mod schema;
+#[cfg(test)]
+mod schema_tests;
 pub mod stamp;
 
 use std::time::Duration;

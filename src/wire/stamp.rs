@@ -13,7 +13,7 @@ pub const CHARS: usize = 24;
 
 /// 0001-01-01 and the last millisecond of 9999: RFC 3339 has four digits for a year.
 const EARLIEST_MS: i64 = -62_135_596_800_000;
-const LATEST_MS: i64 = 253_402_300_799_999;
+pub(super) const LATEST_MS: i64 = 253_402_300_799_999;
 
 /// From 0000-03-01, where the civil calendar's arithmetic starts, to 1970-01-01.
 const ERA_OFFSET_MS: i64 = 719_468 * 86_400_000;

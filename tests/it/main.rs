@@ -11,9 +11,17 @@
 mod support;
 
 mod abuse;
+mod auth;
+mod backup;
 mod circle;
+mod docs;
 mod faults;
+mod fuzzed;
 mod layers;
 mod life;
 mod pages;
+mod privacy;
 mod rest;
+mod upgrade;
+
+mod http;

@@ -283,7 +283,7 @@ impl AreaRelay {
 }
 
 fn summary(listed: Listed) -> SosSummary {
-    let row = listed.incident;
+    let row = Arc::unwrap_or_clone(listed.incident);
     SosSummary {
         sos: row.room,
         kind: row.report.kind,

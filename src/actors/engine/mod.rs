@@ -1,5 +1,7 @@
 //! What the layers above hold: one handle to everything that a node can be asked for.
 
+mod conduct;
+mod privacy;
 mod queries;
 pub mod raise;
 mod start;
@@ -11,7 +13,9 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-pub use queries::RoomInfo;
+pub use conduct::{BlockError, ReportError};
+pub use privacy::{Erasure, Own};
+pub use queries::{Part, RoomInfo, RoomInfos};
 pub use start::Parts;
 
 use super::batcher::{Batchers, Upload};
@@ -19,15 +23,16 @@ use super::clock::random;
 use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
-use super::room::{Act, By, Outcome, Reply, RoomView};
-use super::session::SessionActor;
+use super::pass::Pass;
+use super::room::{Act, By, Glimpse, Outcome, Reply, RoomView};
+use super::session::{Credential, SessionActor};
 use crate::delivery::Outbox;
 use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Report;
 use crate::domain::people::Identity;
-use crate::domain::room::{Command, Genesis, RoomKind, UserType};
-use crate::domain::time::Timestamp;
+use crate::domain::room::{Command, Genesis, Rejection, RoomKind, UserType};
+use crate::domain::scopes::Scope;
 use crate::store::{IdempotencyKey, Membership};
 use crate::transport::Inbound;
 
@@ -60,23 +65,22 @@ impl Engine {
         self.batchers.waiting()
     }
 
-    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. When the
+    /// Takes a connection: its session runs on this thread until it ends, then `guard` is dropped. `pass` says what it may cost. When the
     /// credential ends, so does the session.
     pub fn connect(
         &self,
-        identity: Arc<Identity>,
-        expires_at: Option<Timestamp>,
+        credential: Credential,
         outbox: Arc<Outbox>,
         inbound: Inbound,
         guard: Box<dyn std::any::Any + Send>,
+        pass: Arc<dyn Pass>,
     ) {
         SessionActor::start(
             &self.node,
             &self.batchers,
-            identity,
-            expires_at,
+            credential,
             (outbox, inbound),
-            guard,
+            (guard, pass),
         );
     }
 
@@ -171,6 +175,23 @@ impl Engine {
         self.node.room(room).view(who.cloned()).await
     }
 
+    /// What `ask` finds in a room as somebody, or nobody in particular, may see it. It looks where the room lives and
+    /// takes away what it needs only.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or none for them.
+    pub async fn glance<T: Send + 'static>(
+        &self,
+        room: &RoomId,
+        who: Option<&Arc<Identity>>,
+        ask: impl FnOnce(&Glimpse<'_>) -> T + Send + 'static,
+    ) -> Result<T, CommandError> {
+        if let Some(who) = who {
+            self.node.saw(who);
+        }
+        self.node.room(room).glance(who.cloned(), ask).await
+    }
+
     /// Takes fixes of `who`, for one room or for all that they are in. Returns once what history keeps of
     /// them is durable, with the rooms they went to.
     ///
@@ -204,6 +225,7 @@ impl Engine {
         who: &Arc<Identity>,
         room: Option<&RoomId>,
     ) -> Result<Arc<[Membership]>, CommandError> {
+        who.allows(Scope::PositionsWrite).map_err(Rejection::OutOfScope)?;
         let all = self.node.memberships.get(&who.subject).await?;
         // A credential that is bound to one incident speaks in no other room.
         let all = match &who.mission {

@@ -8,8 +8,8 @@ use crate::actors::room::{RoomView, Work};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, Rejection, RoomKind, Seq};
-use crate::store::{HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError, StoredMessage};
+use crate::domain::room::{Rejection, RoomKind, Seq};
+use crate::store::{FoundMessages, HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError};
 
 /// A room in numbers, for `rooms-info`.
 #[derive(Clone, Debug)]
@@ -18,6 +18,24 @@ pub struct RoomInfo {
     pub view: Box<RoomView>,
     /// Connections that sit in it on this node.
     pub connections: usize,
+}
+
+/// A part of a list of rooms, in the order of their ids.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Continue after this one.
+    pub after: Option<RoomId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of rooms.
+#[derive(Clone, Debug)]
+pub struct RoomInfos {
+    /// Those that the asker may see.
+    pub rooms: Vec<RoomInfo>,
+    /// There are more after this one.
+    pub next: Option<RoomId>,
 }
 
 impl Engine {
@@ -29,26 +47,10 @@ impl Engine {
         self.node().store.incidents(query).await
     }
 
-    /// An incident's log after `since`, for those who may see what participants see.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none for them, `Forbidden` when they may not read its log.
-    pub async fn events(
-        &self,
-        room: &RoomId,
-        who: &Arc<Identity>,
-        since: Seq,
-        limit: usize,
-    ) -> Result<(Box<RoomView>, Vec<Event>), CommandError> {
-        let view = self.inside(room, who).await?;
-        let events = self.node().store.events(room, since, limit).await?;
-        Ok((view, events))
-    }
-
     /// A room's messages, newest first.
     ///
     /// # Errors
-    /// As [`Engine::events`].
+    /// As [`Engine::inside`].
     pub async fn messages(
         &self,
         room: &RoomId,
@@ -56,10 +58,10 @@ impl Engine {
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<(Box<RoomView>, Vec<StoredMessage>), CommandError> {
+    ) -> Result<(Box<RoomView>, FoundMessages), CommandError> {
         let view = self.inside(room, who).await?;
-        let messages = self.node().store.messages(room, before, limit, text).await?;
-        Ok((view, messages))
+        let found = self.node().store.messages(room, before, limit, text).await?;
+        Ok((view, found))
     }
 
     /// A room's positions, oldest first. In an incident others see those of people who are in it now, and their
@@ -104,10 +106,12 @@ impl Engine {
         query: HistoryQuery,
     ) -> Result<Vec<HistoryFix>, StoreError> {
         let subject = Some(who.subject.clone());
+        // Bound to one incident: what the same device sent elsewhere is not theirs to read.
+        let room = who.mission.clone();
         self.node()
             .store
             .history(&HistoryQuery {
-                room: None,
+                room,
                 participant: None,
                 subject,
                 ..query
@@ -142,7 +146,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn rooms_of(&self, who: &Arc<Identity>) -> Result<Vec<RoomInfo>, CommandError> {
+    pub async fn rooms_of(&self, who: &Arc<Identity>, part: &Part) -> Result<RoomInfos, CommandError> {
         let mut rooms: Vec<RoomId> = self
             .node()
             .memberships
@@ -156,29 +160,32 @@ impl Engine {
                 rooms.push(circle);
             }
         }
-        self.infos(rooms, who).await
+        // Which other rooms the same device is in is no business of a credential that is bound to one.
+        rooms.retain(|room| who.may_enter(room));
+        self.infos(rooms, who, part).await
     }
 
-    /// The rooms in use on this node, at most `limit`.
+    /// The rooms in use on this node.
     ///
     /// # Errors
     /// When a room does not answer.
-    pub async fn rooms_in_use(
-        &self,
-        who: &Arc<Identity>,
-        limit: usize,
-    ) -> Result<Vec<RoomInfo>, CommandError> {
-        let rooms = self
-            .node()
-            .registry
-            .handles()
-            .into_iter()
-            .take(limit)
-            .map(|room| room.id().clone());
-        self.infos(rooms.collect(), who).await
+    pub async fn rooms_in_use(&self, who: &Arc<Identity>, part: &Part) -> Result<RoomInfos, CommandError> {
+        let rooms = self.node().registry.handles();
+        let rooms = rooms.into_iter().map(|room| room.id().clone());
+        self.infos(rooms.collect(), who, part).await
     }
 
-    async fn infos(&self, rooms: Vec<RoomId>, who: &Arc<Identity>) -> Result<Vec<RoomInfo>, CommandError> {
+    async fn infos(
+        &self,
+        mut rooms: Vec<RoomId>,
+        who: &Arc<Identity>,
+        part: &Part,
+    ) -> Result<RoomInfos, CommandError> {
+        rooms.retain(|room| part.after.as_ref().is_none_or(|after| room > after));
+        rooms.sort_unstable();
+        let more = rooms.len() > part.limit;
+        rooms.truncate(part.limit);
+        let next = rooms.last().filter(|_| more).cloned();
         let mut infos = Vec::with_capacity(rooms.len());
         for room in rooms {
             let view = match self.view(&room, who).await {
@@ -193,7 +200,7 @@ impl Engine {
                 .map_or(0, |room| room.shared().seated());
             infos.push(RoomInfo { view, connections });
         }
-        Ok(infos)
+        Ok(RoomInfos { rooms: infos, next })
     }
 
     /// A person's contact lists.
@@ -209,10 +216,18 @@ impl Engine {
     /// # Errors
     /// When the store fails or a circle is too busy to be told.
     pub async fn put_contacts(&self, who: &Identity, book: ContactBook) -> Result<(), CommandError> {
+        self.replace_contacts(&who.subject, book).await
+    }
+
+    pub(super) async fn replace_contacts(
+        &self,
+        subject: &Subject,
+        book: ContactBook,
+    ) -> Result<(), CommandError> {
         let node = self.node();
-        node.store.put_contacts(&who.subject, book.clone()).await?;
+        node.store.put_contacts(subject, book.clone()).await?;
         let book = Arc::new(book);
-        for circle in node.store.circles_of(&who.subject).await? {
+        for circle in node.store.circles_of(subject).await? {
             // A circle that is not in use reads the list when it is next needed.
             if let Some(room) = node.registry.peek(&circle) {
                 room.hand_over(Work::Contacts(Arc::clone(&book)))
@@ -235,7 +250,11 @@ impl Engine {
             .map(|person| &person.subject)
     }
 
-    async fn inside(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
+    /// A room as somebody may see it who may see what its participants do.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none for them, `Forbidden` when they may not look inside.
+    pub async fn inside(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
         let view = self.view(room, who).await?;
         if view.inside {
             Ok(view)

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::actors::batcher::{Batchers, Upload};
 use crate::actors::clock::random;
 use crate::actors::error::CommandError;
 use crate::actors::node::Node;
+use crate::actors::pass::Pass;
 use crate::actors::room::{Act, By, Reply};
 use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
@@ -30,6 +31,8 @@ pub struct Raised {
 pub enum RaiseError {
     /// They own no circle, or not the one they named.
     NoOwnedRooms,
+    /// They, or their address, raised too many lately: how long to wait.
+    TooMany(Duration),
     /// Something failed.
     Failed(CommandError),
 }
@@ -50,7 +53,9 @@ pub async fn from_circles(
     who: Arc<Identity>,
     sos: EmergencySos,
     batchers: Batchers,
+    pass: Arc<dyn Pass>,
 ) -> Result<Raised, RaiseError> {
+    confined(&who)?;
     let begun = Instant::now();
     // One at a time for each person: two devices, or a retry, raise one SOS.
     let _turn = node
@@ -72,6 +77,8 @@ pub async fn from_circles(
     let raised = match (fresh.is_empty(), standing) {
         (true, Some(sos)) => Raised { rooms: circles, sos },
         _ => {
+            // Only a new one is charged: whoever presses again while it stands is answered.
+            pass.raise().map_err(RaiseError::TooMany)?;
             let room = RoomId::from_random(random());
             let genesis = Genesis::Incident(Box::new(report(&sos, fresh.clone())));
             let command = Command::Create {
@@ -82,6 +89,7 @@ pub async fn from_circles(
             node.registry.begin(&room);
             node.room(&room).act(act).await?;
             node.observer.sos_accepted(begun.elapsed());
+            pass.raised(&room, sos.position);
             // The SOS is accepted. That the circles hear of it is driven by its log, however long it takes.
             if let Err(error) = node.room(&room).links_settled().await {
                 tracing::warn!(sos = %room, %error, "circles are still being told");
@@ -112,6 +120,7 @@ pub async fn resolve(
     who: Arc<Identity>,
     room: Option<RoomId>,
 ) -> Result<Vec<RoomId>, CommandError> {
+    confined(&who)?;
     let (mut rooms, mut incidents) = (Vec::new(), BTreeSet::new());
     for circle in owned(&node, &who, room.as_ref()).await? {
         if let Some(sos) = node.room(&circle).emergency().await? {
@@ -136,6 +145,14 @@ pub async fn resolve(
         node.room(&sos).links_settled().await?;
     }
     Ok(rooms)
+}
+
+/// Circles are no business of a credential that is bound to one incident, even if its bearer owns some.
+fn confined(who: &Identity) -> Result<(), CommandError> {
+    if who.mission.is_some() {
+        return Err(Rejection::Forbidden.into());
+    }
+    Ok(())
 }
 
 async fn owned(node: &Node, who: &Identity, only: Option<&RoomId>) -> Result<Vec<RoomId>, CommandError> {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::Engine;
 use crate::actors::area::Areas;
 use crate::actors::batcher::Batchers;
+use crate::actors::blocks::Blocks;
 use crate::actors::clock::Clock;
 use crate::actors::directory::Directory;
 use crate::actors::janitor::{Chore, Done, Janitor};
@@ -20,6 +21,7 @@ use crate::actors::observer::Observer;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::turns::Turns;
+use crate::domain::ids::RoomId;
 use crate::store::Store;
 
 /// How many deaths of rooms wait to be heard of; the janitor finds the rest.
@@ -35,6 +37,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
+    /// Whom staff keep out.
+    pub blocks: Arc<Blocks>,
     /// What else is to be done at every sweep.
     pub chores: Vec<Chore>,
 }
@@ -48,6 +52,7 @@ impl Engine {
             clock,
             settings,
             observer,
+            blocks,
             chores,
         } = parts;
         let own = settings.arbiters;
@@ -66,6 +71,7 @@ impl Engine {
             clock,
             settings,
             observer,
+            blocks,
         });
         node.registry.bind(&node);
         let janitor = Janitor::new(Arc::clone(&node), heard, chores);
@@ -90,6 +96,19 @@ impl Engine {
         self.batchers.start(&self.node, &arbiters);
         self.node.registry.spread_over(arbiters);
         Janitor::start_in_arbiter(&first, move |_| janitor);
+    }
+
+    /// Rooms were written beside the actors, by a restore: who remembers them reads them again, and `live` ones, in
+    /// which something may be due, are woken. Answers those that could not be told, because too much waits before
+    /// them.
+    pub fn refresh(&self, rooms: Vec<RoomId>, live: &[RoomId]) -> Vec<RoomId> {
+        self.node.memberships.forget_all();
+        let told = |room: &RoomId| self.node.registry.peek(room).is_none_or(|handle| handle.reload());
+        let untold = rooms.into_iter().filter(|room| !told(room)).collect();
+        for room in live {
+            let _ = self.node.registry.get(room);
+        }
+        untold
     }
 
     /// Waits until positions that were taken are on disk, as far as history keeps them.

@@ -9,7 +9,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, 
 use tokio::sync::oneshot;
 
 use super::core::RoomCore;
-use super::messages::{Look, Poke, Positions, Rest, Ticketed, Work};
+use super::messages::{Look, Poke, Positions, Reload, Rest, Ticketed, Work};
 use super::seats::{Phase, RoomShared};
 use super::steps::Step;
 use crate::actors::error::CommandError;
@@ -56,6 +56,8 @@ pub struct RoomActor {
     pub(super) resting: bool,
     /// Those who sat here before the actor did have been found.
     seated: bool,
+    /// What is stored is newer than what is remembered.
+    stale: bool,
 }
 
 type Ctx = Context<RoomActor>;
@@ -90,6 +92,7 @@ impl RoomActor {
             used: Instant::now(),
             resting: false,
             seated: fresh,
+            stale: false,
         }
     }
 
@@ -99,6 +102,7 @@ impl RoomActor {
     }
 
     fn load(&mut self, ctx: &mut Ctx) {
+        self.stale = false;
         self.enter_phase(Phase::Loading);
         let (node, id) = (Arc::clone(&self.node), self.id.clone());
         let read = async move {
@@ -143,6 +147,10 @@ impl RoomActor {
                 None
             }
         };
+        if self.stale {
+            self.load(ctx);
+            return;
+        }
         self.core.contacts = Arc::new(contacts);
         self.put_out_former();
         self.reseat(log.unwrap_or_default(), now, ctx);
@@ -269,7 +277,11 @@ impl RoomActor {
                 self.enter_phase(Phase::Ready);
                 self.release(steps, ctx);
                 self.drive_links(ctx);
-                self.pump(ctx);
+                if self.stale {
+                    self.read_again(ctx);
+                } else {
+                    self.pump(ctx);
+                }
                 return;
             }
             Err(AppendError::Conflict { .. }) if self.conflicts < CONFLICTS_MAX => {
@@ -294,7 +306,11 @@ impl RoomActor {
                 }
             }
         }
-        // Memory is ahead of the disk: read it again.
+        // Memory is ahead of the disk.
+        self.read_again(ctx);
+    }
+
+    fn read_again(&mut self, ctx: &mut Ctx) {
         self.core.state = crate::domain::room::RoomState::new(self.id.clone());
         self.load(ctx);
     }
@@ -307,6 +323,7 @@ fn refuse(work: Work, error: &CommandError, now: Timestamp) {
         Work::Look(Look::View(_, to)) => {
             let _ = to.send(Err(error.clone()));
         }
+        Work::Look(Look::Glance(_, ask)) => ask.put(Err(error.clone())),
         Work::Look(Look::Broadcaster(_, to)) => {
             let _ = to.send(Err(error.clone()));
         }
@@ -390,6 +407,18 @@ impl Handler<Poke> for RoomActor {
 
     fn handle(&mut self, _: Poke, ctx: &mut Ctx) {
         self.departures(ctx);
+    }
+}
+
+impl Handler<Reload> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Reload, ctx: &mut Ctx) {
+        match self.phase {
+            Phase::Ready | Phase::Unread => self.read_again(ctx),
+            // What is being read or written now may have been begun before.
+            Phase::Loading | Phase::Writing => self.stale = true,
+        }
     }
 }
 

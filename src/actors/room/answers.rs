@@ -1,6 +1,7 @@
 //! Questions to a room, answered as of the last durable event.
 
 use super::actor::RoomActor;
+use super::glimpse::Glimpse;
 use super::messages::{Look, RoomView};
 use crate::actors::error::CommandError;
 use crate::actors::session::SessionShared;
@@ -16,6 +17,7 @@ impl RoomActor {
             Look::View(identity, to) => {
                 let _ = to.send(self.view(identity.as_deref()));
             }
+            Look::Glance(identity, ask) => ask.put(self.glimpse(identity.as_deref())),
             Look::Broadcaster(identity, to) => {
                 let _ = to.send(self.broadcaster(&identity));
             }
@@ -27,29 +29,35 @@ impl RoomActor {
         }
     }
 
-    fn view(&self, identity: Option<&Identity>) -> Result<Box<RoomView>, CommandError> {
-        let state = &self.core.state;
+    fn glimpse(&self, identity: Option<&Identity>) -> Result<Glimpse<'_>, CommandError> {
         if !self.core.is_shown_to(identity) {
             return Err(Rejection::NotFound.into());
         }
-        let inside = identity.is_some_and(|who| self.core.is_inside(who));
-        let online = state.active_participants().map(|(who, _)| who);
         let shows_positions = identity.is_some_and(|who| self.core.shows_positions_to(who));
-        let (stale_after, now) = (self.node.settings.stale_after, self.node.now());
-        let newest = self.core.present_positions(stale_after, now);
-        Ok(Box::new(RoomView {
-            state: state.clone(),
-            people: self.core.people.all().cloned().collect(),
-            newest: newest
-                .filter(|_| shows_positions)
-                .map(|(who, fix)| (who, *fix))
-                .collect(),
+        Ok(Glimpse {
+            state: &self.core.state,
+            viewer: identity.and_then(|who| self.core.people.find(&who.subject)),
+            inside: identity.is_some_and(|who| self.core.is_inside(who)),
             shows_positions,
+            now: self.node.now(),
+            core: &self.core,
+            stale_after: self.node.settings.stale_after,
+        })
+    }
+
+    fn view(&self, identity: Option<&Identity>) -> Result<Box<RoomView>, CommandError> {
+        let glimpse = self.glimpse(identity)?;
+        let online = glimpse.state.active_participants().map(|(who, _)| who);
+        Ok(Box::new(RoomView {
+            state: glimpse.state.clone(),
+            people: glimpse.people().cloned().collect(),
+            newest: glimpse.newest().map(|(who, fix)| (who, *fix)).collect(),
+            shows_positions: glimpse.shows_positions,
             online: online
                 .filter(|who| self.core.presence.is_connected(*who))
                 .collect(),
-            viewer: identity.and_then(|who| self.core.people.find(&who.subject)),
-            inside,
+            viewer: glimpse.viewer,
+            inside: glimpse.inside,
         }))
     }
 

@@ -307,9 +307,12 @@ impl RoomCore {
             fresh,
         } = *asker;
         let standing = self.standing(identity);
-        if !identity.may_enter(&self.state.id) || !identity.may(command.scope()) {
+        if !identity.may_enter(&self.state.id) {
             return Err(self.refusal(identity, Rejection::Forbidden));
         }
+        identity
+            .allows(command.scope())
+            .map_err(|scope| self.refusal(identity, Rejection::OutOfScope(scope)))?;
         let known = self.people.find(&identity.subject);
         let who = known.unwrap_or(fresh);
         let bodies = decide(&self.state, policy, Actor::Participant(who), standing, command)

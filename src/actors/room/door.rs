@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::glimpse::{Ask, Glimpse};
 use super::messages::{Act, Look, Outcome, Reply, RoomView, Work};
 use crate::actors::error::CommandError;
 use crate::actors::registry::Registry;
@@ -64,6 +65,22 @@ impl<'a> Door<'a> {
     pub async fn view(self, who: Option<Arc<Identity>>) -> Result<Box<RoomView>, CommandError> {
         let (to, answer) = oneshot::channel();
         self.ask(Work::Look(Look::View(who, to)), answer).await?
+    }
+
+    /// What `ask` finds in the room as `who` may see it.
+    ///
+    /// # Errors
+    /// As [`Door::view`].
+    pub async fn glance<T: Send + 'static>(
+        self,
+        who: Option<Arc<Identity>>,
+        ask: impl FnOnce(&Glimpse<'_>) -> T + Send + 'static,
+    ) -> Result<T, CommandError> {
+        let (to, answer) = oneshot::channel();
+        let ask = Ask::new(move |glimpse| {
+            let _ = to.send(glimpse.map(|glimpse| ask(&glimpse)));
+        });
+        self.ask(Work::Look(Look::Glance(who, ask)), answer).await?
     }
 
     /// Who `who` is here, as somebody whose positions the room shows; `None`: they may come in by uploading.

@@ -6,7 +6,7 @@ use actix::Addr;
 use actix::dev::SendError;
 
 use super::actor::RoomActor;
-use super::messages::{Poke, Positions, Rest, Ticketed, Work};
+use super::messages::{Poke, Positions, Reload, Rest, Ticketed, Work};
 use super::seats::RoomShared;
 use crate::actors::error::CommandError;
 use crate::actors::gate::{Gate, Refused};
@@ -90,6 +90,12 @@ impl RoomHandle {
             // If its mailbox is full, the room looks when it comes to the next message.
             let _ = self.addr.try_send(Poke);
         }
+    }
+
+    /// Somebody else has written the room's log or records. False: too much waits before it, ask again.
+    #[must_use]
+    pub fn reload(&self) -> bool {
+        !matches!(self.addr.try_send(Reload), Err(SendError::Full(_)))
     }
 
     /// Somebody was erased: the room forgets who they were before it says anything else.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::Message;
 use tokio::sync::oneshot;
 
+use super::glimpse::Ask;
 use crate::actors::error::CommandError;
 use crate::actors::gate::Permit;
 use crate::actors::session::{SessionId, SessionShared};
@@ -124,6 +125,8 @@ pub enum Look {
         Option<Arc<Identity>>,
         oneshot::Sender<Result<Box<RoomView>, CommandError>>,
     ),
+    /// What somebody wants to know of the room as `who` may see it.
+    Glance(Option<Arc<Identity>>, Ask),
     /// Whether `who` may send positions, and as whom; `None`: they may come in by doing so.
     Broadcaster(
         Arc<Identity>,
@@ -183,6 +186,11 @@ pub struct Positions(pub Vec<(ParticipantId, Fix)>);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Poke;
+
+/// Its log or its records were written by somebody else: read them again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reload;
 
 /// Nobody has used the room for a while: rest, if nothing is due.
 #[derive(Clone, Copy, Debug, Message)]

@@ -11,6 +11,7 @@ mod answers;
 mod catch_up;
 mod core;
 mod door;
+mod glimpse;
 mod handle;
 mod life;
 mod links;
@@ -22,6 +23,7 @@ mod steps;
 
 pub use actor::RoomActor;
 pub use door::Door;
+pub use glimpse::Glimpse;
 pub use handle::RoomHandle;
 pub use messages::{Act, Admission, By, Look, Manner, Outcome, Reply, RoomView, Work};
 pub use seats::{Phase, RoomShared};

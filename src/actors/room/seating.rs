@@ -12,7 +12,7 @@ use crate::actors::session::{Entry, SessionShared};
 use crate::delivery::{Except, Frame};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::ContactBook;
-use crate::domain::room::{Command, Event, LeaveReason, Seq};
+use crate::domain::room::{Command, Event, LeaveReason, RoomKind, Seq};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, SosSummary};
 
@@ -127,6 +127,9 @@ impl RoomActor {
             behind: None,
         });
         self.core.presence.arrive(who, now);
+        if self.core.state.kind == Some(RoomKind::Sos) {
+            session.pass().joined(&self.id, who);
+        }
         if !was_here && arrival.greet {
             self.announce_presence(who, true, now);
         }
@@ -356,8 +359,12 @@ impl RoomActor {
         self.put_out_former();
     }
 
-    /// Those who came as contacts and are none any more go.
+    /// Those who came as contacts and are none any more go. Only a circle has a list of its own: who came into an
+    /// incident by one stays until it ends, whatever is restarted meanwhile.
     pub(super) fn put_out_former(&mut self) {
+        if self.core.state.kind != Some(RoomKind::Circle) {
+            return;
+        }
         let former: Vec<_> = self
             .core
             .state

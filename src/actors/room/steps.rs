@@ -11,8 +11,9 @@ use crate::actors::clock::random;
 use crate::actors::gate::Permit;
 use crate::actors::session::SessionShared;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::{ContactBook, Identity, Person, Role};
+use crate::domain::people::{ContactBook, Identity, Person, Role, Subject};
 use crate::domain::room::{Actor, Command, Event, Rejection, Seq, Standing, UserType};
+use crate::domain::scopes::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::Append;
 
@@ -102,6 +103,14 @@ impl RoomActor {
         let command = act.command.clone();
         let actor = match &act.by {
             By::Person(identity, session) => {
+                if matches!(command, Command::Join { .. } | Command::RequestJoin) {
+                    self.not_blocked(&identity.subject, now)?;
+                }
+                // Who sits in a room hears everything in it.
+                if session.is_some() && matches!(command, Command::Join { .. } | Command::Create { .. }) {
+                    let reading = identity.allows(Scope::IncidentsRead);
+                    reading.map_err(Rejection::OutOfScope)?;
+                }
                 if let (Command::Join { .. }, Some(session)) = (&command, session)
                     && let Some(decided) = self.core_return(identity, session, act.since)
                 {
@@ -141,6 +150,15 @@ impl RoomActor {
             events,
             person: None,
         })
+    }
+
+    /// Nobody whom staff keep out comes in, even if they asked before they were blocked.
+    fn not_blocked(&self, subject: &Subject, now: Timestamp) -> Result<(), Rejection> {
+        if self.node.blocks.holds(subject, now) {
+            Err(Rejection::Forbidden)
+        } else {
+            Ok(())
+        }
     }
 
     /// A session of somebody who is in comes back: nothing happens to the log.
@@ -190,6 +208,9 @@ impl RoomActor {
 
     fn admit(&mut self, admission: &Admission, now: Timestamp, append: &mut Append) -> Vec<Event> {
         let subject = &admission.person.subject;
+        if self.not_blocked(subject, now).is_err() {
+            return vec![];
+        }
         let known = self.core.people.find(subject);
         let who = known.unwrap_or_else(|| ParticipantId::from_bits(u64::from_be_bytes(random())));
         let user_type = match admission.person.role {

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFuture};
 
+use super::credential::{Credential, Lease};
 use super::shared::SessionShared;
 use futures_util::stream::{self, StreamExt};
 
 use crate::actors::area::WatcherId;
 use crate::actors::node::Node;
+use crate::actors::pass::Pass;
 use crate::actors::room::{Act, By, Manner, Reply};
 use crate::delivery::{CloseReason, EndReason, Outbox};
 use crate::domain::budget::MessageBudget;
 use crate::domain::ids::RoomId;
-use crate::domain::people::{Identity, Role};
+use crate::domain::people::Role;
 use crate::domain::room::{Command, UserType};
 use crate::domain::time::Timestamp;
 use crate::store::{ListingCircle, StoreError};
@@ -34,6 +36,7 @@ pub struct SessionActor {
     pub(super) shared: Arc<SessionShared>,
     pub(super) batcher: crate::actors::batcher::Batchers,
     pub(super) watching: Option<WatcherId>,
+    pub(super) lease: Lease,
     budget: MessageBudget,
     /// When that they are here was noted last.
     noted: Timestamp,
@@ -46,20 +49,21 @@ impl SessionActor {
     pub fn start(
         node: &Arc<Node>,
         batcher: &crate::actors::batcher::Batchers,
-        identity: Arc<Identity>,
-        expires_at: Option<Timestamp>,
+        credential: Credential,
         (outbox, inbound): (Arc<Outbox>, Inbound),
-        guard: Box<dyn std::any::Any + Send>,
+        (guard, pass): (Box<dyn std::any::Any + Send>, Arc<dyn Pass>),
     ) {
         let settings = &node.settings;
         let clock = Arc::clone(&node.clock);
-        let shared = SessionShared::new(identity, outbox, clock, settings.session_rooms_max);
+        let rooms_max = settings.session_rooms_max;
+        let shared = SessionShared::new(credential.identity, outbox, clock, pass, rooms_max);
         let budget = MessageBudget::new(settings.messages_per_second, settings.messages_burst, node.now());
         let actor = Self {
             node: Arc::clone(node),
             shared,
             batcher: batcher.clone(),
             watching: None,
+            lease: Lease::new(credential.expires_at, credential.judge),
             budget,
             noted: Timestamp::default(),
             _guard: guard,
@@ -67,11 +71,6 @@ impl SessionActor {
         Self::create(|ctx| {
             ctx.set_mailbox_capacity(1);
             ctx.add_stream(inbound);
-            if let Some(at) = expires_at {
-                ctx.run_later(at.since(actor.node.now()), |act, _| {
-                    act.shared.close(CloseReason::CredentialExpired);
-                });
-            }
             actor
         });
     }
@@ -109,6 +108,11 @@ impl SessionActor {
             node.observer.connected(begun.elapsed());
             // Only now: `connected` is the first thing they hear.
             node.directory.add(&shared);
+            // Blocked while it was opened: whoever closes sessions has not seen this one.
+            if node.blocks.holds(&identity.subject, node.now()) {
+                shared.close(CloseReason::Forbidden);
+                return Ok(());
+            }
             let Some(phone) = identity.phone.as_ref().filter(|_| identity.mission.is_none()) else {
                 return Ok(());
             };
@@ -141,11 +145,13 @@ impl SessionActor {
             }
             Ok::<(), StoreError>(())
         };
-        ctx.wait(greeting.into_actor(self).map(|greeted, act, _| {
+        ctx.wait(greeting.into_actor(self).map(|greeted, act, ctx| {
             if let Err(error) = greeted {
                 tracing::warn!(session = %act.shared.id(), %error, "could not greet a session");
                 act.shared.close(CloseReason::ServerError);
+                return;
             }
+            act.mind_the_end(ctx);
         }));
     }
 }

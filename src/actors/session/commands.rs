@@ -1,6 +1,7 @@
 //! What a client of the JSON dialect says, and where it goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
@@ -15,6 +16,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::people::ContactBook;
 use crate::domain::room::{Command, Genesis, Rejection, Seq, UserType};
+use crate::domain::scopes::Scope;
 use crate::store::Membership;
 use crate::wire::json::{ClientMessage, Reading, ServerMessage, encode_event, parse};
 
@@ -51,6 +53,7 @@ impl SessionActor {
 
     fn obey(&mut self, message: ClientMessage, ctx: &mut Ctx) {
         match message {
+            ClientMessage::RefreshCredential { token } => self.renew(token.reveal(), ctx),
             ClientMessage::Ping => self.shared.send(&ServerMessage::Pong, self.node.now()),
             ClientMessage::LocationUpdate { room, fix } => self.locate(room, fix, ctx),
             ClientMessage::CreateRoom { room } => self.create(room, ctx),
@@ -81,6 +84,11 @@ impl SessionActor {
             ClientMessage::EmergencySos(sos) => self.raise(sos, ctx),
             ClientMessage::EmergencyResolve { room } => self.resolve(room, ctx),
             ClientMessage::WatchArea(area) => {
+                if let Err(scope) = self.shared.identity().allows(Scope::IncidentsRead) {
+                    let error = Rejection::OutOfScope(scope).into();
+                    self.shared.error(&error, self.node.now());
+                    return;
+                }
                 if let Some(old) = self.watching.take() {
                     self.node.areas.unwatch(old);
                 }
@@ -135,6 +143,10 @@ impl SessionActor {
     }
 
     fn create(&mut self, room: Option<RoomId>, ctx: &mut Ctx) {
+        if let Err(wait) = self.shared.pass().create_room() {
+            self.too_many(wait);
+            return;
+        }
         let room = room.unwrap_or_else(|| RoomId::from_random(random()));
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
         let contacts = async move { node.store.contacts(&shared.identity().subject).await };
@@ -172,6 +184,10 @@ impl SessionActor {
     fn upload(&self, room: Option<&RoomId>, fix: Fix, rooms: &Arc<[Membership]>) {
         let now = self.node.now();
         let identity = self.shared.identity();
+        if let Err(scope) = identity.allows(Scope::PositionsWrite) {
+            self.shared.error(&Rejection::OutOfScope(scope).into(), now);
+            return;
+        }
         let targets: Arc<[Membership]> = match room {
             None if identity.mission.is_none() => Arc::clone(rooms),
             // A credential that is bound to one incident speaks in no other room.
@@ -245,7 +261,8 @@ impl SessionActor {
 
     fn raise(&mut self, sos: crate::wire::json::EmergencySos, ctx: &mut Ctx) {
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
-        let raised = raise::from_circles(node, Arc::clone(shared.identity()), sos, self.batcher.clone());
+        let (who, pass) = (Arc::clone(shared.identity()), Arc::clone(shared.pass()));
+        let raised = raise::from_circles(node, who, sos, self.batcher.clone(), pass);
         ctx.wait(raised.into_actor(self).map(move |raised, act, _| {
             let now = act.node.now();
             match raised {
@@ -264,9 +281,22 @@ impl SessionActor {
                     };
                     shared.send(&message, now);
                 }
+                Err(raise::RaiseError::TooMany(wait)) => act.too_many(wait),
                 Err(raise::RaiseError::Failed(error)) => shared.error(&error, now),
             }
         }));
+    }
+
+    /// Over a budget of REST: the socket's own is told by 4029.
+    fn too_many(&self, wait: Duration) {
+        self.node.observer.refused("RATE_LIMITED");
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let message = ServerMessage::Error {
+            code: "RATE_LIMITED",
+            message: &format!("Too many, come back in {} s", seconds.max(1)),
+            field: None,
+        };
+        self.shared.send(&message, self.node.now());
     }
 
     fn resolve(&mut self, room: Option<RoomId>, ctx: &mut Ctx) {

@@ -2,7 +2,9 @@
 
 mod actor;
 mod commands;
+mod credential;
 mod shared;
 
 pub use actor::SessionActor;
+pub use credential::{Credential, Credentials};
 pub use shared::{Entry, SessionId, SessionShared};

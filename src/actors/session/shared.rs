@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::actors::clock::Clock;
 use crate::actors::error::CommandError;
+use crate::actors::pass::Pass;
 use crate::delivery::{CloseReason, Frame, Outbox, SignalKey};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
@@ -56,6 +57,7 @@ pub struct SessionShared {
     identity: Arc<Identity>,
     outbox: Arc<Outbox>,
     clock: Arc<dyn Clock>,
+    pass: Arc<dyn Pass>,
     rooms_max: usize,
     rooms: Mutex<Rooms>,
 }
@@ -72,6 +74,7 @@ impl SessionShared {
         identity: Arc<Identity>,
         outbox: Arc<Outbox>,
         clock: Arc<dyn Clock>,
+        pass: Arc<dyn Pass>,
         rooms_max: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -79,6 +82,7 @@ impl SessionShared {
             identity,
             outbox,
             clock,
+            pass,
             rooms_max,
             rooms: Mutex::new(Rooms {
                 open: true,
@@ -100,6 +104,11 @@ impl SessionShared {
     /// Who it is.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
+    }
+
+    /// What it was let in with.
+    pub fn pass(&self) -> &Arc<dyn Pass> {
+        &self.pass
     }
 
     /// What it is owed.

@@ -168,6 +168,9 @@ pub enum Rejection {
     /// It is not theirs to do.
     #[error("Not authorized")]
     Forbidden,
+    /// Their credential is not for such things.
+    #[error("The credential lacks the scope {}", .0.as_str())]
+    OutOfScope(Scope),
     /// The user type is not theirs to claim.
     #[error("userType {} is not yours to claim", .0.as_str())]
     UserTypeForbidden(UserType),

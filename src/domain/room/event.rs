@@ -62,6 +62,9 @@ pub enum UserType {
 }
 
 impl UserType {
+    /// Every value.
+    pub const ALL: &'static [Self] = &[Self::Citizen, Self::Rescuer, Self::AnonRescuer, Self::Admin];
+
     /// The wire's name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -96,6 +99,9 @@ pub enum LeaveReason {
 }
 
 impl LeaveReason {
+    /// Every value.
+    pub const ALL: &'static [Self] = &[Self::Left, Self::Idle, Self::Removed];
+
     /// The stored and wire name.
     pub fn as_str(self) -> &'static str {
         match self {

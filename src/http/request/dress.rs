@@ -1,55 +1,62 @@
 //! What every answer is given before it leaves: the request's id, and, when it is an error, the words that its
 //! client understands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::RequestHead;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpResponse, ResponseError};
 
+use super::cors::Asker;
 use super::id::{RequestId, X_REQUEST_ID};
+use super::methods::other_method;
+use super::{Edge, Frame};
 use crate::http::error::{ApiError, Code, Dialect};
 
 /// How one request's answer is dressed.
 pub(super) struct Dress {
     pub(super) id: RequestId,
     pub(super) dialect: Dialect,
+    pub(super) method: Method,
+    pub(super) https: bool,
+    pub(super) asker: Asker,
+    pub(super) edge: Arc<Edge>,
 }
 
 impl Dress {
-    pub(super) fn response<B: MessageBody + 'static>(
-        &self,
-        response: ServiceResponse<B>,
-    ) -> ServiceResponse<BoxBody> {
+    pub(super) async fn response(&self, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let status = response.status();
-        let (request, response) = response.into_parts();
-        let mut response = response.map_into_boxed_body();
-        self.identify(&mut response);
-        if !status.is_client_error() && !status.is_server_error() {
-            return ServiceResponse::new(request, response);
-        }
-        let body = match response.error() {
-            Some(error) => Some(self.body(error, status)),
-            // actix answers an unknown path or method with a bare status.
-            None if empty(response.body()) => {
-                Some(generic(status, None).body(self.dialect, Some(self.id.as_str())))
+        let (request, mut response) = response.into_parts();
+        if status.is_client_error() || status.is_server_error() {
+            let body = match response.error() {
+                Some(error) => Some(self.body(error, status)),
+                // actix answers an unknown path or method with a bare status.
+                None if empty(response.body()) => {
+                    Some(generic(status, None).body(self.dialect, Some(self.id.as_str())))
+                }
+                None => None,
+            };
+            if let Some(body) = body {
+                response = with_json(response, body);
             }
-            None => None,
-        };
-        let response = match body {
-            Some(body) => with_json(response, body),
-            None => response,
-        };
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response = other_method(&self.method, response);
+        }
+        self.finish(&mut response);
+        let response = self.edge.compression.pack(&request, response).await;
         ServiceResponse::new(request, response)
     }
 
     pub(super) fn error(&self, mut response: HttpResponse, error: &Error) -> HttpResponse {
-        self.identify(&mut response);
         let body = self.body(error, response.status());
-        with_json(response, body)
+        response = with_json(response, body);
+        self.finish(&mut response);
+        response
     }
 
     fn body(&self, error: &Error, status: StatusCode) -> String {
@@ -60,10 +67,22 @@ impl Dress {
         }
     }
 
-    fn identify(&self, response: &mut HttpResponse) {
+    /// What every answer has.
+    fn finish(&self, response: &mut HttpResponse) {
+        let status = response.status();
+        let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::from_str(self.id.as_str()) {
-            response.headers_mut().insert(X_REQUEST_ID, value);
+            headers.insert(X_REQUEST_ID, value);
         }
+        let comes_back = matches!(
+            status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
+        if comes_back && !headers.contains_key(RETRY_AFTER) {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        self.edge.protection.dress(headers, self.https);
+        self.edge.cors.dress(headers, &self.asker);
     }
 }
 
@@ -100,13 +119,26 @@ pub(super) fn generic(status: StatusCode, error: Option<&Error>) -> ApiError {
     }
 }
 
-/// The whole answer to a request that did not go through [`frame`](super::frame): an upgrade that is refused.
-pub fn refusal(error: ApiError, head: &RequestHead) -> HttpResponse {
-    let id = RequestId::of(head.headers.get(X_REQUEST_ID));
-    let dress = Dress {
-        dialect: Dialect::of(head.uri.path()),
-        id,
-    };
-    let response = error.error_response();
-    dress.error(response, &error.into())
+impl Frame {
+    /// Refuses an upgrade whose head is too large, as [`frame`](super::frame) does with requests.
+    ///
+    /// # Errors
+    /// 414 or 431.
+    pub fn check(&self, head: &RequestHead) -> Result<(), ApiError> {
+        self.edge.bounds.check(head)
+    }
+
+    /// The whole answer to a request that did not go through [`frame`](super::frame): an upgrade that is refused.
+    pub fn refusal(&self, error: ApiError, head: &RequestHead) -> HttpResponse {
+        let dress = Dress {
+            dialect: Dialect::of(head.uri.path()),
+            id: RequestId::of(head.headers.get(X_REQUEST_ID)),
+            method: head.method.clone(),
+            https: self.is_https(head),
+            asker: self.edge.cors.asker(head),
+            edge: Arc::clone(&self.edge),
+        };
+        let response = error.error_response();
+        dress.error(response, &error.into())
+    }
 }

@@ -35,9 +35,8 @@ macro_rules! app {
 
 fn patient() -> Frame {
     Frame {
-        metrics: Arc::new(Metrics::new()),
         timeout: Duration::from_secs(60),
-        in_flight: Arc::default(),
+        ..Frame::new(&Config::default(), Arc::new(Metrics::new()), Arc::default())
     }
 }
 
@@ -145,7 +144,7 @@ async fn a_refused_upgrade_gets_the_same_words() {
         .uri("/api/ws")
         .insert_header((X_REQUEST_ID, "u-1"))
         .to_http_request();
-    let response = refusal(ApiError::unauthenticated("No credential"), request.head());
+    let response = patient().refusal(ApiError::unauthenticated("No credential"), request.head());
     assert_eq!(response.status(), 401);
     assert_eq!(response.headers().get(X_REQUEST_ID).unwrap(), "u-1");
     let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();

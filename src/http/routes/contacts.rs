@@ -1,20 +1,33 @@
 //! `/api/contacts`: who comes when a person calls.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Api;
 use super::errors::circle;
 use crate::domain::people::{Identity, Subject};
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
+use crate::http::etag::Stamp;
 use crate::http::extract::JsonBytes;
 use crate::wire::rest::{ContactsView, contacts};
 
 /// `GET /api/contacts`
-pub(super) async fn read(api: web::Data<Api>, caller: Caller) -> Result<HttpResponse, ApiError> {
+pub(super) async fn read(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     registered(&caller.identity)?;
     let book = api.engine.contacts(&caller.identity).await?;
-    Ok(HttpResponse::Ok().json(ContactsView::of(&book)))
+    let lists = [&book.emergency, &book.dependent];
+    let stamp = lists
+        .into_iter()
+        .fold(Stamp::new(&request, Some(&caller.identity)), |stamp, list| {
+            list.iter().fold(stamp.with(list.len()), |stamp, contact| {
+                stamp.with((&contact.name, &contact.phone))
+            })
+        });
+    Ok(stamp.answer(|| HttpResponse::Ok().json(ContactsView::of(&book))))
 }
 
 /// `PUT /api/contacts`

@@ -47,6 +47,7 @@ impl From<Rejection> for ApiError {
             Rejection::MayNotJoin => Self::forbidden("Not authorized to join this SOS"),
             Rejection::NotIn => Self::forbidden("Only participants of this SOS may do that"),
             Rejection::Forbidden => Self::forbidden("Not authorized"),
+            Rejection::OutOfScope(_) => Self::forbidden(rejection.to_string()),
             Rejection::UserTypeForbidden(user_type) => {
                 Self::forbidden(format!("userType: {} is not yours to claim", user_type.as_str()))
             }

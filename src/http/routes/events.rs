@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Api;
 use super::params::SosId;
-use super::scene::Scene;
+use super::scene::inside;
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
@@ -18,11 +18,12 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = EventsQuery::parse(request.query_string())?;
-    let (view, mut events) = api
-        .engine
-        .events(&id, &caller.identity, query.since, query.limit + 1)
-        .await?;
-    Scene::of(&view)?;
+    let stamp = inside(&api, &id, &caller, &request).await?;
+    if let Some(unchanged) = stamp.unchanged() {
+        return Ok(unchanged);
+    }
+    let store = &api.engine.node().store;
+    let mut events = store.events(&id, query.since, query.limit + 1).await?;
     let more = events.len() > query.limit;
     events.truncate(query.limit);
     let next = events
@@ -30,5 +31,5 @@ pub(super) async fn list(
         .filter(|_| more)
         .map(|last| last.seq.get().to_string());
     let items: Vec<_> = events.iter().map(EventView::of).collect();
-    Ok(envelope::page(&items, next))
+    Ok(stamp.answer(|| envelope::page(&items, next)))
 }

@@ -5,13 +5,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::Api;
 use super::params::SosId;
 use super::participants::outsider;
-use super::scene::Scene;
+use super::scene::{Scene, inside};
 use crate::actors::CommandError;
 use crate::actors::clock::random;
+use crate::actors::room::Glimpse;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::room::{Command, EventBody, Rejection, Seq};
 use crate::http::auth::Caller;
-use crate::http::envelope;
+use crate::http::envelope::{self, Rendered};
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
 use crate::store::StoredMessage;
@@ -56,7 +57,7 @@ async fn sent_before(api: &Api, caller: &Caller, id: &RoomId, seq: Seq) -> Resul
         .messages(id, &caller.identity, Some(seq.next()), 1, None)
         .await?;
     let scene = Scene::of(&view)?;
-    let message = found.first().filter(|message| message.seq == seq);
+    let message = found.messages.first().filter(|message| message.seq == seq);
     let message = message.ok_or_else(ApiError::internal)?;
     Ok(envelope::created(shown(&scene, message)))
 }
@@ -69,25 +70,22 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = MessagesQuery::parse(request.query_string())?;
-    let (view, mut found) = api
-        .engine
-        .messages(
-            &id,
-            &caller.identity,
-            query.before,
-            query.limit + 1,
-            query.text.as_deref(),
-        )
+    let stamp = inside(&api, &id, &caller, &request).await?;
+    if let Some(unchanged) = stamp.unchanged() {
+        return Ok(unchanged);
+    }
+    let store = &api.engine.node().store;
+    let found = store
+        .messages(&id, query.before, query.limit, query.text.as_deref())
         .await?;
-    let scene = Scene::of(&view)?;
-    let more = found.len() > query.limit;
-    found.truncate(query.limit);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| last.seq.get().to_string());
-    let items: Vec<_> = found.iter().map(|message| shown(&scene, message)).collect();
-    Ok(envelope::page(&items, next))
+    let look = move |glimpse: &Glimpse<'_>| {
+        let scene = Scene::at(glimpse)?;
+        let next = found.more_before.map(|seq| seq.get().to_string());
+        let items = found.messages.iter().map(|message| shown(&scene, message));
+        Ok::<_, Rejection>(Rendered::page(&items.collect::<Vec<_>>(), next))
+    };
+    let rendered = api.engine.glance(&id, Some(&caller.identity), look).await??;
+    Ok(stamp.answer(|| rendered.answer()))
 }
 
 fn shown<'a>(scene: &Scene<'a>, message: &'a StoredMessage) -> MessageView<'a> {

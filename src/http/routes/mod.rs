@@ -3,7 +3,10 @@
 //! Which routes there are, and who may use them, stands in `table`. Nothing else here decides who may do what:
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
+mod conduct;
 mod contacts;
+mod devices;
+pub mod docs;
 mod errors;
 mod events;
 mod messages;
@@ -23,19 +26,23 @@ mod uploads;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
 
+use docs::Documents;
 pub use operations::Readiness;
 use table::{Body, ROWS, Row};
+use tokio::sync::Semaphore;
 
 use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
 use super::pages::{self, Pages};
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
-use crate::config::Config;
+use crate::config::{Config, OutsideArea};
+use crate::domain::bounds::ServiceArea;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::room::{Rejection, RoomKind};
@@ -56,6 +63,11 @@ pub struct Api {
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
     pages: Arc<Pages>,
+    exports: Arc<Semaphore>,
+    export_timeout: Duration,
+    service_area: ServiceArea,
+    outside_area: OutsideArea,
+    documents: Documents,
 }
 
 impl Api {
@@ -69,6 +81,11 @@ impl Api {
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
             pages: Pages::new(&config.pages),
+            exports: Arc::new(Semaphore::new(config.devices.exports_max)),
+            export_timeout: config.devices.export_timeout(),
+            service_area: config.abuse.service_area.clone(),
+            outside_area: config.abuse.outside_area,
+            documents: Documents::new(config),
         }
     }
 
@@ -132,9 +149,9 @@ fn resource(rows: &'static [Row], api: &Api) -> Resource {
     }
     for row in rows {
         // The last one wrapped is the first one passed: who is never served is charged all the same.
-        let route = row
-            .route()
-            .wrap(from_fn(|request, next| gate::admit(&row.access, request, next)));
+        let route = row.route().wrap(from_fn(|request, next| {
+            gate::admit(&row.access, row.for_blocked(), request, next)
+        }));
         resource = resource.route(match row.class {
             Some(class) => route.wrap(from_fn(move |request, next| gate::charge(class, request, next))),
             None => route,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -49,9 +50,12 @@ impl Readiness {
     }
 }
 
-#[derive(Serialize)]
-struct Status {
+/// `GET /health` and `GET /ready`
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Status {
+    /// `ok`, `ready` or `unavailable`.
     status: &'static str,
+    /// What keeps it from working: `draining`, `store`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failing: Vec<&'static str>,
 }

@@ -71,7 +71,7 @@ fn is_missing(headers: &HeaderMap) -> bool {
 /// The header by which a retry finds the first answer.
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The longest key, in characters.
-const KEY_MAX_CHARS: usize = 200;
+pub(super) const KEY_MAX_CHARS: usize = 200;
 
 /// `Idempotency-Key`: 1 to 200 printable characters, or none.
 pub(super) struct RetryKey(pub Option<String>);

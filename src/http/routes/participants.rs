@@ -1,27 +1,37 @@
 //! Who is in an incident, who comes and who goes.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
 use super::params::{SomebodysId, SosId, no_such_participant};
 use super::scene::Scene;
 use crate::actors::CommandError;
-use crate::actors::room::RoomView;
+use crate::actors::room::Glimpse;
 use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::Identity;
 use crate::domain::room::{Command, LeaveReason, Participant, Rejection};
 use crate::domain::time::Timestamp;
 use crate::http::auth::Caller;
-use crate::http::envelope;
+use crate::http::envelope::{self, Rendered};
 use crate::http::error::ApiError;
+use crate::http::etag::{Judged, Stamp};
 use crate::http::extract::JsonBytes;
+use crate::http::gate::Gate;
 use crate::http::gate::MaybeCaller;
+use crate::http::hints::From;
 use crate::wire::rest::{AnonymousCount, JoinBody, ParticipantsQuery, PersonCursor, StatsView};
+use crate::wire::schema;
 
 /// `POST /sos/{id}/participants/join`. Who joins is the credential's word: the body's `userId` and `phone`
 /// are read for the sake of older clients and shown to nobody.
 pub(super) async fn join(
     api: web::Data<Api>,
+    gate: web::Data<Gate>,
+    request: HttpRequest,
     caller: Caller,
     SosId(id): SosId,
     body: JsonBytes,
@@ -33,6 +43,13 @@ pub(super) async fn join(
         user_type: body.user_type,
     };
     let outcome = api.engine.act(&id, who, command, body.display_name).await?;
+    if let Some(who) = outcome.participant {
+        let from = From {
+            caller: &caller,
+            address: gate.address(&request),
+        };
+        gate.hints().joined(from, &id, who, api.now());
+    }
     let view = api.engine.view(&id, who).await?;
     let joined = outcome
         .participant
@@ -114,8 +131,10 @@ pub(super) async fn active(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ParticipantsQuery::parse(request.query_string())?;
-    let view = api.engine.view_as(&id, caller.identity()).await?;
-    page(&view, query, Participant::is_active)
+    answer(&api, &id, &request, caller.identity(), move |scene, stamp| {
+        Ok(page(scene, query, Participant::is_active, stamp))
+    })
+    .await
 }
 
 /// `GET /sos/{id}/participants/history`: everybody who was ever in, for those who were too.
@@ -126,23 +145,45 @@ pub(super) async fn history(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = ParticipantsQuery::parse(request.query_string())?;
-    let view = api.engine.view(&id, &caller.identity).await?;
-    Scene::of(&view)?;
-    if !view.inside {
-        return Err(Rejection::NotIn.into());
-    }
-    page(&view, query, |_| true)
+    answer(
+        &api,
+        &id,
+        &request,
+        Some(&caller.identity),
+        move |scene, stamp| {
+            if scene.inside {
+                Ok(page(scene, query, |_| true, stamp))
+            } else {
+                Err(Rejection::NotIn)
+            }
+        },
+    )
+    .await
+}
+
+/// Renders what is asked of an incident's people where they are.
+async fn answer(
+    api: &Api,
+    id: &RoomId,
+    request: &HttpRequest,
+    reader: Option<&Arc<Identity>>,
+    render: impl FnOnce(&Scene<'_>, Stamp) -> Result<Judged<Rendered>, Rejection> + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
+    let stamp = Stamp::new(request, reader.map(Arc::as_ref));
+    let look = move |glimpse: &Glimpse<'_>| render(&Scene::at(glimpse)?, stamp);
+    let judged = api.engine.glance(id, reader, look).await??;
+    Ok(judged.told(Rendered::answer))
 }
 
 /// In the order they came.
 fn page(
-    view: &RoomView,
+    scene: &Scene<'_>,
     query: ParticipantsQuery,
     wanted: impl Fn(&Participant) -> bool,
-) -> Result<HttpResponse, ApiError> {
-    let scene = Scene::of(view)?;
+    stamp: Stamp,
+) -> Judged<Rendered> {
     let after = query.cursor.map(|cursor| (cursor.at, cursor.participant));
-    let participants = view.state.participants.iter();
+    let participants = scene.state().participants.iter();
     let mut found: Vec<(Timestamp, ParticipantId)> = participants
         .filter(|(_, participant)| wanted(participant))
         .map(|(who, participant)| (participant.joined_at, *who))
@@ -151,23 +192,33 @@ fn page(
     found.sort_unstable();
     let more = found.len() > query.limit;
     found.truncate(query.limit);
-    let next = found.last().filter(|_| more).map(|&(at, participant)| {
-        let cursor = PersonCursor { at, participant };
-        cursor.encode()
+    // By the people shown, not by the log: what is said meanwhile does not change who is in.
+    let stamp = found.iter().fold(stamp.with(more), |stamp, (joined_at, who)| {
+        let stay = scene.state().participants.get(who);
+        let stay = stay.map(|stay| (stay.user_type.as_str(), stay.left_at));
+        stamp.with((joined_at, who, scene.name(*who), stay))
     });
-    let items: Vec<_> = found
-        .iter()
-        .filter_map(|(_, who)| scene.participant(*who))
-        .collect();
-    Ok(envelope::page(&items, next))
+    stamp.judge(|| {
+        let next = found.last().filter(|_| more).map(|&(at, participant)| {
+            let cursor = PersonCursor { at, participant };
+            cursor.encode()
+        });
+        let shown = found.iter().filter_map(|(_, who)| scene.participant(*who));
+        Rendered::page(&shown.collect::<Vec<_>>(), next)
+    })
 }
 
-#[derive(Serialize)]
+/// `GET /sos/{id}/participants/{participantId}/check`
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct CheckView<'a> {
+pub(super) struct CheckView<'a> {
+    #[schemars(with = "schema::Participant")]
     participant_id: String,
+    #[schemars(with = "schema::Room")]
     sos_id: &'a str,
+    /// Whether they are or were in.
     is_participant: bool,
+    /// Whether they are in.
     is_active: bool,
 }
 
@@ -177,15 +228,21 @@ pub(super) async fn check(
     caller: MaybeCaller,
     SosId(id): SosId,
     SomebodysId(whom): SomebodysId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view_as(&id, caller.identity()).await?;
-    Scene::of(&view)?;
-    Ok(envelope::ok(CheckView {
-        participant_id: whom.to_string(),
-        sos_id: id.as_str(),
-        is_participant: view.state.participants.contains_key(&whom),
-        is_active: view.state.is_in(whom),
-    }))
+    answer(&api, &id, &request, caller.identity(), move |scene, stamp| {
+        let is_participant = scene.state().participants.contains_key(&whom);
+        let is_active = scene.state().is_in(whom);
+        Ok(stamp.with((is_participant, is_active)).judge(|| {
+            Rendered::ok(CheckView {
+                participant_id: whom.to_string(),
+                sos_id: scene.room().as_str(),
+                is_participant,
+                is_active,
+            })
+        }))
+    })
+    .await
 }
 
 /// `GET /sos/{id}/participants/stats`
@@ -193,10 +250,19 @@ pub(super) async fn stats(
     api: web::Data<Api>,
     caller: MaybeCaller,
     SosId(id): SosId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view_as(&id, caller.identity()).await?;
-    Scene::of(&view)?;
-    Ok(envelope::ok(StatsView::from(view.state.statistics(api.now()))))
+    let now = api.now();
+    answer(&api, &id, &request, caller.identity(), move |scene, stamp| {
+        let stats = scene.state().statistics(now);
+        // The mean grows with every moment that somebody stays; by whole seconds it is the same to a reader.
+        let stamp = stamp
+            .with((stats.total, stats.active))
+            .with((stats.registered_rescuers, stats.anonymous_rescuers))
+            .with_number(stats.average_seconds.floor());
+        Ok(stamp.judge(|| Rendered::ok(StatsView::from(stats))))
+    })
+    .await
 }
 
 /// `GET /sos/{id}/participants/anonymous/count`
@@ -204,10 +270,13 @@ pub(super) async fn anonymous(
     api: web::Data<Api>,
     caller: MaybeCaller,
     SosId(id): SosId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view_as(&id, caller.identity()).await?;
-    Scene::of(&view)?;
-    Ok(envelope::ok(AnonymousCount {
-        anonymous_count: view.state.statistics(api.now()).anonymous_rescuers,
-    }))
+    let now = api.now();
+    answer(&api, &id, &request, caller.identity(), move |scene, stamp| {
+        let anonymous_count = scene.state().statistics(now).anonymous_rescuers;
+        let stamp = stamp.with(anonymous_count);
+        Ok(stamp.judge(|| Rendered::ok(AnonymousCount { anonymous_count })))
+    })
+    .await
 }

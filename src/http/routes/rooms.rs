@@ -1,32 +1,54 @@
 //! `GET /api/rooms-info`: the rooms that the caller owns or is in; for `ADMIN`, every room in use here.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Api;
 use super::errors::circle;
 use super::scene::Scene;
-use crate::actors::engine::RoomInfo as Info;
+use crate::actors::engine::{Part, RoomInfo as Info, RoomInfos};
 use crate::domain::people::Role;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
-use crate::wire::rest::{RoomCounts, RoomInfo, RoomsInfo};
+use crate::http::etag::Stamp;
+use crate::wire::rest::{RoomCounts, RoomCursor, RoomInfo, RoomsInfo, RoomsQuery};
 
 /// The most rooms in one answer: it is for a person to look at.
 const ROOMS_MAX: usize = 10_000;
 
-/// `GET /api/rooms-info`
-pub(super) async fn info(api: web::Data<Api>, caller: Caller) -> Result<HttpResponse, ApiError> {
+/// `GET /api/rooms-info?limit&cursor`; without a limit, all of them.
+pub(super) async fn info(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     let who = &caller.identity;
-    let all = who.role == Role::Admin;
-    let rooms = if all {
-        api.engine.rooms_in_use(who, ROOMS_MAX).await
-    } else {
-        api.engine.rooms_of(who).await
+    let query = RoomsQuery::parse(request.query_string())?;
+    let part = Part {
+        after: query.cursor.map(|cursor| cursor.0),
+        limit: query.limit.unwrap_or(ROOMS_MAX),
     };
-    let rooms = rooms.map_err(circle)?;
-    Ok(HttpResponse::Ok().json(RoomsInfo {
-        rooms: rooms.iter().map(shown).collect(),
-        counts: all.then(|| counts(&api, &rooms)),
+    let all = who.role == Role::Admin;
+    let page = if all {
+        api.engine.rooms_in_use(who, &part).await
+    } else {
+        api.engine.rooms_of(who, &part).await
+    };
+    let RoomInfos { rooms, next } = page.map_err(circle)?;
+    let counts = all.then(|| counts(&api, &rooms));
+    let stamp = rooms.iter().fold(Stamp::new(&request, Some(who)), |stamp, info| {
+        let state = &info.view.state;
+        let owner = state.owner.and_then(|owner| Scene::any(&info.view).name(owner));
+        stamp.with((&state.id, state.seq, info.view.viewer, owner))
+    });
+    let stamp = stamp
+        .with(&next)
+        .with(counts.map(|all| (all.rooms, all.connections, all.members, all.emergencies)));
+    Ok(stamp.answer(|| {
+        HttpResponse::Ok().json(RoomsInfo {
+            rooms: rooms.iter().map(shown).collect(),
+            next_cursor: next.map(|room| RoomCursor(room).encode()),
+            counts,
+        })
     }))
 }
 

@@ -8,19 +8,26 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 
-use super::Api;
 use super::params::{RetryKey, SosId};
 use super::scene::Scene;
+use super::{Api, devices};
+use crate::actors::room::Glimpse;
+use crate::config::OutsideArea;
+use crate::domain::bounds::is_null_island;
+use crate::domain::hints::{Hint, Oddities};
 use crate::domain::ids::RoomId;
-use crate::domain::people::{Identity, Subject};
+use crate::domain::incident::{Report, Visibility};
+use crate::domain::people::Identity;
 use crate::domain::room::{RoomState, Seq};
 use crate::http::auth::Caller;
-use crate::http::envelope;
+use crate::http::envelope::{self, Rendered};
 use crate::http::error::ApiError;
+use crate::http::etag::Stamp;
 use crate::http::extract::JsonBytes;
 use crate::http::gate::{Gate, MaybeCaller};
+use crate::http::hints::From;
 use crate::http::limits::{self, Class};
-use crate::store::{DeviceRecord, IdempotencyKey, IncidentQuery, Listed, Sight};
+use crate::store::{IdempotencyKey, IncidentQuery, Listed, Sight};
 use crate::wire::rest::{CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, SosListItem, SosListQuery};
 
 /// An incident's first two events, its creation and its creator's joining, are written as one.
@@ -37,42 +44,70 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let who = &caller.identity;
     // A wrong field costs nobody their right to call for help: it is charged like any other request.
-    let CreateSos { report, device } = match CreateSos::parse(&body.0) {
+    let CreateSos { mut report, device } = match CreateSos::parse(&body.0) {
         Ok(parsed) => parsed,
         Err(error) => {
             gate.charge(Class::Writes, &request)?;
             return Err(error.into());
         }
     };
+    let outside_area = is_outside(&api, &report);
+    if outside_area && api.outside_area == OutsideArea::Refuse {
+        gate.charge(Class::Writes, &request)?;
+        gate.note_refusal("outside_area");
+        return Err(ApiError::invalid(
+            "location",
+            "lies outside the area that this service covers: call the emergency services where you are",
+        ));
+    }
     let charge = gate.charge_sos(&request)?;
+    let by_blocked = gate.is_blocked(&caller);
+    if by_blocked {
+        // They may be in danger, and they may be lying: staff look, and nobody else is sent.
+        report.visibility = Visibility::Restricted;
+    }
+    let position = report.position;
     // Side by side, so that the device's record goes to the disk with the incident and costs no wait.
     let (created, ()) = futures_util::future::join(
         api.engine.create_sos(who, report, key),
         note_device(&api, who, device),
     )
     .await;
-    let mut response = first_answer(&api, who, &created?.sos).await?;
+    let created = created?;
+    if !created.repeated {
+        let odd = Oddities {
+            over_address: charge.over_address,
+            by_blocked,
+            outside_area,
+            no_position: false,
+        };
+        let from = From {
+            caller: &caller,
+            address: gate.address(&request),
+        };
+        gate.hints().raised(from, &created.sos, position, odd, api.now());
+    }
+    let mut response = first_answer(&api, who, &created.sos).await?;
     if let Some(budget) = &charge.budget {
         limits::tell(budget, response.headers_mut());
     }
     Ok(response)
 }
 
+/// A receiver without a fix says 0,0: whoever calls may be anywhere, and so inside.
+fn is_outside(api: &Api, report: &Report) -> bool {
+    report.position.is_some_and(|position| {
+        !is_null_island(position) && !api.service_area.may_hold(position, report.accuracy)
+    })
+}
+
 /// An SOS does not fail for the sake of the device's record.
 async fn note_device(api: &Api, who: &Identity, info: DeviceInfo) {
-    let Subject::Device(id) = &who.subject else { return };
+    let Some(id) = who.own_device() else { return };
     if info == DeviceInfo::default() {
         return;
     }
-    let now = api.now();
-    let record = DeviceRecord {
-        os: info.os,
-        app_version: info.app_version,
-        locale: info.locale,
-        first_seen: now,
-        last_seen: now,
-    };
-    if let Err(error) = api.engine.node().store.put_device(*id, record).await {
+    if let Err(error) = api.engine.note_device(id, devices::record(api, info)).await {
         tracing::warn!(%error, "a device's record was not kept");
     }
 }
@@ -124,6 +159,7 @@ async fn answered_before(request: &HttpRequest) -> Option<HttpResponse> {
 /// `GET /sos`
 pub(super) async fn list(
     api: web::Data<Api>,
+    gate: web::Data<Gate>,
     caller: MaybeCaller,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
@@ -132,9 +168,21 @@ pub(super) async fn list(
     let mut found = api.engine.incidents(&asked(query, caller.identity())).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
-    let items: Vec<_> = found.iter().map(item).collect();
-    Ok(envelope::page(&items, next))
+    let told: Vec<_> = found
+        .iter()
+        .map(|listed| hint(&gate, &caller, &listed.incident.room))
+        .collect();
+    // A row is what its log says: its head tells whether it has changed.
+    let rows = found.iter().zip(&told).fold(
+        Stamp::new(&request, caller.identity().map(Arc::as_ref)),
+        |stamp, (listed, told)| stamp.with((&listed.incident.room, listed.incident.seq, told)),
+    );
+    Ok(rows.with(more).answer(|| {
+        let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
+        let rows = found.iter().zip(told);
+        let items: Vec<_> = rows.map(|(listed, told)| item(listed).hinted(told)).collect();
+        envelope::page(&items, next)
+    }))
 }
 
 fn asked(query: SosListQuery, who: Option<&Arc<Identity>>) -> IncidentQuery {
@@ -186,9 +234,26 @@ fn item(listed: &Listed) -> SosListItem<'_> {
 /// `GET /sos/{id}`
 pub(super) async fn read(
     api: web::Data<Api>,
+    gate: web::Data<Gate>,
     caller: MaybeCaller,
     SosId(id): SosId,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let view = api.engine.view_as(&id, caller.identity()).await?;
-    Ok(envelope::ok(Scene::of(&view)?.sos()?))
+    let stamp = Stamp::new(&request, caller.identity().map(Arc::as_ref));
+    let told = hint(&gate, &caller, &id);
+    let look = move |glimpse: &Glimpse<'_>| {
+        let scene = Scene::at(glimpse)?;
+        let sos = scene.sos()?;
+        let last = scene.last().map(|(who, fix)| (who, fix.at));
+        let stamp = scene.stamped(stamp).with(last).with(&told);
+        Ok::<_, ApiError>(stamp.judge(|| Rendered::ok(sos.hinted(told.clone()))))
+    };
+    let judged = api.engine.glance(&id, caller.identity(), look).await??;
+    Ok(judged.told(Rendered::answer))
+}
+
+/// What staff are told beside; nobody else ever is.
+fn hint(gate: &Gate, caller: &MaybeCaller, sos: &RoomId) -> Option<Hint> {
+    let staff = caller.identity().is_some_and(|who| who.role.is_staff());
+    if staff { gate.hints().of(sos) } else { None }
 }

@@ -5,8 +5,8 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
-use super::{contacts, events, messages, operations, participants, positions, rooms, sos, status};
-use super::{tickets, uploads};
+use super::{conduct, contacts, devices, events, messages, operations, participants, positions, rooms};
+use super::{sos, status, tickets, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
 
@@ -58,6 +58,11 @@ pub const ROWS: &[Row] = rows! {
     GET "/ready" Free EVERYBODY => |r| r.to(operations::ready);
     HEAD "/ready" Free EVERYBODY => |r| r.to(operations::ready);
     GET "/metrics" Free EVERYBODY => |r| r.to(operations::metrics);
+    GET "/openapi.json" Free EVERYBODY => |r| r.to(super::docs::read_openapi);
+    GET "/asyncapi.json" Free EVERYBODY => |r| r.to(super::docs::read_asyncapi);
+    GET "/docs" Free EVERYBODY => |r| r.to(super::docs::page);
+    GET "/docs/page.css" Free EVERYBODY => |r| r.to(super::docs::style);
+    GET "/docs/page.js" Free EVERYBODY => |r| r.to(super::docs::script);
 
     // For circle clients: bare JSON.
     POST "/api/location" Locations ONESELF => |r| r.to(uploads::location);
@@ -70,6 +75,10 @@ pub const ROWS: &[Row] = rows! {
 
     // For incident clients: the envelope.
     POST "/api/v1/tickets" Connects ONESELF => |r| r.to(tickets::issue);
+    POST "/api/v1/devices" Devices EVERYBODY => |r| r.to(devices::register);
+    GET "/api/v1/devices/me" General OWN_DATA => |r| r.to(devices::read);
+    DELETE "/api/v1/devices/me" Writes OWN_DATA => |r| r.to(devices::erase);
+    GET "/api/v1/devices/me/export" General OWN_DATA => |r| r.to(devices::export);
     GET "/api/v1/sos" General EVERYBODY => |r| r.to(sos::list);
     POST "/api/v1/sos" Free RAISE => |r| r.to(sos::create).wrap(from_fn(sos::answer_retries));
     GET "/api/v1/sos/{id}" General LOOK => |r| r.to(sos::read);
@@ -80,6 +89,12 @@ pub const ROWS: &[Row] = rows! {
     GET "/api/v1/sos/{id}/locations" General TRACK => |r| r.to(positions::incident);
     GET "/api/v1/sos/{id}/messages" General READ => |r| r.to(messages::list);
     POST "/api/v1/sos/{id}/messages" Writes ACT => |r| r.to(messages::send);
+    POST "/api/v1/sos/{id}/reports" Reports REPORT => |r| r.to(conduct::report);
+    GET "/api/v1/sos/{id}/reports" General STAFF => |r| r.to(conduct::of_incident);
+    GET "/api/v1/reports" General STAFF => |r| r.to(conduct::all);
+    POST "/api/v1/devices/{participant}/block" Writes STAFF => |r| r.to(conduct::block);
+    DELETE "/api/v1/devices/{participant}/block" Writes STAFF => |r| r.to(conduct::unblock);
+    GET "/api/v1/blocks" General STAFF => |r| r.to(conduct::blocks);
     GET "/api/v1/sos/{id}/events" General READ => |r| r.to(events::list);
     POST "/api/v1/sos/{id}/participants/join" Writes JOIN => |r| r.to(participants::join);
     POST "/api/v1/sos/{id}/participants/leave" Writes ACT => |r| r.to(participants::leave);
@@ -95,6 +110,16 @@ pub const ROWS: &[Row] = rows! {
 };
 
 impl Row {
+    /// Whether it is there for those whom staff have blocked, too: to call for help, to be forgotten and told what
+    /// is kept of them, and what says nothing of people. Raising an incident has its own word on it.
+    pub(super) fn for_blocked(&self) -> bool {
+        let own = matches!(
+            (self.method.as_str(), self.path),
+            ("DELETE", "/api/v1/devices/me") | ("GET", "/api/v1/devices/me/export")
+        );
+        self.class.is_none() || own
+    }
+
     pub(super) fn route(&self) -> Route {
         (self.to)(web::method(self.method.clone()))
     }

@@ -1,6 +1,7 @@
 //! `POST /tickets`: who cannot send a header opens a WebSocket with one.
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
@@ -10,11 +11,15 @@ use crate::http::error::ApiError;
 use crate::http::gate::Gate;
 use crate::wire::stamp::Stamp;
 
-#[derive(Serialize)]
+/// `POST /tickets`
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct TicketView {
+pub(super) struct TicketView {
+    /// To be given as `?ticket=`.
     ticket: String,
+    /// How long it is good, in seconds.
     expires_in: u64,
+    /// When it ends.
     expires_at: Stamp,
 }
 

@@ -1,6 +1,7 @@
 //! Uploads of positions: the hottest routes. One pass over the body, one command, one answer.
 
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 use smallvec::{SmallVec, smallvec};
 
@@ -18,10 +19,21 @@ use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
 use crate::wire::rest::{Batch, BatchAnswer, LocationAnswer, LocationBody, RejectedFix};
+use crate::wire::schema;
 use crate::wire::stamp::Stamp;
 
 /// The most rooms that one batch names. Each may have to be read from the store.
 const BATCH_ROOMS_MAX: usize = 32;
+
+/// `POST /sos/{id}/location`
+#[derive(Serialize, JsonSchema)]
+pub(super) struct IncidentAnswer<'a> {
+    /// When it was taken.
+    timestamp: Stamp,
+    /// The incident.
+    #[schemars(with = "[schema::Room; 1]")]
+    rooms: [&'a str; 1],
+}
 
 /// `POST /api/location`
 pub(super) async fn location(
@@ -42,12 +54,6 @@ pub(super) async fn incident(
     SosId(id): SosId,
     body: JsonBytes,
 ) -> Result<HttpResponse, ApiError> {
-    #[derive(Serialize)]
-    struct Taken<'a> {
-        timestamp: Stamp,
-        rooms: [&'a str; 1],
-    }
-
     let now = api.now();
     let body = LocationBody::parse(&body.0, &api.reading(now))?;
     let rooms = api
@@ -63,7 +69,7 @@ pub(super) async fn incident(
         return Err(outsider(&api, &caller, &id).await);
     }
     take(&api, &caller, Some(id.clone()), smallvec![body.fix]).await?;
-    Ok(envelope::ok(Taken {
+    Ok(envelope::ok(IncidentAnswer {
         timestamp: Stamp(now),
         rooms: [id.as_str()],
     }))

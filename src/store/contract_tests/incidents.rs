@@ -354,3 +354,96 @@ pub async fn a_search_finds_across_the_date_line_and_at_the_pole<H: Harness>() {
     assert_eq!(names(&found(-17.0, -179.999).await), ["edge", "east", "west"]);
     assert_eq!(names(&found(89.95, -10.0).await), ["pole", "near-pole"]);
 }
+
+/// Incidents that stand all the time, in an order known before.
+fn steady(n: u64) -> (String, Timestamp, Report) {
+    let north = f64::from(u32::try_from(n).unwrap()) * 0.0004;
+    let at = ms(1_000_000 + i64::try_from(n / 3).unwrap());
+    let position = Some(place(if n.is_multiple_of(8) { 0.0 } else { north }, 0.0));
+    (format!("steady-{n:03}"), at, Report { position, ..report() })
+}
+
+/// What else happens between two pages: one is raised, one ends, one moves and takes somebody in.
+async fn happens(store: &impl Store, round: usize, others: &mut Vec<Scribe>) {
+    let mut scribe = Scribe::new(&format!("other-{round:03}"));
+    scribe.now = ms(1_000_000 + i64::try_from(round * 5 % 20).unwrap());
+    let north = f64::from(u32::try_from(round * 7 % 40).unwrap()) * 0.0004;
+    let position = Some(place(north, 0.0));
+    put(store, scribe.raise(Report { position, ..report() })).await;
+    others.push(scribe);
+    let count = others.len();
+    let other = &mut others[count / 2];
+    if other.state.is_open() {
+        put(store, other.join(3)).await;
+        put(store, other.status(Status::Resolved)).await;
+    }
+}
+
+pub async fn pages_have_what_stood_all_the_time_once_whatever_happens_between_them<H: Harness>() {
+    const STEADY: u64 = 40;
+    let harness = H::start().await;
+    let store = harness.store();
+    raise_all(store, (0..STEADY).map(steady).collect()).await;
+    let mut moving: Vec<Scribe> = (0..STEADY)
+        .map(|n| {
+            let (name, now, report) = steady(n);
+            let mut scribe = Scribe::new(&name);
+            scribe.now = now;
+            scribe.raise(report);
+            scribe
+        })
+        .collect();
+    let mut others = Vec::new();
+    let mut round = 0;
+    for status in [vec![], vec![Status::Active, Status::Responding]] {
+        for near in [None, Some((place(0.0, 0.0), 25_000.0))] {
+            for limit in [1, 3, 7] {
+                let mut query = IncidentQuery {
+                    status: status.clone(),
+                    near,
+                    limit,
+                    ..everything()
+                };
+                let mut told: Vec<RoomId> = vec![];
+                loop {
+                    let page = store.incidents(&query).await.unwrap();
+                    let Some(last) = page.last() else { break };
+                    query.after = Some(IncidentCursor {
+                        created_at: last.incident.created_at,
+                        distance_m: last.distance_m.unwrap_or_default(),
+                        room: last.incident.room.clone(),
+                    });
+                    told.extend(page.iter().map(|listed| listed.incident.room.clone()));
+                    // The one that the cursor names may end, too, if it is not one of the steady.
+                    if let Some(at) = others
+                        .iter()
+                        .position(|other: &Scribe| Some(&other.state.id) == told.last())
+                        && others[at].state.is_open()
+                    {
+                        put(store, others[at].status(Status::Cancelled)).await;
+                    }
+                    round += 1;
+                    happens(store, round, &mut others).await;
+                    let count = moving.len();
+                    let moved = &mut moving[round * 11 % count];
+                    if moved
+                        .state
+                        .incident
+                        .as_ref()
+                        .is_some_and(|incident| incident.status == Status::Active)
+                    {
+                        put(store, moved.status(Status::Responding)).await;
+                    }
+                }
+                let mut once = told.clone();
+                once.sort();
+                once.dedup();
+                assert_eq!(once.len(), told.len(), "something was told twice: {told:?}");
+                for n in 0..STEADY {
+                    let (name, ..) = steady(n);
+                    assert!(told.contains(&room(&name)), "{name} is missing: {query:?}");
+                }
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::scribe::{Scribe, ids, key, put, raised, record};
 use crate::domain::room::Seq;
 use crate::domain::testing::{person, report, room};
 use crate::store::contract::{AppendError, Store, StoreError};
-use crate::store::types::Append;
+use crate::store::types::{Append, FoundMessages};
 
 pub async fn a_room_that_was_never_created_is_not_there<H: Harness>() {
     let harness = H::start().await;
@@ -15,7 +15,8 @@ pub async fn a_room_that_was_never_created_is_not_there<H: Harness>() {
     assert!(store.load(&room("none")).await.unwrap().is_none());
     assert_eq!(store.events(&room("none"), Seq::ZERO, 10).await.unwrap(), []);
     assert_eq!(store.incident(&room("none")).await.unwrap(), None);
-    assert_eq!(store.messages(&room("none"), None, 10, None).await.unwrap(), []);
+    let none = store.messages(&room("none"), None, 10, None).await.unwrap();
+    assert_eq!(none, FoundMessages::default());
 }
 
 pub async fn what_was_appended_is_loaded_in_order<H: Harness>() {
@@ -212,26 +213,28 @@ pub async fn messages_come_newest_first_in_pages_and_by_text<H: Harness>() {
             put(store, scribe.join(1)).await;
         }
     }
-    let texts = |found: Vec<crate::store::types::StoredMessage>| -> Vec<String> {
-        found.into_iter().map(|message| message.content).collect()
+    let texts = |found: FoundMessages| -> Vec<String> {
+        let messages = found.messages.into_iter();
+        messages.map(|message| message.content).collect()
     };
     let page = store.messages(&room("sos"), None, 2, None).await.unwrap();
-    assert_eq!(page[0].sender, Some(person(0)));
-    assert_eq!(page[0].at, scribe.now);
-    let last = page[1].seq;
+    assert_eq!(page.messages[0].sender, Some(person(0)));
+    assert_eq!(page.messages[0].at, scribe.now);
+    let last = page.messages[1].seq;
+    assert_eq!(page.more_before, Some(last));
     assert_eq!(texts(page), ["coming", "third floor, 100% SMOKE"]);
-    let rest = store.messages(&room("sos"), Some(last), 10, None).await.unwrap();
+    let rest = store.messages(&room("sos"), Some(last), 2, None).await.unwrap();
+    assert_eq!(rest.more_before, None, "there are just two more");
     assert_eq!(texts(rest), ["where?", "Fire!"]);
     let found = store
         .messages(&room("sos"), None, 10, Some("100% sm"))
         .await
         .unwrap();
     assert_eq!(texts(found), ["third floor, 100% SMOKE"]);
-    assert_eq!(
-        store.messages(&room("sos"), None, 10, Some("_")).await.unwrap(),
-        []
-    );
-    assert_eq!(store.messages(&room("sos"), None, 0, None).await.unwrap(), []);
+    for (limit, text) in [(10, Some("_")), (0, None)] {
+        let none = store.messages(&room("sos"), None, limit, text).await.unwrap();
+        assert_eq!(none, FoundMessages::default());
+    }
 }
 
 pub async fn everything_acknowledged_is_there_after_reopening<H: Harness>() {

@@ -2,6 +2,7 @@
 //!
 //! An implementation gives a [`Harness`] and one line, `store_contract!(name, Harness)`.
 
+pub mod conduct;
 pub mod incidents;
 pub mod logs;
 pub mod positions;
@@ -77,6 +78,14 @@ macro_rules! store_contract {
                     a_devices_first_sight_stays,
                     an_erased_person_is_gone_from_every_record_and_the_log_is_whole,
                 }
+                conduct::{
+                    reports_come_newest_first_in_pages_of_one_incident_or_all,
+                    a_second_report_of_the_same_two_replaces_the_first,
+                    reports_and_blocks_survive_reopening_and_a_rebuild,
+                    blocks_are_replaced_found_by_name_listed_and_lifted,
+                    whoever_stands_behind_a_name_is_found_until_they_are_erased,
+                    a_purge_removes_old_reports_and_blocks_that_have_ended,
+                }
                 incidents::{
                     an_incident_is_projected_from_its_log,
                     a_room_is_live_as_its_state_says,
@@ -84,6 +93,7 @@ macro_rules! store_contract {
                     newest_first_pages_have_no_gap_and_no_repeat,
                     nearest_first_pages_have_no_gap_and_no_repeat,
                     incidents_are_filtered_by_status_kind_and_city,
+                    pages_have_what_stood_all_the_time_once_whatever_happens_between_them,
                     a_search_finds_across_the_date_line_and_at_the_pole,
                 }
                 positions::{

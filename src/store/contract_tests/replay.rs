@@ -157,7 +157,7 @@ pub async fn check(store: &impl Store, scribes: &[Scribe]) {
         .await
         .unwrap()
         .into_iter()
-        .map(|Listed { incident, .. }| Some(incident))
+        .map(|Listed { incident, .. }| Some(std::sync::Arc::unwrap_or_clone(incident)))
         .collect();
     listed.sort_by_key(|row| row.as_ref().map(|row| row.room.clone()));
     let expected: Vec<_> = scribes

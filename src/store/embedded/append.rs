@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::open::Note;
 use super::privacy;
 use super::project::project;
 use super::rows::{RoomKey, find_room, put_room};
@@ -27,6 +28,7 @@ pub(super) fn append(
     }
     check_numbers(append)?;
     let (key, mut row) = found.unwrap_or_else(|| (writes.fresh_key(), RoomRow::default()));
+    let was_open = row.open;
     if let Some(name) = &append.idempotency
         && !put_key(writes, name, key, append, &row)?
     {
@@ -54,6 +56,8 @@ pub(super) fn append(
         put_person(writes, key, person, row.last_at)?;
     }
     put_room(&mut writes.db, key, &append.room, &row)?;
+    let note = Note::of(key, &append.room, was_open, &row, &append.events);
+    writes.notes.extend(note);
     writes.events += append.events.len() as u64;
     Ok(Ok(()))
 }

@@ -38,11 +38,11 @@ pub(super) struct Hit {
     pub distance_m: f64,
 }
 
-/// The band of a latitude.
+/// The band of a latitude; the column of a longitude.
 pub(super) fn band(latitude: f64) -> i64 {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "a latitude is finite and at most 90"
+        reason = "degrees are finite and at most 180"
     )]
     let band = (latitude * BANDS_PER_DEGREE).floor() as i64;
     band
@@ -136,7 +136,8 @@ impl Search<'_> {
     }
 }
 
-fn latitudes(centre: Position, radius: f64) -> (f64, f64) {
+/// The latitudes that a circle spans.
+pub(super) fn latitudes(centre: Position, radius: f64) -> (f64, f64) {
     let reach = radius / METRES_PER_DEGREE;
     (
         (centre.latitude() - reach).max(-90.0),
@@ -145,7 +146,7 @@ fn latitudes(centre: Position, radius: f64) -> (f64, f64) {
 }
 
 /// One stretch of longitudes, or two when the circle lies across the date line.
-fn longitudes(centre: Position, radius: f64) -> Vec<(f64, f64)> {
+pub(super) fn longitudes(centre: Position, radius: f64) -> Vec<(f64, f64)> {
     let (south, north) = latitudes(centre, radius);
     let all = vec![(-180.0, 180.0)];
     if south <= -90.0 || north >= 90.0 {

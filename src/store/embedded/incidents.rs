@@ -1,10 +1,12 @@
-//! Lists of incidents, newest or nearest first.
+//! Lists of incidents, newest or nearest first: the open ones from memory, those that are over from the file.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use rusqlite::{Row, params};
 
 use super::geo::{Candidate, Hit, Search};
+use super::open::OpenIncidents;
 use super::rows::{RoomKey, find_key, participant, room_id, timestamp};
 use super::sql::Db;
 use crate::domain::ids::{ParticipantId, RoomId};
@@ -23,18 +25,90 @@ pub(super) fn incident(db: &mut Db<'_>, room: &RoomId) -> Result<Option<Incident
     }
 }
 
-/// Incidents by query.
-pub(super) fn incidents(db: &mut Db<'_>, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
-    let seen = match &query.sight {
-        Sight::PublicAnd(subject) => rooms_of(db, subject)?,
-        Sight::All | Sight::Public => HashSet::new(),
-    };
-    let filter = |candidate: &Candidate<'_>| passes(query, &seen, candidate);
-    let open = parts(&query.status);
+/// What a list needs of the file besides incidents that are over.
+#[derive(Default)]
+struct Known {
+    /// Rooms that the asker is or was in.
+    seen: HashSet<RoomKey>,
+    /// The key of the cursor's room.
+    after: Option<RoomKey>,
+}
+
+/// Incidents by query, when memory alone can tell; `None`: the file must be asked.
+pub(super) fn at_once(open: &OpenIncidents, query: &IncidentQuery) -> Option<Vec<Listed>> {
+    if parts(&query.status) != [true] || open.hides_from(&query.sight) {
+        return None;
+    }
     let after = match &query.after {
-        Some(cursor) => Some((cursor, find_key(db, &cursor.room)?)),
+        Some(cursor) => Some(open.key(&cursor.room)?),
         None => None,
     };
+    let found = open.list(query, &HashSet::new(), after)?;
+    Some(found.into_iter().map(|(_, listed)| listed).collect())
+}
+
+/// Incidents by query.
+pub(super) fn incidents(
+    db: &mut Db<'_>,
+    open: &OpenIncidents,
+    query: &IncidentQuery,
+) -> Result<Vec<Listed>, StoreError> {
+    let parts = parts(&query.status);
+    let seen = match &query.sight {
+        // Those that are over may be hidden too.
+        Sight::PublicAnd(subject) if parts.contains(&false) || open.hides_from(&query.sight) => {
+            rooms_of(db, subject)?
+        }
+        _ => HashSet::new(),
+    };
+    let after = match &query.after {
+        Some(cursor) => find_key(db, &cursor.room)?,
+        None => None,
+    };
+    let known = Known { seen, after };
+    let from_memory = if parts.contains(&true) {
+        open.list(query, &known.seen, after)
+    } else {
+        None
+    };
+    let found = match from_memory {
+        Some(found) if parts == [true] => found,
+        Some(found) => {
+            // The file as it is after memory was read: what ends between the two is in both, not in neither.
+            db.run("COMMIT", [])?;
+            db.run("BEGIN", [])?;
+            merged(query, from_file(db, query, &known, &[false])?, found)
+        }
+        None => from_file(db, query, &known, &parts)?,
+    };
+    Ok(found.into_iter().map(|(_, listed)| listed).collect())
+}
+
+/// Both in the order of the list. What is over stands first for what was open a moment ago.
+fn merged(
+    query: &IncidentQuery,
+    over: Vec<(RoomKey, Listed)>,
+    open: Vec<(RoomKey, Listed)>,
+) -> Vec<(RoomKey, Listed)> {
+    let ended: HashSet<RoomKey> = over.iter().map(|(key, _)| *key).collect();
+    let mut found = over;
+    found.extend(open.into_iter().filter(|(key, _)| !ended.contains(key)));
+    found.sort_by(|(a, one), (b, other)| match (one.distance_m, other.distance_m) {
+        (Some(near), Some(far)) => near.total_cmp(&far).then(a.cmp(b)),
+        _ => (other.incident.created_at, b).cmp(&(one.incident.created_at, a)),
+    });
+    found.truncate(query.limit);
+    found
+}
+
+fn from_file(
+    db: &mut Db<'_>,
+    query: &IncidentQuery,
+    known: &Known,
+    open: &[bool],
+) -> Result<Vec<(RoomKey, Listed)>, StoreError> {
+    let filter = |candidate: &Candidate<'_>| passes(query, &known.seen, candidate);
+    let after = query.after.as_ref().map(|cursor| (cursor, known.after));
     let (hits, with_distance) = match query.near {
         Some((centre, radius_m)) => {
             // After a room that is gone: everything at its distance was told.
@@ -42,7 +116,7 @@ pub(super) fn incidents(db: &mut Db<'_>, query: &IncidentQuery) -> Result<Vec<Li
             let search = Search {
                 centre,
                 radius_m,
-                open: &open,
+                open,
                 after,
                 limit: query.limit,
             };
@@ -50,18 +124,31 @@ pub(super) fn incidents(db: &mut Db<'_>, query: &IncidentQuery) -> Result<Vec<Li
         }
         None => {
             let after = after.map(|(cursor, key)| (cursor.created_at.ms(), key.unwrap_or(RoomKey::MIN)));
-            (newest(db, query, &open, after, filter)?, false)
+            (newest(db, query, open, after, filter)?, false)
         }
     };
     hits.into_iter()
         .map(|hit| {
             let incident = by_key(db, hit.room)?.ok_or_else(|| codec::corrupt("a listed incident"))?;
-            Ok(Listed {
-                incident,
+            let listed = Listed {
+                incident: Arc::new(incident),
                 distance_m: with_distance.then_some(hit.distance_m),
-            })
+            };
+            Ok((hit.room, listed))
         })
         .collect()
+}
+
+/// Keys of rooms that may change by themselves, all open incidents among them.
+pub(super) fn live(db: &mut Db<'_>, after: RoomKey, max: usize) -> Result<Vec<RoomKey>, StoreError> {
+    let sql = "SELECT key FROM rooms WHERE live = 1 AND key > ?1 ORDER BY key LIMIT ?2";
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    db.all(sql, params![after, max], |row| Ok(row.get(0)?))
+}
+
+/// Whose doing an incident is that the engine raised.
+pub(super) fn nobody() -> ParticipantId {
+    ParticipantId::from_bits(0)
 }
 
 /// Which parts of an index a filter by status concerns: open incidents, those that are over, or both.
@@ -149,7 +236,8 @@ fn newest(
     Ok(found.into_iter().map(|(_, hit)| hit).collect())
 }
 
-fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow>, StoreError> {
+/// One incident, read from the file.
+pub(super) fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow>, StoreError> {
     db.first(
         "SELECT r.id, i.creator, e.body, i.status, i.created_at, i.updated_at, i.ended_at, r.head, r.members
          FROM incidents i JOIN rooms r ON r.key = i.room JOIN events e ON e.room = i.room AND e.seq = i.origin
@@ -163,7 +251,7 @@ fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow>, StoreErr
                 .transpose()?;
             Ok(IncidentRow {
                 room: room_id(row, 0)?,
-                creator: creator.unwrap_or(ParticipantId::from_bits(0)),
+                creator: creator.unwrap_or_else(nobody),
                 report: report(row.get_ref(2)?.as_str()?)?,
                 status: codec::parse_status(row.get_ref(3)?.as_str()?)?,
                 created_at: timestamp(row, 4)?,

@@ -40,11 +40,17 @@ const MIGRATIONS: Plan<'static> = &[
         sql: include_str!("migrations/0002_privacy.sql"),
         rebuilds: false,
     },
+    Migration {
+        name: "0003_conduct",
+        sql: include_str!("migrations/0003_conduct.sql"),
+        rebuilds: false,
+    },
 ];
 
 /// The version that this program writes.
 pub(super) const LATEST: usize = MIGRATIONS.len();
 
+/// What every version has beside its schema: the ledger, what is to be finished, and whom no backup brings back.
 const LEDGER: &str = "
     CREATE TABLE IF NOT EXISTS migrations (
         version  INTEGER PRIMARY KEY,
@@ -56,6 +62,10 @@ const LEDGER: &str = "
     CREATE TABLE IF NOT EXISTS unfinished (
         task    TEXT PRIMARY KEY,
         reached INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS gone (
+        mark BLOB PRIMARY KEY,
+        at   INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;";
 
 /// The rebuild of every projection, in `unfinished`.
@@ -328,7 +338,7 @@ fn reached(conn: &Connection) -> Result<Option<RoomKey>, StoreError> {
     Ok(conn.query_row(sql, [REBUILD], |row| row.get(0)).optional()?)
 }
 
-fn has_table(conn: &Connection, name: &str) -> Result<bool, StoreError> {
+pub(super) fn has_table(conn: &Connection, name: &str) -> Result<bool, StoreError> {
     let sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
     Ok(conn.query_row(sql, [name], |row| row.get::<_, i64>(0))? > 0)
 }

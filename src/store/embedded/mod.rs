@@ -2,12 +2,17 @@
 //! threads beside it. Nothing here blocks the caller's thread.
 
 mod append;
+pub mod backup;
+mod conduct;
 mod fixes;
 mod geo;
+mod gone;
 mod history;
 mod incidents;
 mod job;
+mod messages;
 mod migrations;
+mod open;
 mod options;
 mod privacy;
 mod project;
@@ -40,6 +45,7 @@ pub use options::EmbeddedOptions;
 pub use rehearsal::Rehearsal;
 
 use self::job::{Answer, Held, Job, Task};
+use self::open::OpenIncidents;
 use self::queue::{Lane, Queue, Refused};
 use self::reader::Read;
 use self::sql::Db;
@@ -54,6 +60,8 @@ pub struct Embedded {
     writes: Arc<Queue<Box<dyn Job>>>,
     reads: Arc<Queue<Read>>,
     meters: Arc<Meters>,
+    open: Arc<OpenIncidents>,
+    options: EmbeddedOptions,
     /// Ends when the last thread has.
     ended: Mutex<mpsc::Receiver<()>>,
 }
@@ -68,6 +76,8 @@ impl Embedded {
         let lock = Arc::new(schema::lock(&options.path)?);
         let conn = schema::open_writer(&options)?;
         prepare(&conn, &options)?;
+        let open = Arc::new(OpenIncidents::new(options.open_incidents_max));
+        open.reload(&mut Db::new(&conn));
         let readers = (0..options.readers.max(1))
             .map(|_| schema::open_reader(&options))
             .collect::<Result<Vec<_>, _>>()?;
@@ -79,6 +89,8 @@ impl Embedded {
             writes,
             reads,
             meters,
+            open: Arc::clone(&open),
+            options: options.clone(),
             ended: Mutex::new(ended),
         };
         store.start_readers(readers, &lock, &alive)?;
@@ -87,6 +99,7 @@ impl Embedded {
             queue: Arc::clone(&store.writes),
             meters: Arc::clone(&store.meters),
             lock,
+            open,
         };
         spawn("store-writer", move || {
             writer.run(conn);
@@ -125,6 +138,19 @@ impl Embedded {
             Some(conn) => migrations::status(&conn),
             None => Ok(SchemaStatus::nothing()),
         }
+    }
+
+    /// Whether an engine has a data folder.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn is_in_use(path: &Path) -> Result<bool, StoreError> {
+        Ok(schema::try_lock(path)?.is_none())
+    }
+
+    /// Whether it takes no more writes.
+    pub fn is_closed(&self) -> bool {
+        self.writes.is_closed()
     }
 
     fn start_readers(
@@ -210,9 +236,7 @@ fn prepare(conn: &Connection, options: &EmbeddedOptions) -> Result<(), StoreErro
             },
         )));
     }
-    if options.migrate {
-        migrations::migrate(conn)?;
-    }
+    migrations::migrate(conn)?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::gone::Marker;
+
 /// The database's file in the data folder.
 pub(super) const FILE: &str = "mayday.db";
 /// Held by the process that has the folder open.
@@ -10,7 +12,7 @@ pub(super) const LOCK: &str = "mayday.lock";
 pub(super) const REHEARSAL: &str = "rehearsal.db";
 
 /// How to open an embedded store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EmbeddedOptions {
     /// The data folder; it is made when it is missing.
     pub path: PathBuf,
@@ -33,8 +35,14 @@ pub struct EmbeddedOptions {
     pub checkpoint_kib: u32,
     /// And from this size on whatever waits, in KiB.
     pub checkpoint_max_kib: u32,
+    /// The most open incidents whose list is kept in memory. While there are more, lists are read from the file.
+    pub open_incidents_max: usize,
+    /// Messages that one search looks through before it says where it stopped.
+    pub search_max_messages: usize,
     /// Look through the whole file for damage before using it.
     pub check_integrity: bool,
+    /// The key of the marks by which a backup knows whom not to bring back; `None`: the erased leave no mark.
+    pub erasure_secret: Option<Vec<u8>>,
     /// Bring an older schema up to date; otherwise it is refused.
     pub migrate: bool,
 }
@@ -53,9 +61,16 @@ impl EmbeddedOptions {
             reader_cache_kib: 8 * 1024,
             checkpoint_kib: 4 * 1024,
             checkpoint_max_kib: 128 * 1024,
+            open_incidents_max: 100_000,
+            search_max_messages: 20_000,
             check_integrity: true,
+            erasure_secret: None,
             migrate: true,
         }
+    }
+
+    pub(super) fn marker(&self) -> Option<Marker> {
+        self.erasure_secret.as_deref().map(Marker::new)
     }
 
     pub(super) fn file(&self) -> PathBuf {

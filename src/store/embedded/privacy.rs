@@ -2,11 +2,12 @@
 
 use rusqlite::{Row, params};
 
-use super::records;
+use super::conduct;
 use super::rooms::places as keys_of;
 use super::rows::{kind, participant, room_id, timestamp};
 use super::sql::Db;
 use super::writes::Writes;
+use super::{gone, records};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::people::Subject;
 use crate::domain::room::UserType;
@@ -32,9 +33,10 @@ pub(super) fn places(
     let after = after.map_or("", RoomId::as_str);
     db.all(
         "SELECT p.participant, p.subject, p.name, p.phone, p.role, r.id, r.kind, r.owner IS p.participant,
-                q.user_type, q.joined_at, q.left_at
+                q.user_type, q.joined_at, q.left_at, s.seen_at
          FROM people p JOIN rooms r ON r.key = p.room
          LEFT JOIN participants q ON q.room = p.room AND q.participant = p.participant
+         LEFT JOIN presence s ON s.room = p.room AND s.participant = p.participant
          WHERE p.subject = ?1 AND r.id > ?2 ORDER BY r.id LIMIT ?3",
         params![codec::subject_text(subject), after, max],
         |row| {
@@ -52,6 +54,7 @@ pub(super) fn places(
                 is_owner: row.get(7)?,
                 person: records::person(row)?,
                 stay,
+                seen_at: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_ms),
             })
         },
     )
@@ -141,7 +144,9 @@ pub(super) fn erase(
     now: Timestamp,
 ) -> Result<Erased, StoreError> {
     let places = whereabouts(&mut writes.db, subject)?;
-    for (key, who) in keys_of(&mut writes.db, subject)? {
+    let keys = keys_of(&mut writes.db, subject)?;
+    let reports = conduct::erase(writes, subject, &keys)?;
+    for (key, who) in keys {
         let noted = "INSERT INTO erased (room, participant, at) VALUES (?1, ?2, ?3)
                      ON CONFLICT DO UPDATE SET at = excluded.at, cleared = 0";
         writes.db.run(noted, params![key, who, now.ms()])?;
@@ -159,12 +164,13 @@ pub(super) fn erase(
             .db
             .run("DELETE FROM devices WHERE id = ?1", [id.reveal()])?;
     }
+    gone::note(writes, subject, now)?;
     writes.erased = true;
     writes.erasures_changed();
     Ok(Erased {
         people,
         fixes: 0,
-        others: others as u64,
+        others: others as u64 + reports,
         places,
     })
 }
@@ -224,6 +230,10 @@ pub(super) fn purge(
         let forgotten = writes.db.run(old, params![now.before(REMEMBERED).ms(), slice])?;
         purged.more |= forgotten as u64 >= slice.unsigned_abs();
         writes.erasures_changed();
+    }
+    if !retention.erasures.is_zero() {
+        let forgotten = gone::purge(writes, now.before(retention.erasures), slice)?;
+        purged.more |= forgotten >= slice.unsigned_abs();
     }
     if !retention.device_links.is_zero() {
         let sql = "SELECT id FROM devices WHERE linked = 1 AND last_seen < ?1 ORDER BY last_seen LIMIT ?2";

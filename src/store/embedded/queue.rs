@@ -70,6 +70,10 @@ impl<T> Queue<T> {
         self.max
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
     pub fn len(&self) -> usize {
         let state = self.state.lock();
         state.len()

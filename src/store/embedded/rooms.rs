@@ -1,17 +1,17 @@
-//! Reads rooms: logs, people, memberships, circles, messages.
+//! Reads rooms: logs, people, memberships, circles.
 
 use rusqlite::params;
 
-use super::rows::{self, RoomKey, find_key, kind, participant, room_id, timestamp};
+use super::rows::{self, RoomKey, find_key, kind, participant, room_id};
 use super::sql::Db;
 use super::{fixes, records};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Subject;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, EventBody, Seq};
+use crate::domain::room::{Event, Seq};
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::StoreError;
-use crate::store::types::{ListingCircle, Membership, StoredMessage, StoredRoom};
+use crate::store::types::{ListingCircle, Membership, StoredRoom};
 
 fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
@@ -106,41 +106,6 @@ pub(super) fn circles_listing(
             })
         },
     )
-}
-
-/// Messages, the newest first.
-pub(super) fn messages(
-    db: &mut Db<'_>,
-    room: &RoomId,
-    before: Option<Seq>,
-    max: usize,
-    text: Option<&str>,
-) -> Result<Vec<StoredMessage>, StoreError> {
-    let Some(key) = find_key(db, room)? else {
-        return Ok(vec![]);
-    };
-    let before = before.map_or(i64::MAX, |seq| i64::try_from(seq.get()).unwrap_or(i64::MAX));
-    let wanted = text.map(str::to_ascii_lowercase);
-    let mut found = Vec::new();
-    if max == 0 {
-        return Ok(found);
-    }
-    db.scan(
-        "SELECT seq, at, actor, body FROM events WHERE room = ?1 AND seq < ?2 AND message = 1 ORDER BY seq DESC",
-        params![key, before],
-        |row| {
-            let EventBody::MessageSent { id, content } = codec::decode_body(row.get_ref(3)?.as_str()?)? else {
-                return Err(corrupt("a message"));
-            };
-            if wanted.as_deref().is_none_or(|wanted| content.to_ascii_lowercase().contains(wanted)) {
-                let sender = row.get::<_, Option<i64>>(2)?.map(|_| participant(row, 2)).transpose()?;
-                let seq = Seq::new(row.get::<_, i64>(0)?.cast_unsigned());
-                found.push(StoredMessage { seq, at: timestamp(row, 1)?, sender, id, content });
-            }
-            Ok(found.len() < max)
-        },
-    )?;
-    Ok(found)
 }
 
 /// The key of every room of a subject, with who they are there.

@@ -15,6 +15,11 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Takes the folder for this process, or says that another one has it.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    try_lock(path)?.ok_or_else(|| StoreError::Unavailable("another process uses the data folder".into()))
+}
+
+/// Takes the folder for this process; `None`: another one has it.
+pub(super) fn try_lock(path: &Path) -> Result<Option<File>, StoreError> {
     let unavailable =
         |what: &str, error: &std::io::Error| StoreError::Unavailable(format!("{what}: {}", error.kind()));
     DirBuilder::new()
@@ -25,10 +30,8 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let file =
         private(&path.join(LOCK)).map_err(|error| unavailable("the data folder cannot be locked", &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Unavailable(
-            "another process uses the data folder".into(),
-        )),
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(error)) => {
             Err(unavailable("the data folder cannot be locked", &error))
         }

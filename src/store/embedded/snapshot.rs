@@ -40,6 +40,20 @@ impl Draft {
     pub fn path(&self) -> &Path {
         self.0.as_deref().expect("invariant: until it is kept")
     }
+
+    /// Gives it its final name, which nobody ever sees with half of it; what had that name is replaced.
+    pub fn keep_as(mut self, path: &Path) -> Result<(), StoreError> {
+        let failed = |error: std::io::Error| unavailable("a file cannot be put in place", &error);
+        File::open(self.path())
+            .and_then(|file| file.sync_all())
+            .map_err(failed)?;
+        std::fs::rename(self.path(), path).map_err(failed)?;
+        self.0 = None;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed)
+    }
 }
 
 impl Drop for Draft {

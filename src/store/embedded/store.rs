@@ -1,5 +1,6 @@
 //! The contract, each call handed to the thread that does it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -7,19 +8,22 @@ use async_trait::async_trait;
 use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
-use super::{Embedded, answered, append, fixes, history, incidents, privacy, records, rooms, upkeep};
-use crate::domain::ids::{DeviceId, RoomId};
+use super::{
+    Embedded, answered, append, conduct, fixes, history, incidents, messages, privacy, records, rooms, upkeep,
+};
+use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
+use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
-use crate::domain::people::{ContactBook, Subject};
+use crate::domain::people::{ContactBook, Person, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, EventBody, Genesis, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
-use crate::store::meters::{Observed, total};
+use crate::store::meters::{Observed, bump, total};
 use crate::store::types::{
-    Append, DeviceRecord, Erased, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow,
-    KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign, StoreStats,
-    StoredMessage, StoredRoom, Tally,
+    Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
+    IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign,
+    StoreStats, StoredRoom, Tally,
 };
 
 /// Fixes that are written in one piece.
@@ -105,14 +109,21 @@ impl Store for Embedded {
     }
 
     async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError> {
+        if let Some(row) = self.open.get(room) {
+            return Ok(Some(IncidentRow::clone(&row)));
+        }
         let room = room.clone();
         self.read(Lane::Urgent, move |db| incidents::incident(db, &room))
             .await
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
-        let query = query.clone();
-        self.read(Lane::Rest, move |db| incidents::incidents(db, &query))
+        if let Some(found) = incidents::at_once(&self.open, query) {
+            bump(&self.meters.lists_at_once, 1);
+            return Ok(found);
+        }
+        let (query, open) = (query.clone(), Arc::clone(&self.open));
+        self.read(Lane::Rest, move |db| incidents::incidents(db, &open, &query))
             .await
     }
 
@@ -122,10 +133,11 @@ impl Store for Embedded {
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    ) -> Result<FoundMessages, StoreError> {
         let (room, text) = (room.clone(), text.map(str::to_owned));
+        let look_max = self.options.search_max_messages;
         self.read(Lane::Rest, move |db| {
-            rooms::messages(db, &room, before, limit, text.as_deref())
+            messages::messages(db, &room, before, limit, text.as_deref(), look_max)
         })
         .await
     }
@@ -228,6 +240,50 @@ impl Store for Embedded {
             .await
     }
 
+    async fn put_report(&self, complaint: Complaint) -> Result<(), StoreError> {
+        self.write(Lane::Rest, 1, move |writes| {
+            conduct::put_report(writes, &complaint)
+        })
+        .await
+    }
+
+    async fn reports(
+        &self,
+        room: Option<&RoomId>,
+        after: Option<ComplaintCursor>,
+        limit: usize,
+    ) -> Result<Vec<Complaint>, StoreError> {
+        let room = room.cloned();
+        self.read(Lane::Rest, move |db| {
+            conduct::reports(db, room.as_ref(), after, limit)
+        })
+        .await
+    }
+
+    async fn whose(&self, who: ParticipantId) -> Result<Option<Person>, StoreError> {
+        self.read(Lane::Urgent, move |db| conduct::whose(db, who)).await
+    }
+
+    async fn put_block(&self, block: Block) -> Result<(), StoreError> {
+        self.write(Lane::Urgent, 1, move |writes| conduct::put_block(writes, &block))
+            .await
+    }
+
+    async fn lift_block(&self, key: BlockKey) -> Result<bool, StoreError> {
+        self.write(Lane::Urgent, 1, move |writes| conduct::lift_block(writes, key))
+            .await
+    }
+
+    async fn block_of(&self, who: ParticipantId) -> Result<Option<Block>, StoreError> {
+        self.read(Lane::Urgent, move |db| conduct::block_of(db, who))
+            .await
+    }
+
+    async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError> {
+        self.read(Lane::Rest, move |db| conduct::blocks(db, after, limit))
+            .await
+    }
+
     async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {
         let subject = subject.clone();
         let mut erased = self
@@ -287,6 +343,7 @@ impl Store for Embedded {
     }
 
     fn observe(&self) -> Observed {
+        let open = self.open.held();
         Observed {
             append_us: self.meters.append_us.read(),
             commit_us: self.meters.commit_us.read(),
@@ -294,6 +351,9 @@ impl Store for Embedded {
             failed_commits: total(&self.meters.failed_commits),
             reads_refused: total(&self.meters.reads_refused),
             reads_waiting: self.reads.len() as u64,
+            lists_at_once: total(&self.meters.lists_at_once),
+            open_held: open.held,
+            open_left_out: open.left_out,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::open::Note;
 use super::privacy;
 use super::project::{forget, project};
 use super::rows::{self, RoomKey, put_room};
@@ -41,7 +42,24 @@ pub(super) fn purge(
             params![now.before(retention.idempotency).ms(), slice],
         )? as u64;
     }
-    purged.more = purged.locations.max(purged.idempotency) >= slice.unsigned_abs();
+    if !retention.reports.is_zero() {
+        purged.reports = writes.db.run(
+            "DELETE FROM reports WHERE (room, participant, reporter) IN
+                 (SELECT room, participant, reporter FROM reports WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            params![now.before(retention.reports).ms(), slice],
+        )? as u64;
+    }
+    purged.blocks = writes.db.run(
+        "DELETE FROM blocks WHERE key IN (SELECT key FROM blocks WHERE until <= ?1 ORDER BY until LIMIT ?2)",
+        params![now.ms(), slice],
+    )? as u64;
+    let most = [
+        purged.locations,
+        purged.idempotency,
+        purged.reports,
+        purged.blocks,
+    ];
+    purged.more = most.into_iter().any(|removed| removed >= slice.unsigned_abs());
     privacy::purge(writes, now, retention, &mut purged)?;
     Ok(purged)
 }
@@ -101,6 +119,7 @@ fn rebuild_room(
         }
     }
     put_room(&mut writes.db, key, id, &row)?;
+    writes.notes.push(Note::Rebuilt(key));
     Ok(after.get())
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::job::{Held, Job};
+use super::open::OpenIncidents;
 use super::options::EmbeddedOptions;
 use super::queue::Queue;
 use super::schema;
@@ -21,6 +22,8 @@ use crate::store::meters::{Meters, bump};
 
 /// How long the writer waits for readers who hold up a checkpoint.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How soon it waits so again for a log that must be emptied: a backup may read for long, and an SOS waits, too.
+const EMPTY_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) type Group = Vec<Box<dyn Job>>;
 
@@ -30,6 +33,7 @@ pub(super) struct Writer {
     pub queue: Arc<Queue<Box<dyn Job>>>,
     pub meters: Arc<Meters>,
     pub lock: Held,
+    pub open: Arc<OpenIncidents>,
 }
 
 impl Writer {
@@ -38,11 +42,18 @@ impl Writer {
         let mut first = Some(first);
         let mut group = Group::new();
         while self.next_group(&mut group) {
+            let is_first = first.is_some();
             let opened = first
                 .take()
                 .map_or_else(|| schema::open_writer(&self.options), Ok);
             let error = match opened {
-                Ok(conn) => self.serve(&conn, &mut group).err(),
+                Ok(conn) => {
+                    if !is_first {
+                        // Nobody knows what the last commit of the one that failed left behind.
+                        self.open.reload(&mut Db::new(&conn));
+                    }
+                    self.serve(&conn, &mut group).err()
+                }
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
@@ -60,7 +71,8 @@ impl Writer {
     /// Writes groups until the connection fails or nothing more can come.
     fn serve(&self, conn: &Connection, group: &mut Group) -> Result<(), StoreError> {
         let mut writes = Writes::new(Db::new(conn))?;
-        let mut erasing = false;
+        writes.marker = self.options.marker();
+        let (mut erasing, mut not_before) = (false, Instant::now());
         loop {
             let begun = Instant::now();
             let (outcome, size) = self.write(&mut writes, group);
@@ -74,10 +86,17 @@ impl Writer {
                 }
                 Err(_) => bump(&self.meters.failed_commits, 1),
             }
+            if outcome.is_ok() {
+                // Before anybody is answered: whoever has heard that an incident stands finds it in the list.
+                let Writes { db, notes, .. } = &mut writes;
+                self.open.take(notes, db);
+            }
             // What was erased is not gone while an old page of it stands in the log.
-            erasing |= outcome.is_ok() && writes.erased;
-            if erasing {
+            let erased = outcome.is_ok() && writes.erased;
+            erasing |= erased;
+            if erased || erasing && Instant::now() >= not_before {
                 erasing = !checkpoint(conn, Depth::Empty);
+                not_before = Instant::now() + EMPTY_AGAIN;
             }
             for job in group.drain(..) {
                 job.answer(outcome.clone(), &self.meters);

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::params;
 
+use super::gone::Marker;
+use super::open::Note;
 use super::sql::Db;
 use crate::domain::ids::RoomId;
 use crate::store::contract::StoreError;
@@ -20,6 +22,10 @@ pub(super) struct Writes<'c> {
     pub fixes: u64,
     /// What was deleted must leave the write-ahead log too.
     pub erased: bool,
+    /// What the list of open incidents has to take over once this is on disk.
+    pub notes: Vec<Note>,
+    /// Marks those who are erased; `None`: they leave no mark.
+    pub marker: Option<Marker>,
     /// Somebody was erased: what is written has to be looked up among the erased. `None`: not looked yet.
     erasures: Option<bool>,
     next_key: i64,
@@ -37,6 +43,8 @@ impl<'c> Writes<'c> {
             events: 0,
             fixes: 0,
             erased: false,
+            notes: Vec::new(),
+            marker: None,
             erasures: None,
             next_key,
             keys: HashMap::new(),
@@ -45,6 +53,7 @@ impl<'c> Writes<'c> {
 
     pub fn begin(&mut self) -> Result<(), StoreError> {
         (self.events, self.fixes, self.erased) = (0, 0, false);
+        self.notes.clear();
         self.db.run("BEGIN IMMEDIATE", []).map(drop)
     }
 

@@ -1,5 +1,7 @@
 //! What a circle client says.
 
+use std::fmt;
+
 use crate::domain::area::Area;
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
@@ -100,8 +102,37 @@ pub enum ClientMessage {
     WatchArea(Area),
     /// `unwatch-area`
     UnwatchArea,
+    /// `refresh-credential`
+    RefreshCredential {
+        /// The new one.
+        token: SentToken,
+    },
     /// `ping`
     Ping,
+}
+
+/// A token that a client sent. It does not show in `Debug` output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SentToken(String);
+
+impl SentToken {
+    /// The most characters that one is read with.
+    pub const MAX_CHARS: usize = 8_192;
+
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// Its text.
+    pub fn reveal(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for SentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SentToken(…)")
+    }
 }
 
 /// What an `emergency-sos` may tell; it may tell nothing.

@@ -60,6 +60,8 @@ impl ServerMessage<'_> {
             Self::SosClosed(_) => "sos-closed",
             Self::StatusChanged { .. } => "sos-status",
             Self::Pong => "pong",
+            Self::CredentialExpiring { .. } => "credential-expiring",
+            Self::CredentialRefreshed { .. } => "credential-refreshed",
             Self::Error { .. } => "error",
             Self::AddedAsEmergencyContact { .. } => "added-as-emergency-contact",
             Self::RemovedAsEmergencyContact { .. } => "removed-as-emergency-contact",
@@ -139,6 +141,9 @@ impl ServerMessage<'_> {
                 frame.object("sos", |frame| sos.write(frame));
             }
             Self::Pong => {}
+            Self::CredentialExpiring { expires_at } | Self::CredentialRefreshed { expires_at } => {
+                frame.instant("expiresAt", expires_at);
+            }
             Self::Error { code, message, field } => {
                 frame.text("code", code);
                 frame.text("message", message);

@@ -389,6 +389,17 @@ fn areas_history_and_the_rest_have_the_names_of_the_contract() {
         json!({"roomId": "r1", "events": [{"a": 1}, {"b": []}], "seq": 9, "more": false}),
     );
     is(&ServerMessage::Pong, "pong", json!({}));
+    let expires_at = NOW;
+    is(
+        &ServerMessage::CredentialExpiring { expires_at },
+        "credential-expiring",
+        json!({"expiresAt": NOW_TEXT}),
+    );
+    is(
+        &ServerMessage::CredentialRefreshed { expires_at },
+        "credential-refreshed",
+        json!({"expiresAt": NOW_TEXT}),
+    );
     let m = ServerMessage::Error {
         code: "BAD_JSON",
         message: "no",

@@ -10,6 +10,8 @@ mod error;
 mod event;
 mod frame;
 mod parse;
+pub mod samples;
+pub mod schema;
 mod server;
 mod views;
 
@@ -19,7 +21,7 @@ mod encode_tests;
 mod parse_tests;
 
 pub use super::Reading;
-pub use client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX};
+pub use client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX, SentToken};
 pub use error::{BAD_JSON, ClientError, INVALID_FIELD, UNKNOWN_TYPE};
 pub use event::encode_event;
 pub use parse::parse;

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX};
+use super::client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX, SentToken};
 use super::error::{BAD_JSON, ClientError, UNKNOWN_TYPE};
 use crate::domain::area::Area;
 use crate::domain::geo::Fix;
@@ -52,6 +52,8 @@ struct Raw<'a> {
     emergency_type: Loose<'a>,
     #[serde(borrow)]
     radius_km: Loose<'a>,
+    #[serde(borrow)]
+    token: Loose<'a>,
 }
 
 /// Reads one text frame.
@@ -120,6 +122,7 @@ impl Raw<'_> {
             },
             "watch-area" => ClientMessage::WatchArea(self.area(reading)?),
             "unwatch-area" => ClientMessage::UnwatchArea,
+            "refresh-credential" => ClientMessage::RefreshCredential { token: self.token()? },
             _ => return Ok(None),
         }))
     }
@@ -137,6 +140,11 @@ impl Raw<'_> {
             "requesterId",
             field::parsed("requesterId", &self.requester_id, str::parse)?,
         )
+    }
+
+    fn token(&self) -> Checked<SentToken> {
+        let text = field::text("token", &self.token, 1..=SentToken::MAX_CHARS)?;
+        field::required("token", text).map(SentToken::new)
     }
 
     fn since(&self) -> Checked<Option<Seq>> {

@@ -297,6 +297,25 @@ fn an_emergency_type_that_we_do_not_know_costs_nobody_their_sos() {
 }
 
 #[test]
+fn a_new_token_is_read_and_does_not_show() {
+    let message = read(r#"{"type":"refresh-credential","token":" a.b.c "}"#).unwrap();
+    assert!(!format!("{message:?}").contains("a.b.c"));
+    let ClientMessage::RefreshCredential { token } = message else {
+        panic!("{message:?}")
+    };
+    assert_eq!(token.reveal(), "a.b.c");
+    let long = json!({"type": "refresh-credential", "token": "x".repeat(8_193)}).to_string();
+    for bad in [
+        r#"{"type":"refresh-credential"}"#,
+        r#"{"type":"refresh-credential","token":""}"#,
+        r#"{"type":"refresh-credential","token":7}"#,
+        &long,
+    ] {
+        refused(bad, INVALID_FIELD, Some("token"));
+    }
+}
+
+#[test]
 fn the_time_of_a_fix_may_be_text_seconds_or_milliseconds() {
     for timestamp in [
         "\"2025-06-15T15:06:40.000Z\"",

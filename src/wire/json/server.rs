@@ -7,6 +7,7 @@ use crate::domain::incident::Status;
 use crate::domain::people::Identity;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::Seq;
+use crate::domain::time::Timestamp;
 
 /// A message to a client. Each variant is the message of the same name in kebab case; `seq` is its place
 /// in the room's log, and absent when it is not in one.
@@ -172,6 +173,14 @@ pub enum ServerMessage<'a> {
         client_id: &'a str,
     },
     Pong,
+    /// The connection's credential ends then.
+    CredentialExpiring {
+        expires_at: Timestamp,
+    },
+    /// Another took its place, which ends then.
+    CredentialRefreshed {
+        expires_at: Timestamp,
+    },
     Error {
         code: &'a str,
         message: &'a str,

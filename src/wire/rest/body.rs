@@ -1,12 +1,13 @@
 //! Why a body or a query was refused.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::wire::field::Problem;
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldError {
     /// The field's path, such as `location.latitude` or `emergency_contacts.0.phone_no`.
     pub field: String,

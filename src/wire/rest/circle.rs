@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::location::RejectedFix;
@@ -11,13 +12,18 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::RoomState;
 use crate::domain::time::Timestamp;
 use crate::wire::NAMELESS;
+use crate::wire::schema;
 use crate::wire::stamp::Stamp;
 
 /// `POST /api/location`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LocationAnswer<'a> {
+    #[schemars(extend("const" = true))]
     success: bool,
+    /// When it was taken.
     timestamp: Stamp,
+    /// The rooms that it was taken for.
+    #[schemars(with = "Vec<schema::Room>")]
     rooms: Vec<&'a str>,
 }
 
@@ -33,7 +39,7 @@ impl<'a> LocationAnswer<'a> {
 }
 
 /// `POST /api/location/batch`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct BatchAnswer {
     /// How many were taken.
     pub accepted: usize,
@@ -42,50 +48,65 @@ pub struct BatchAnswer {
 }
 
 /// `GET /api/locations/contacts`
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct LocationsByUser<'a> {
+    /// By the owner's participant id in their circle.
     locations_by_user: BTreeMap<String, UserLocations<'a>>,
 }
 
 /// Where one person was.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UserLocations<'a> {
+    /// What they are called.
     user_name: &'a str,
+    #[schemars(with = "Option<schema::Phone>")]
     user_phone: Option<&'a str>,
+    /// Positions, oldest first.
     locations: Vec<LocationView<'a>>,
+    #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cursor>")]
+    next_cursor: Option<String>,
 }
 
 impl<'a> LocationsByUser<'a> {
     /// Adds a person by whatever id the reader may know them by; a second entry of the same id adds to the
-    /// first.
+    /// first. `next_cursor` is where there is more of them.
     pub fn add(
         &mut self,
         id: String,
         name: Option<&'a str>,
         phone: Option<&'a PhoneNumber>,
         locations: Vec<LocationView<'a>>,
+        next_cursor: Option<String>,
     ) {
         let entry = self.locations_by_user.entry(id).or_insert_with(|| UserLocations {
             user_name: name.unwrap_or(NAMELESS),
             user_phone: phone.map(PhoneNumber::reveal),
             locations: Vec::new(),
+            next_cursor: None,
         });
+        entry.next_cursor = entry.next_cursor.take().or(next_cursor);
         entry.locations.extend(locations);
     }
 }
 
 /// `GET /api/rooms-info`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RoomsInfo<'a> {
     /// The rooms that the reader may see.
     pub rooms: Vec<RoomInfo<'a>>,
+    /// Where the next page begins, when the reader asked for pages.
+    #[serde(rename = "nextCursor", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::Cursor>")]
+    pub next_cursor: Option<String>,
     /// For `ADMIN`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RoomCounts")]
     pub counts: Option<RoomCounts>,
 }
 
 /// The node in numbers.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomCounts {
     /// Rooms in use.
@@ -99,18 +120,28 @@ pub struct RoomCounts {
 }
 
 /// A room in a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomInfo<'a> {
+    #[schemars(with = "schema::Room")]
     room_id: &'a str,
+    #[schemars(with = "Option<schema::RoomType>")]
     kind: Option<&'static str>,
+    #[schemars(with = "Option<schema::Participant>")]
     owner: Option<String>,
+    /// What the owner is called.
     owner_name: &'a str,
+    /// Whether it is yours.
     is_owner: bool,
+    /// Whether newcomers are let in.
     active: bool,
+    /// How many are in.
     members: usize,
+    /// Its log's newest event.
     seq: u64,
+    /// The emergency that stands in it, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Room")]
     sos_id: Option<&'a str>,
     created_at: Stamp,
 }

@@ -1,5 +1,6 @@
 //! Bodies about people: who joins, what they say, whom they trust.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::body::{self, BodyError, FieldError};
@@ -8,8 +9,11 @@ use crate::domain::ids::MessageId;
 use crate::domain::people::{Contact, ContactBook};
 use crate::domain::phone::{PhoneNumber, Region};
 use crate::domain::room::UserType;
-use crate::wire::Reading;
 use crate::wire::field::{self, NAME_MAX_CHARS, Problem};
+use crate::wire::{Reading, schema};
+
+/// The longest user id that a body may name, in characters.
+pub(super) const USER_ID_MAX_CHARS: usize = 128;
 
 /// `POST /sos/{id}/participants/join`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,18 +34,14 @@ impl JoinBody {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(body: &[u8], region: Region) -> Result<Self, BodyError> {
-        const ALL: &[UserType] = &[
-            UserType::Citizen,
-            UserType::Rescuer,
-            UserType::AnonRescuer,
-            UserType::Admin,
-        ];
         let object = body::object(body)?;
         let mut fields = Fields::of_body(&object);
         let user_type = fields.required("userType", |name, value| {
-            field::one_of(name, value, UserType::parse, ALL, UserType::as_str)
+            field::one_of(name, value, UserType::parse, UserType::ALL, UserType::as_str)
         });
-        let user_id = fields.optional("userId", |name, value| field::note(name, value, 128));
+        let user_id = fields.optional("userId", |name, value| {
+            field::note(name, value, USER_ID_MAX_CHARS)
+        });
         let display_name = fields.optional("displayName", |name, value| {
             field::note(name, value, NAME_MAX_CHARS)
         });
@@ -129,16 +129,20 @@ fn once_each(contacts: Vec<Contact>) -> Vec<Contact> {
 }
 
 /// `GET /api/contacts`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ContactsView<'a> {
+    /// Who is told when you call for help, and may always enter your circles.
     emergency_contacts: Vec<ContactView<'a>>,
+    /// Whom you look after.
     dependent_contacts: Vec<ContactView<'a>>,
 }
 
 /// Somebody on a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ContactView<'a> {
+    /// What you call them.
     name: &'a str,
+    #[schemars(with = "schema::Phone")]
     phone_no: &'a str,
 }
 

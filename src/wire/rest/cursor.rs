@@ -5,7 +5,7 @@ use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::time::Timestamp;
 
 /// What a cursor that we did not make is told.
-const NOT_OURS: &str = "must be a nextCursor that this list answered";
+pub(super) const NOT_OURS: &str = "must be a nextCursor that this list answered";
 
 /// A place in a list of incidents: where its last entry stands in the order asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,22 @@ impl PersonCursor {
             at: Timestamp::from_ms(i64::from_be_bytes(*at)),
             participant: ParticipantId::from_bits(u64::from_be_bytes(participant)),
         })
+    }
+}
+
+/// A place in a list of rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomCursor(pub RoomId);
+
+impl RoomCursor {
+    /// As text for a client.
+    pub fn encode(&self) -> String {
+        hex::encode(self.0.as_str())
+    }
+
+    pub(super) fn decode(text: &str) -> Result<Self, &'static str> {
+        let room = String::from_utf8(decode_hex(text)?).map_err(|_| NOT_OURS)?;
+        RoomId::new(&room).map(Self).map_err(|_| NOT_OURS)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The audit trail: every event of a log, none left out, in words that stay.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -33,6 +34,28 @@ impl<'a> EventView<'a> {
                 .actor
                 .participant()
                 .map_or_else(|| "system".to_owned(), |who| who.to_string()),
+            kind: event.body.kind(),
+            data: data(&event.body),
+        }
+    }
+}
+
+/// An event of a room's log that somebody did, or that happened to them, as they are told it themselves.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DeedView {
+    seq: u64,
+    at: Stamp,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: Value,
+}
+
+impl DeedView {
+    /// Shows an event.
+    pub fn of(event: &Event) -> Self {
+        Self {
+            seq: event.seq.get(),
+            at: Stamp(event.at),
             kind: event.body.kind(),
             data: data(&event.body),
         }

@@ -1,6 +1,7 @@
 //! Uploads of positions: one, or many that were queued while offline. As hot as the socket's
 //! `location-update`, so read in one pass like it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -107,7 +108,7 @@ pub struct Batch {
 }
 
 /// A fix of a batch that was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RejectedFix {
     /// Its place in the upload, from 0.
     pub index: usize,

@@ -1,23 +1,40 @@
 //! Fixes as REST shows them: plain, and as GeoJSON (RFC 7946).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::geo::Fix;
 use crate::domain::ids::ParticipantId;
+use crate::wire::schema;
 use crate::wire::stamp::Stamp;
 
 /// A fix.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LocationView<'a> {
+    /// Whose position it is.
+    #[schemars(with = "schema::Participant")]
     participant_id: String,
+    /// What they are called, where names are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&str")]
     display_name: Option<&'a str>,
+    /// Degrees north, WGS 84.
+    #[schemars(extend("minimum" = -90, "maximum" = 90))]
     latitude: f64,
+    /// Degrees east, WGS 84.
+    #[schemars(extend("minimum" = -180, "maximum" = 180))]
     longitude: f64,
+    /// Radius in metres.
+    #[schemars(range(min = 0))]
     accuracy: Option<f64>,
+    /// Metres a second.
+    #[schemars(range(min = 0))]
     speed: Option<f64>,
+    /// Degrees clockwise from north.
+    #[schemars(extend("minimum" = 0, "maximum" = 360))]
     heading: Option<f64>,
+    /// When it was measured, by the device's clock.
     timestamp: Stamp,
 }
 
@@ -38,41 +55,57 @@ impl<'a> LocationView<'a> {
 }
 
 /// Fixes for a map: one point each.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FeatureCollection {
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "FeatureCollection"))]
     kind: &'static str,
+    /// Positions, oldest first.
     features: Vec<Feature>,
+    /// Not there on the last page.
     /// A foreign member, which RFC 7946 allows.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Cursor")]
     next_cursor: Option<String>,
 }
 
 /// A fix on a map.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Feature {
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "Feature"))]
     kind: &'static str,
     geometry: Point,
     properties: Properties,
 }
 
 /// Longitude comes first in GeoJSON.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 struct Point {
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "Point"))]
     kind: &'static str,
+    /// Longitude, latitude.
     coordinates: [f64; 2],
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Properties {
+    /// Whose position it is.
+    #[schemars(with = "schema::Participant")]
     participant_id: String,
+    /// When it was measured, by the device's clock.
     timestamp: Stamp,
+    /// Radius in metres.
+    #[schemars(range(min = 0))]
     accuracy: Option<f64>,
+    /// Metres a second.
+    #[schemars(range(min = 0))]
     speed: Option<f64>,
+    /// Degrees clockwise from north.
+    #[schemars(extend("minimum" = 0, "maximum" = 360))]
     heading: Option<f64>,
 }
 

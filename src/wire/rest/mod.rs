@@ -6,15 +6,18 @@
 
 mod body;
 mod circle;
+mod conduct;
 mod contacts;
 mod cursor;
 mod envelope;
 mod event_view;
 mod fields;
+mod hints_view;
 mod location;
 mod location_view;
 mod people_view;
 mod query;
+pub mod schemas;
 mod sos;
 mod sos_view;
 
@@ -29,13 +32,15 @@ pub use body::{BodyError, FieldError};
 pub use circle::{
     BatchAnswer, LocationAnswer, LocationsByUser, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
 };
+pub use conduct::{BlockBody, BlockView, BlocksQuery, ReportBody, ReportView, ReportsQuery, UnblockedView};
 pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
-pub use cursor::{IncidentCursor, PersonCursor};
+pub use cursor::{IncidentCursor, PersonCursor, RoomCursor};
 pub use envelope::{Failure, Page, Success};
-pub use event_view::EventView;
+pub use event_view::{DeedView, EventView};
+pub use hints_view::HintsView;
 pub use location::{Batch, LocationBody, RejectedFix};
 pub use location_view::{Feature, FeatureCollection, LocationView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
-pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, SosListQuery};
+pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
 pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
 pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosView};

@@ -1,24 +1,35 @@
 //! Participants, their words and their numbers as REST shows them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::room::{Participant, Seq, Statistics, UserType};
 use crate::domain::time::Timestamp;
 use crate::wire::NAMELESS;
+use crate::wire::schema;
 use crate::wire::stamp::Stamp;
 
 /// Somebody's stay in an incident.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParticipantView<'a> {
+    /// Who they are in this incident.
+    #[schemars(with = "schema::Participant")]
     id: String,
+    #[schemars(with = "schema::Room")]
     sos_id: &'a str,
+    #[schemars(with = "schema::ParticipantType")]
     user_type: &'static str,
+    /// What others may call them.
     display_name: &'a str,
+    #[schemars(with = "schema::Stay")]
     status: &'static str,
+    /// When they came.
     joined_at: Stamp,
+    /// When they left; not there while they are in.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Stamp")]
     left_at: Option<Stamp>,
 }
 
@@ -68,17 +79,26 @@ pub struct Sender<'a> {
 }
 
 /// A message of an incident.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView<'a> {
+    #[schemars(with = "schema::Message")]
     id: &'a str,
+    #[schemars(with = "schema::Room")]
     sos_id: &'a str,
+    /// Its place in the incident's log.
     seq: u64,
+    #[schemars(with = "schema::SenderType")]
     sender_type: &'static str,
+    #[schemars(with = "Option<schema::Participant>")]
     sender_id: Option<String>,
+    /// What others may call them.
     sender_display_name: &'a str,
+    #[schemars(with = "schema::ContentType")]
     content_type: &'static str,
+    /// The words.
     content: &'a str,
+    /// When it was sent.
     created_at: Stamp,
 }
 
@@ -107,13 +127,19 @@ impl<'a> MessageView<'a> {
 }
 
 /// `GET /sos/{id}/participants/stats`
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatsView {
+    /// Who ever was in.
     total_participants: usize,
+    /// Who is in.
     active_participants: usize,
+    /// Rescuers with an account who are or were in.
     registered_rescuers: usize,
+    /// Rescuers without an account who are or were in.
     anonymous_rescuers: usize,
+    /// How long people were in, in seconds; 0 when nobody was.
+    #[schemars(range(min = 0))]
     average_participation_time: f64,
 }
 
@@ -131,7 +157,7 @@ impl From<Statistics> for StatsView {
 }
 
 /// `GET /sos/{id}/participants/anonymous/count`
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AnonymousCount {
     /// Rescuers without an account who are or were in.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::body::BodyError;
-use super::cursor::{IncidentCursor, PersonCursor};
+use super::cursor::{IncidentCursor, PersonCursor, RoomCursor};
 use super::fields::Fields;
 use crate::domain::geo::{InvalidGeo, Position};
 use crate::domain::ids::ParticipantId;
@@ -16,13 +16,15 @@ use crate::wire::loose::Loose;
 /// The most entries of a page.
 pub(super) const LIMIT_MAX: usize = 100;
 /// Entries of a page of incidents, when the client does not say.
-const INCIDENTS_DEFAULT: usize = 20;
+pub(super) const INCIDENTS_DEFAULT: usize = 20;
+/// The longest text that is searched for, in characters.
+pub(super) const SEARCH_MAX_CHARS: usize = 200;
 /// Messages of a page, when the client does not say.
-const MESSAGES_DEFAULT: usize = 50;
+pub(super) const MESSAGES_DEFAULT: usize = 50;
 
 /// How far around a position incidents are listed, in metres.
-const RADIUS_DEFAULT_M: f64 = 5_000.0;
-const RADIUS_MAX_M: f64 = 25_000.0;
+pub(super) const RADIUS_DEFAULT_M: f64 = 5_000.0;
+pub(super) const RADIUS_MAX_M: f64 = 25_000.0;
 
 /// `GET /sos`
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +145,7 @@ impl MessagesQuery {
         let mut fields = Fields::of_query(&parameters);
         let before = seq(&mut fields, "before");
         let cursor = seq(&mut fields, "cursor");
-        let text = fields.optional("q", |name, value| field::note(name, value, 200));
+        let text = fields.optional("q", |name, value| field::note(name, value, SEARCH_MAX_CHARS));
         let limit = limit(&mut fields, MESSAGES_DEFAULT);
         fields.finish(limit.map(|limit| Self {
             before: cursor.or(before),
@@ -203,7 +205,36 @@ impl ParticipantsQuery {
     }
 }
 
-fn parameters(query: &str) -> Map<String, Value> {
+/// `GET /api/rooms-info`, by the rooms' ids
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomsQuery {
+    /// At most so many; `None`: all.
+    pub limit: Option<usize>,
+    /// Continue after this one.
+    pub cursor: Option<RoomCursor>,
+}
+
+impl RoomsQuery {
+    /// Reads the query string.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(query: &str) -> Result<Self, BodyError> {
+        let parameters = parameters(query);
+        let mut fields = Fields::of_query(&parameters);
+        let is_limited = !matches!(fields.loose("limit"), Loose::Absent);
+        let limit = limit(&mut fields, LIMIT_MAX);
+        let cursor = fields.optional("cursor", |name, value| {
+            field::parsed(name, value, RoomCursor::decode)
+        });
+        fields.finish(limit.map(|limit| Self {
+            limit: is_limited.then_some(limit),
+            cursor,
+        }))
+    }
+}
+
+pub(super) fn parameters(query: &str) -> Map<String, Value> {
     let mut found: Map<String, Value> = Map::new();
     for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
         if text.is_empty() {
@@ -222,7 +253,7 @@ fn parameters(query: &str) -> Map<String, Value> {
     found
 }
 
-fn limit(fields: &mut Fields<'_>, default: usize) -> Option<usize> {
+pub(super) fn limit(fields: &mut Fields<'_>, default: usize) -> Option<usize> {
     let value = fields.loose("limit");
     fields.keep(field::limit(&value, LIMIT_MAX, default))
 }

@@ -8,7 +8,12 @@ use crate::wire::field::{self, Checked, NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::loose::Loose;
 
 /// The longest id of a trip, a booking or an app's version, in characters.
-const REFERENCE_MAX_CHARS: usize = 128;
+pub(super) const REFERENCE_MAX_CHARS: usize = 128;
+
+/// How long an incident's message is, in characters.
+pub(super) const MESSAGE_CHARS: std::ops::RangeInclusive<usize> = 10..=500;
+/// The longest PIN, in characters.
+pub(super) const PIN_MAX_CHARS: usize = 64;
 
 /// `POST /sos`
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +77,7 @@ impl CreateSos {
                 IncidentType::as_str,
             )
         });
-        let message = fields.required("message", |name, value| field::words(name, value, 10..=500));
+        let message = fields.required("message", |name, value| field::words(name, value, MESSAGE_CHARS));
         let silent = fields.optional("silent", field::flag).unwrap_or(false);
         let severity = fields.optional("severity", |name, value| {
             field::one_of(name, value, Severity::parse, Severity::ALL, Severity::as_str)
@@ -161,7 +166,7 @@ impl CancelBody {
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let object = body::object(body)?;
         let mut fields = Fields::of_body(&object);
-        let pin = fields.optional("pin", |name, value| field::note(name, value, 64));
+        let pin = fields.optional("pin", |name, value| field::note(name, value, PIN_MAX_CHARS));
         let reason = fields.optional("reason", words_of_theirs);
         fields.finish(Some(Self { pin, reason }))
     }

@@ -1,15 +1,19 @@
 //! Incidents as REST shows them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::hints_view::HintsView;
 use super::location_view::LocationView;
 use super::people_view::ParticipantView;
 use crate::domain::geo::{Fix, Position};
+use crate::domain::hints::Hint;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Address, Report, Status};
 use crate::domain::people::Person;
 use crate::domain::room::{RoomState, Seq};
 use crate::domain::time::Timestamp;
+use crate::wire::schema;
 use crate::wire::stamp::Stamp;
 
 /// What is known of an incident, from its room or from a projection of it.
@@ -54,10 +58,16 @@ impl<'a> IncidentFacts<'a> {
 }
 
 /// A point of the map.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct PlaceView {
+    /// Degrees north, WGS 84.
+    #[schemars(extend("minimum" = -90, "maximum" = 90))]
     latitude: f64,
+    /// Degrees east, WGS 84.
+    #[schemars(extend("minimum" = -180, "maximum" = 180))]
     longitude: f64,
+    /// Radius in metres.
+    #[schemars(range(min = 0))]
     accuracy: Option<f64>,
 }
 
@@ -72,34 +82,56 @@ impl PlaceView {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct AddressView<'a> {
+    /// City.
     city: Option<&'a str>,
+    /// Barangay, the smallest district.
     barangay: Option<&'a str>,
 }
 
 /// What every view of an incident has.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SosCore<'a> {
+    /// The incident, and its room on the WebSocket.
+    #[schemars(with = "schema::Room")]
     sos_id: &'a str,
     #[serde(rename = "type")]
+    #[schemars(with = "schema::IncidentKind")]
     kind: &'static str,
+    /// In the words of whoever raised it.
     message: &'a str,
+    /// Raised without a sound: seen by staff and participants only.
     silent: bool,
+    #[schemars(with = "schema::Urgency")]
     severity: &'static str,
+    #[schemars(with = "schema::IncidentStatus")]
     status: &'static str,
+    #[schemars(with = "schema::Sight")]
     visibility: &'static str,
+    /// Where it was raised; a circle's SOS may come without.
     location: Option<PlaceView>,
+    /// For a person.
     address: Option<AddressView<'a>>,
+    /// The city's code.
     city_id: Option<&'a str>,
+    /// The trip that it was raised on.
     trip_id: Option<&'a str>,
+    /// The booking that it was raised on.
     booking_id: Option<&'a str>,
+    /// Who raised it.
+    #[schemars(with = "Option<schema::Participant>")]
     creator_id: Option<String>,
+    /// When it was raised.
     created_at: Stamp,
+    /// When its status changed last.
     updated_at: Stamp,
+    /// When it ended; not there while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Stamp")]
     ended_at: Option<Stamp>,
+    /// Its log's newest event.
     seq: u64,
 }
 
@@ -139,17 +171,31 @@ fn address(address: &Address) -> Option<AddressView<'_>> {
 }
 
 /// An entry of `GET /sos`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SosListItem<'a> {
     #[serde(flatten)]
     core: SosCore<'a>,
+    /// How many are in.
     participants_count: usize,
+    /// Metres from the position that was asked for; there only when one was.
     #[serde(rename = "distanceM", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "f64", range(min = 0))]
     distance_m: Option<f64>,
+    /// What staff are told beside; nobody else is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HintsView")]
+    hints: Option<HintsView>,
 }
 
 impl<'a> SosListItem<'a> {
+    /// With what staff are told beside.
+    #[must_use]
+    pub fn hinted(self, hint: Option<Hint>) -> Self {
+        let hints = hint.map(HintsView::from);
+        Self { hints, ..self }
+    }
+
     /// Shows an incident, and how far it is from the position asked about.
     pub fn new(facts: &IncidentFacts<'a>, distance_m: Option<f64>) -> Self {
         // A decimetre is more than any phone knows.
@@ -158,25 +204,43 @@ impl<'a> SosListItem<'a> {
             core: SosCore::new(facts),
             participants_count: facts.active_participants,
             distance_m,
+            hints: None,
         }
     }
 }
 
 /// `GET /sos/{id}`, and the answer of whatever changes it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SosView<'a> {
     #[serde(flatten)]
     core: SosCore<'a>,
+    /// How many are in.
     participants_count: usize,
+    /// Those who are in.
     active_participants: Vec<ParticipantView<'a>>,
+    /// How many messages were sent.
     messages_count: u64,
+    /// The newest position of anybody in it, for those who are in.
     last_location: Option<LocationView<'a>>,
+    /// The circles that it was raised from, for those who are in.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<schema::Room>")]
     linked_rooms: Option<Vec<&'a str>>,
+    /// What staff are told beside; nobody else is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HintsView")]
+    hints: Option<HintsView>,
 }
 
 impl<'a> SosView<'a> {
+    /// With what staff are told beside.
+    #[must_use]
+    pub fn hinted(self, hint: Option<Hint>) -> Self {
+        let hints = hint.map(HintsView::from);
+        Self { hints, ..self }
+    }
+
     /// Shows an incident's room with its people; `None` when it is none. `last` is the newest fix,
     /// `shows_links` is whether the reader may know which rooms it was raised from.
     pub fn of(
@@ -201,6 +265,7 @@ impl<'a> SosView<'a> {
             active_participants: active.collect(),
             messages_count: state.messages,
             last_location: last.map(|(id, fix)| LocationView::new(id, name(id), fix)),
+            hints: None,
             linked_rooms: links.map(|links| links.keys().map(RoomId::as_str).collect()),
         })
     }

@@ -121,6 +121,7 @@ fn a_circle_is_no_incident() {
     state.apply(&event(1, EventBody::Created(Genesis::Circle)));
     assert!(SosView::of(&state, &|_| None, None, true).is_none());
     let info = shown(RoomsInfo {
+        next_cursor: None,
         rooms: vec![RoomInfo::of(&state, Some("Ana"), Some(person(1)))],
         counts: None,
     });
@@ -348,8 +349,8 @@ fn circle_answers_are_bare() {
     let (fix, phone) = (fix(), PhoneNumber::from_e164("+639171234567").unwrap());
     let mut all = LocationsByUser::default();
     let location = || vec![LocationView::new(person(1), None, &fix)];
-    all.add("u1".into(), None, Some(&phone), location());
-    all.add("u1".into(), None, Some(&phone), location());
+    all.add("u1".into(), None, Some(&phone), location(), None);
+    all.add("u1".into(), None, Some(&phone), location(), None);
     let all = shown(&all);
     let ana = &all["locations_by_user"]["u1"];
     assert_eq!(

@@ -1,9 +1,12 @@
 //! What guards the engine and people from people: budgets, connections, slow and oversized requests.
 
+mod blocks;
 mod connections;
 mod flood;
+mod hints;
 mod hostile;
 mod raw;
+mod reports;
 
 use crate::support::Engine;
 

@@ -8,6 +8,7 @@ mod emergency;
 mod history;
 mod joining;
 mod messages;
+mod paging;
 mod positions;
 mod rest_locations;
 mod resume;

@@ -4,21 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use mayday::actors::blocks::Blocks;
 use mayday::actors::engine::Parts;
+use mayday::actors::pass::FreePass;
 use mayday::actors::room::{Act, By, Reply, Work};
 use mayday::actors::session::SessionShared;
 use mayday::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
 use mayday::delivery::Outbox;
-use mayday::domain::ids::{DeviceId, MessageId, RoomId, UserId};
+use mayday::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
+use mayday::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, UserId};
 use mayday::domain::location::LocationPolicy;
-use mayday::domain::people::{ContactBook, Identity, Role, Subject};
+use mayday::domain::people::{ContactBook, Identity, Person, Role, Subject};
 use mayday::domain::phone::PhoneNumber;
 use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
-    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, HistoryFix, HistoryQuery,
-    IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place,
-    Purged, Retention, Sign, Store, StoreError, StoreStats, StoredMessage, StoredRoom, Tally,
+    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, FoundMessages, HistoryFix,
+    HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, KeptKey, Listed, ListingCircle,
+    Membership, Place, Purged, Retention, Sign, Store, StoreError, StoreStats, StoredRoom, Tally,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -148,7 +151,7 @@ impl Store for Meddling {
         before: Option<Seq>,
         limit: usize,
         text: Option<&str>,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    ) -> Result<FoundMessages, StoreError> {
         self.inner.messages(room, before, limit, text).await
     }
 
@@ -206,6 +209,39 @@ impl Store for Meddling {
         self.inner.tally(subject).await
     }
 
+    async fn put_report(&self, complaint: Complaint) -> Result<(), StoreError> {
+        self.inner.put_report(complaint).await
+    }
+
+    async fn reports(
+        &self,
+        room: Option<&RoomId>,
+        after: Option<ComplaintCursor>,
+        limit: usize,
+    ) -> Result<Vec<Complaint>, StoreError> {
+        self.inner.reports(room, after, limit).await
+    }
+
+    async fn whose(&self, who: ParticipantId) -> Result<Option<Person>, StoreError> {
+        self.inner.whose(who).await
+    }
+
+    async fn put_block(&self, block: Block) -> Result<(), StoreError> {
+        self.inner.put_block(block).await
+    }
+
+    async fn lift_block(&self, key: BlockKey) -> Result<bool, StoreError> {
+        self.inner.lift_block(key).await
+    }
+
+    async fn block_of(&self, who: ParticipantId) -> Result<Option<Block>, StoreError> {
+        self.inner.block_of(who).await
+    }
+
+    async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError> {
+        self.inner.blocks(after, limit).await
+    }
+
     async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {
         self.inner.erase(subject, now).await
     }
@@ -250,6 +286,7 @@ impl Node {
             panic_after: AtomicUsize::new(NEVER),
         });
         let engine = Engine::start(Parts {
+            blocks: Arc::new(Blocks::new(b"a secret of the test", 100)),
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: Arc::new(SystemClock),
             settings,
@@ -272,11 +309,12 @@ impl Node {
             phone: None,
             email: None,
             mission: None,
+            device: None,
             scopes: mayday::domain::scopes::Scopes::ALL,
         });
         let outbox = Outbox::detached(64 << 20);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let shared = SessionShared::new(identity, outbox, clock, 1_000);
+        let shared = SessionShared::new(identity, outbox, clock, Arc::new(FreePass), 1_000);
         Seated { shared }
     }
 }

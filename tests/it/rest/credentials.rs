@@ -214,6 +214,7 @@ async fn a_connection_ends_with_its_credential() {
     let engine = Engine::start(&[("auth.leeway_s", "0")]);
     let claims = json!({"userId": "u-1", "role": "CITIZEN", "exp": now_s() + 3});
     let mut client = engine.bearer(&sign(&claims)).connect().await;
+    client.expect(json!({"type": "credential-expiring"})).await;
     client.hears_nothing_more().await;
     client.expect_close(4001).await;
 }

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use super::document::{check_close, check_frame};
 use super::engine::DEADLINE;
 use super::matching::misfit;
 
@@ -97,6 +98,7 @@ impl Client {
                     self.name
                 );
                 check_timestamp(&message);
+                check_frame(&message);
                 if self.heard.len() == 40 {
                     self.heard.remove(0);
                 }
@@ -121,6 +123,7 @@ impl Client {
                 Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(Some(close)))) => {
+                    check_close(close.code.into());
                     return Err(Heard::Close(close.code.into(), close.reason.to_string()));
                 }
                 Some(Ok(Message::Close(None))) => return Err(Heard::Close(1005, String::new())),

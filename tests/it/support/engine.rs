@@ -37,7 +37,9 @@ pub type Address = Arc<Mutex<SocketAddr>>;
 pub struct Engine {
     running: Option<Running>,
     address: Address,
+    tls_address: Option<SocketAddr>,
     data: PathBuf,
+    program: PathBuf,
     settings: BTreeMap<String, String>,
     log: Arc<Mutex<String>>,
     _folder: Option<TempDir>,
@@ -45,7 +47,11 @@ pub struct Engine {
 
 /// `mayday` with nothing of the caller's environment that would change its settings.
 pub fn mayday(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mayday"));
+    program(Path::new(env!("CARGO_BIN_EXE_mayday")), folder)
+}
+
+fn program(path: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MAYDAY") || name == "RUST_LOG" {
             command.env_remove(name);
@@ -73,6 +79,16 @@ impl Engine {
         engine
     }
 
+    /// Starts another version of it.
+    pub fn of_program(program: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut engine = Self::prepare(&folder.path().join("data"), &[]);
+        engine.program = program.to_path_buf();
+        engine._folder = Some(folder);
+        engine.restart();
+        engine
+    }
+
     /// One without any limit on what a client may do.
     pub fn unlimited() -> Self {
         Self::start(&UNLIMITED)
@@ -88,7 +104,9 @@ impl Engine {
         Self {
             running: None,
             address: Arc::new(Mutex::new(SocketAddr::from(([127, 0, 0, 1], 0)))),
+            tls_address: None,
             data: data.to_path_buf(),
+            program: env!("CARGO_BIN_EXE_mayday").into(),
             settings: settings
                 .map(|(key, value)| (variable(key), (*value).to_owned()))
                 .collect(),
@@ -99,7 +117,7 @@ impl Engine {
 
     /// A command of the program with this engine's settings and data.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = mayday(self.data.parent().unwrap());
+        let mut command = program(&self.program, self.data.parent().unwrap());
         command
             .args(arguments)
             .envs(&self.settings)
@@ -139,14 +157,19 @@ impl Engine {
         });
         let running = self.running.insert(Running { child, stdout });
         let until = Instant::now() + START_DEADLINE;
-        let address = loop {
+        let wanted = |key, value| self.settings.get(&variable(key)).is_some_and(|set| set != value);
+        let (plain, tls) = (!wanted("http.plain", "true"), wanted("tls.certificate", ""));
+        let (mut http, mut https) = (None, None);
+        while (plain && http.is_none()) || (tls && https.is_none()) {
             match running
                 .stdout
                 .recv_timeout(until.saturating_duration_since(Instant::now()))
             {
                 Ok(line) => {
                     if let Some(address) = line.strip_prefix("listening on http://") {
-                        break address.parse().unwrap();
+                        http = Some(address.parse().unwrap());
+                    } else if let Some(address) = line.strip_prefix("listening on https://") {
+                        https = Some(address.parse().unwrap());
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the engine does not listen"),
@@ -154,8 +177,11 @@ impl Engine {
                     panic!("the engine ended: {}", running.child.wait().unwrap())
                 }
             }
-        };
-        *self.address.lock().unwrap() = address;
+        }
+        if let Some(address) = http {
+            *self.address.lock().unwrap() = address;
+        }
+        self.tls_address = https;
     }
 
     /// Ends it as a power cut would.
@@ -169,6 +195,12 @@ impl Engine {
     pub fn ask_to_end(&self) {
         let running = self.running.as_ref().expect("the engine is running");
         kill_process(Pid::from_child(&running.child), Signal::TERM).unwrap();
+    }
+
+    /// Tells it to look at its certificate again (SIGHUP).
+    pub fn hang_up(&self) {
+        let running = self.running.as_ref().expect("the engine is running");
+        kill_process(Pid::from_child(&running.child), Signal::HUP).unwrap();
     }
 
     /// Waits until it has ended by itself.
@@ -211,6 +243,11 @@ impl Engine {
         *self.address.lock().unwrap()
     }
 
+    /// Where it listens with TLS.
+    pub fn tls_address(&self) -> SocketAddr {
+        self.tls_address.expect("the engine listens with TLS")
+    }
+
     /// A registered citizen.
     pub fn user(&self, name: &str) -> Person {
         Person::user(Arc::clone(&self.address), name)
@@ -219,6 +256,11 @@ impl Engine {
     /// An anonymous device.
     pub fn device(&self) -> Person {
         Person::device(Arc::clone(&self.address))
+    }
+
+    /// An anonymous device with an id of its own.
+    pub fn device_of(&self, id: &str) -> Person {
+        Person::device_of(Arc::clone(&self.address), id)
     }
 
     /// Somebody with a token made elsewhere.

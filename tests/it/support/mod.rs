@@ -1,16 +1,21 @@
 //! What all stories stand on: the engine as a process, people with credentials, clients that expect.
 
 pub mod client;
+pub mod document;
 pub mod engine;
 pub mod http;
 pub mod matching;
 pub mod people;
+pub mod raw;
 pub mod stories;
+pub mod tls;
 
 pub use client::{Client, Heard};
 pub use engine::{DEADLINE, Engine, UNLIMITED};
 pub use people::{Person, now_ms, now_s, sign, sign_with, uuid4};
+pub use raw::exchange;
 pub use stories::*;
+pub use tls::Pki;
 
 /// What must never be printed or logged.
 pub const SECRET_WORDS: [&str; 2] = [engine::SECRET, engine::INTERNAL_TOKEN];

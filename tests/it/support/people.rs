@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::client::{Client, Refused};
+use super::document::check_answer;
 use super::engine::{Address, DEADLINE, SECRET};
 use super::http::Answer;
 
@@ -45,7 +46,11 @@ impl Person {
     }
 
     pub(super) fn device(address: Address) -> Self {
-        let credential = Credential::Device(uuid4());
+        Self::device_of(address, &uuid4())
+    }
+
+    pub(super) fn device_of(address: Address, id: &str) -> Self {
+        let credential = Credential::Device(id.into());
         Self {
             address,
             name: "a device".into(),
@@ -217,7 +222,12 @@ impl Request {
 
     /// Sends it to an engine that may die meanwhile.
     pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
-        Answer::of(self.builder.send().await?).await
+        let (client, request) = self.builder.build_split();
+        let request = request?;
+        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+        let answer = Answer::of(client.execute(request).await?).await?;
+        check_answer(&method, &path, &answer);
+        Ok(answer)
     }
 }
 

@@ -149,9 +149,10 @@ fn body(row: &Row) -> Value {
         (_, "location") => fix(),
         (_, "batch") => json!({"fixes": [fix()]}),
         (_, "messages") => json!({"content": "we are coming"}),
+        (_, "reports") => json!({"participantId": "p-0000000000000001", "reason": "a liar"}),
         (_, "join") => json!({"userType": "CITIZEN"}),
         (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
-        (_, "leave" | "cancel" | "close" | "tickets") => json!({}),
+        (_, "leave" | "cancel" | "close" | "tickets" | "devices" | "me" | "block") => json!({}),
         (path, _) => panic!("give {path} a body here"),
     }
 }

@@ -1,6 +1,7 @@
 //! The routes over a real engine on a real store, without a socket.
 
 mod circle;
+mod devices;
 mod incident;
 mod matrix;
 mod operations;
@@ -25,6 +26,7 @@ use crate::domain::phone::{PhoneNumber, Region};
 use crate::domain::time::Timestamp;
 use crate::http::gate::Gate;
 use crate::http::jwt::{Grant, issue};
+use crate::http::keys::KeyRing;
 use crate::http::request::{Frame, frame};
 use crate::store::{Embedded, EmbeddedOptions};
 use crate::telemetry::Metrics;
@@ -82,17 +84,11 @@ impl Rig {
         change(&mut config);
         let folder = TempDir::new().unwrap();
         let store = Arc::new(Embedded::open(EmbeddedOptions::new(folder.path())).unwrap());
-        let engine = Engine::start(Parts {
-            store,
-            clock: Arc::new(SystemClock),
-            settings: Settings::default(),
-            observer: Arc::new(NoObserver),
-            chores: vec![],
-        });
         let secret = Secret::new(&"s".repeat(32)).unwrap();
         let secrets = Secrets {
             jwt: secret.clone(),
             internal: secret.clone(),
+            block: secret.clone(),
             device: DeviceSecrets {
                 current: secret.clone(),
                 previous: None,
@@ -100,21 +96,26 @@ impl Rig {
         };
         let metrics = Arc::new(Metrics::new());
         let clock = Arc::new(|| SystemClock.now());
-        let gate = Gate::new(&config, &secrets, Arc::clone(&metrics), clock);
+        let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
+        let gate = Gate::new(&config, &secrets, keys, Arc::clone(&metrics), clock);
+        let engine = Engine::start(Parts {
+            blocks: Arc::clone(gate.blocks()),
+            store,
+            clock: Arc::new(SystemClock),
+            settings: Settings::default(),
+            observer: Arc::new(NoObserver),
+            chores: vec![],
+        });
         let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
         let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
-        let timeout = config.http.request_timeout();
+        let frame = Frame::new(&config, metrics, Arc::default());
         Self {
             engine,
             config,
             secret,
             gate: web::Data::new(gate),
             api: web::Data::new(api),
-            frame: web::Data::new(Frame {
-                metrics,
-                timeout,
-                in_flight: Arc::default(),
-            }),
+            frame: web::Data::new(frame),
             _folder: folder,
         }
     }

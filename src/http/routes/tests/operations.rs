@@ -45,10 +45,10 @@ async fn what_is_not_there_and_what_cannot_be_done_there_is_told_in_the_clients_
     assert_eq!(answer.error(), (404, "Not found"));
     let answer = rig.patch(&who, "/api/v1/sos", json!({})).await;
     assert_eq!(answer.refusal(), (405, "METHOD_NOT_ALLOWED"));
-    assert_eq!(answer.header("allow"), "GET, POST");
+    assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS, POST");
     let answer = rig.get(&who, "/api/location").await;
     assert_eq!(answer.error().0, 405);
-    assert_eq!(answer.header("allow"), "POST");
+    assert_eq!(answer.header("allow"), "OPTIONS, POST");
 }
 
 #[actix_web::test]

@@ -2,9 +2,9 @@
 
 use super::stall;
 use crate::domain::location::LocationPolicy;
-use crate::domain::testing::report;
+use crate::domain::testing::{report, room};
 use crate::store::contract::{AppendError, Store, StoreError};
-use crate::store::contract_tests::scribe::{Scribe, kept};
+use crate::store::contract_tests::scribe::{Scribe, kept, put, raised};
 use crate::store::{Embedded, EmbeddedOptions};
 use futures_util::FutureExt;
 
@@ -96,4 +96,44 @@ async fn a_full_read_queue_says_so_at_once() {
     for load in loads.drain(..4) {
         assert!(load.await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn a_search_ends_its_page_after_so_many_messages_and_goes_on_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions {
+        search_max_messages: 10,
+        ..EmbeddedOptions::new(folder.path())
+    };
+    let store = Embedded::open(options).unwrap();
+    let mut scribe = raised(&store, "sos", report()).await;
+    for n in 0..45 {
+        let text = if n % 20 == 1 {
+            "at the Harbour"
+        } else {
+            "on \"the\" way"
+        };
+        put(&store, scribe.say(0, text)).await;
+    }
+    for (words, hits) in [("harbour", 3), ("\"THE\"", 42), ("nowhere", 0)] {
+        let (mut before, mut found, mut pages) = (None, 0, 0);
+        loop {
+            let page = store
+                .messages(&room("sos"), before, 4, Some(words))
+                .await
+                .unwrap();
+            (found, pages) = (found + page.messages.len(), pages + 1);
+            assert!(page.messages.len() <= 4 && pages < 20);
+            match page.more_before {
+                Some(seq) => before = Some(seq),
+                None => break,
+            }
+        }
+        assert_eq!(found, hits, "{words}");
+        assert!(pages >= 5, "{words}: {pages} pages");
+    }
+    // A list without words is no search.
+    let all = store.messages(&room("sos"), None, 100, None).await.unwrap();
+    assert_eq!((all.messages.len(), all.more_before), (45, None));
+    store.close().await;
 }

@@ -1,11 +1,13 @@
 //! What only the embedded store promises, and the contract held against it.
 
 mod durability;
+mod erasure;
 mod faults;
 mod folder;
 mod load;
 mod plans;
 mod rebuild;
+mod restore;
 
 use tempfile::TempDir;
 

@@ -1,4 +1,10 @@
 use super::*;
+use crate::config::Secret;
+use crate::domain::ids::{DeviceId, RoomId, ServiceName, UserId};
+use crate::domain::people::{Role, Subject};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::scopes::{Scope, Scopes};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
@@ -13,7 +19,7 @@ fn region() -> Region {
 }
 
 fn verifier(auth: &Auth) -> Verifier {
-    Verifier::new(auth, &secret(), region())
+    Verifier::new(auth, Arc::new(KeyRing::of(auth, &secret()).unwrap()), region())
 }
 
 fn sign_with(algorithm: Algorithm, secret: &Secret, claims: &Value) -> String {
@@ -111,6 +117,37 @@ fn an_anonymous_rescuer_is_bound_to_an_incident() {
     assert_eq!(verify(claims.clone()), Err(TokenError::Claim("sosId")));
     claims["identity"]["role"] = json!("ADMIN");
     assert_eq!(verify(claims), Err(TokenError::Claim("role")));
+}
+
+#[test]
+fn the_scopes_of_a_mission_restrict_what_its_bearer_does_there() {
+    let claims = |scopes: Value| {
+        let mission = json!({ "sosId": "s1", "scopes": scopes });
+        json!({ "identity": { "userId": "r9", "role": "RESCUER" }, "actor": { "type": "ANON" }, "mission": mission })
+    };
+    for named in [
+        json!(["messages:write", "fly"]),
+        json!("messages:write  fly"),
+        json!(["MESSAGES:WRITE"]),
+    ] {
+        let identity = verify(claims(named)).unwrap();
+        for (scope, allowed) in [
+            (Scope::IncidentsRead, true),
+            (Scope::ParticipantsWrite, true),
+            (Scope::MessagesWrite, true),
+            (Scope::PositionsWrite, false),
+            (Scope::IncidentsWrite, false),
+            (Scope::DevicesWrite, false),
+        ] {
+            assert_eq!(identity.may(scope), allowed, "{scope:?}");
+        }
+    }
+    let only_look = verify(claims(json!(["incidents:read"]))).unwrap();
+    assert!(!only_look.may(Scope::MessagesWrite));
+    for of_something_else in [json!([]), json!(["sos:read", "chat"]), json!(""), Value::Null] {
+        assert_eq!(verify(claims(of_something_else)).unwrap().scopes, Scopes::ALL);
+    }
+    assert_eq!(verify(claims(json!([7]))), Err(TokenError::Invalid));
 }
 
 #[test]
@@ -221,6 +258,17 @@ fn issuer_and_audience_are_required_when_configured_and_ignored_when_not() {
     };
     let strict = verifier(&auth);
     assert!(strict.verify(&claims("us", "mayday"), NOW).is_ok());
+    let several = verifier(&Auth {
+        audience: "other, mayday".into(),
+        ..Auth::default()
+    });
+    assert!(several.verify(&claims("any", "mayday"), NOW).is_ok());
+    let list = |aud: Value| sign(json!({ "sub": "u", "role": "CITIZEN", "aud": aud }));
+    assert!(several.verify(&list(json!(["a", "other"])), NOW).is_ok());
+    assert_eq!(
+        several.verify(&list(json!(["a", "b"])), NOW),
+        Err(TokenError::Party("audience"))
+    );
     assert_eq!(
         strict.verify(&claims("them", "mayday"), NOW),
         Err(TokenError::Party("issuer"))

@@ -1,0 +1,225 @@
+//! What must hold for whatever bytes arrive, for `fuzz/` and for a test that tries a few of them each time.
+//!
+//! Each function takes any bytes and returns, or fails an assertion: nothing else of the crate uses it.
+
+use std::collections::HashSet;
+use std::fmt::{self, Debug};
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use crate::domain::phone::Region;
+use crate::domain::time::Timestamp;
+use crate::wire::Reading;
+use crate::wire::json::{self, BAD_JSON, INVALID_FIELD, UNKNOWN_TYPE};
+use crate::wire::rest::{
+    Batch, BodyError, CancelBody, CloseBody, CreateSos, DeviceInfo, EventsQuery, JoinBody, LocationBody,
+    LocationsQuery, MessageBody, MessagesQuery, ParticipantsQuery, SosListQuery, StatusBody, contacts,
+};
+
+pub use crate::transport::fuzzing::frames;
+
+const READING: Reading = Reading {
+    now: Timestamp::from_ms(1_800_000_000_000),
+    max_ahead: Duration::from_secs(120),
+    radius_max_km: 25,
+    content_max_chars: 2_000,
+};
+/// Entries of a list, at most.
+const ENTRIES_MAX: usize = 100;
+
+/// A text frame of the JSON dialect.
+pub fn client_message(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let read = json::parse(text, &READING);
+    assert_eq!(
+        read,
+        json::parse(text, &READING),
+        "it reads otherwise the second time"
+    );
+    match &read {
+        Err(error) => {
+            assert!([BAD_JSON, UNKNOWN_TYPE, INVALID_FIELD].contains(&error.code));
+            assert_eq!(error.code == BAD_JSON, error.field.is_none(), "{error:?}");
+            let field = error.field.unwrap_or_default();
+            assert!(
+                error.message.contains(field),
+                "{field:?} is not named: {}",
+                error.message
+            );
+            assert!(!error.message.is_empty());
+        }
+        Ok(_) => {
+            assert_eq!(
+                read,
+                json::parse(&format!(" \n{text}\t"), &READING),
+                "blanks change it"
+            );
+            if let Some(again) = rewritten(text) {
+                assert_eq!(
+                    read,
+                    json::parse(&again, &READING),
+                    "written anew it reads otherwise: {again}"
+                );
+            }
+        }
+    }
+}
+
+/// The same JSON as another program would write it; `None` when that may mean something else to us: a number that
+/// does not survive, a name that is there twice.
+fn rewritten(text: &str) -> Option<String> {
+    serde_json::from_str::<NothingTwice>(text).ok()?;
+    let value: Value = serde_json::from_str(text).ok()?;
+    let again = value.to_string();
+    (serde_json::from_str::<Value>(&again).ok()? == value).then_some(again)
+}
+
+/// JSON in which no object has two members of one name.
+struct NothingTwice;
+
+impl<'de> Deserialize<'de> for NothingTwice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for NothingTwice {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, _)) = object.next_entry::<String, Self>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("a name is there twice"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// A body or a query of a REST request: the first byte says of which.
+pub fn rest(bytes: &[u8]) {
+    let Some((which, rest)) = bytes.split_first() else {
+        return;
+    };
+    let region = Region::new("PH").expect("invariant: a country that numbers its phones");
+    match which % 15 {
+        0 => body(rest, CreateSos::parse),
+        1 => body(rest, StatusBody::parse),
+        2 => body(rest, CancelBody::parse),
+        3 => body(rest, CloseBody::parse),
+        4 => body(rest, DeviceInfo::parse),
+        5 => body(rest, |body| JoinBody::parse(body, region)),
+        6 => body(rest, |body| MessageBody::parse(body, &READING)),
+        7 => body(rest, |body| LocationBody::parse(body, &READING)),
+        8 => body(rest, |body| Batch::parse(body, &READING, ENTRIES_MAX)),
+        9 => body(rest, |body| contacts(body, region, ENTRIES_MAX)),
+        10 => query(rest, SosListQuery::parse, |query| {
+            assert!((1..=ENTRIES_MAX).contains(&query.limit));
+            query
+                .cursor
+                .as_ref()
+                .map(crate::wire::rest::IncidentCursor::encode)
+        }),
+        11 => query(rest, LocationsQuery::parse, |query| {
+            assert!((1..=ENTRIES_MAX).contains(&query.limit));
+            query.cursor.as_ref().map(crate::wire::rest::PersonCursor::encode)
+        }),
+        12 => query(rest, ParticipantsQuery::parse, |query| {
+            query.cursor.as_ref().map(crate::wire::rest::PersonCursor::encode)
+        }),
+        13 => query(rest, MessagesQuery::parse, |_| None),
+        _ => query(rest, EventsQuery::parse, |_| None),
+    }
+}
+
+fn body<T: Debug>(bytes: &[u8], parse: impl Fn(&[u8]) -> Result<T, BodyError>) {
+    let read = parse(bytes);
+    let said = format!("{read:?}");
+    assert_eq!(
+        said,
+        format!("{:?}", parse(bytes)),
+        "it reads otherwise the second time"
+    );
+    match read {
+        Err(error) => refused(&error),
+        Ok(_) => {
+            let again = std::str::from_utf8(bytes).ok().and_then(rewritten);
+            if let Some(again) = again {
+                let read = format!("{:?}", parse(again.as_bytes()));
+                assert_eq!(said, read, "written anew it reads otherwise: {again}");
+            }
+        }
+    }
+}
+
+fn query<T: Debug + PartialEq>(
+    bytes: &[u8],
+    parse: impl Fn(&str) -> Result<T, BodyError>,
+    cursor: impl Fn(&T) -> Option<String>,
+) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let read = parse(text);
+    match &read {
+        Err(error) => refused(error),
+        Ok(query) => {
+            assert_eq!(read, parse(text), "it reads otherwise the second time");
+            let Some(cursor) = cursor(query) else { return };
+            // A cursor that was taken is one that we would write.
+            let again = parse(&format!("cursor={cursor}"));
+            assert!(again.is_ok(), "{cursor} is refused: {again:?}");
+        }
+    }
+}
+
+fn refused(error: &BodyError) {
+    assert!(!error.to_string().is_empty());
+    match error {
+        BodyError::Json(why) => assert!(!why.is_empty()),
+        BodyError::Fields(fields) => {
+            assert!(!fields.is_empty(), "nothing is said to be wrong");
+            for field in fields {
+                assert!(!field.field.is_empty() && !field.message.is_empty(), "{field:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A backup does not bring back who was erased after it was begun, and brings back everybody else.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::backup::{self, BackupOptions, Incoming, Merged, RestoreOptions, Restored};
+use crate::domain::people::{Contact, ContactBook, Subject};
+use crate::domain::testing::{report, room};
+use crate::domain::time::Timestamp;
+use crate::store::contract::Store;
+use crate::store::contract_tests::scribe::{Scribe, device, kept, key, ms, phone, put, raised, user};
+use crate::store::types::{DeviceRecord, Retention};
+use crate::store::{Embedded, EmbeddedOptions};
+
+const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes";
+/// When backups are begun here; what happens before and after has its own time.
+const BEGUN: i64 = 5_000_000;
+
+fn open(folder: &Path) -> Arc<Embedded> {
+    let options = EmbeddedOptions {
+        erasure_secret: Some(SECRET.to_vec()),
+        ..EmbeddedOptions::new(folder)
+    };
+    Arc::new(Embedded::open(options).unwrap())
+}
+
+fn book() -> ContactBook {
+    ContactBook {
+        emergency: vec![Contact {
+            name: "Ben".into(),
+            phone: phone(7),
+        }],
+        dependent: vec![],
+    }
+}
+
+/// Two people with an incident, a contact list, a device record and a position each.
+async fn fill(store: &Embedded) {
+    for n in [1, 2] {
+        let mut scribe = Scribe::new(&format!("sos-{n}"));
+        let mut append = scribe.raise(report());
+        append.idempotency = Some(key(n, "once"));
+        put(store, append).await;
+        put(store, scribe.join(n)).await;
+        store.put_contacts(&user(n), book()).await.unwrap();
+        let policy = crate::domain::location::LocationPolicy::default();
+        let fix = kept(&format!("sos-{n}"), n, 1_000_000, 0.0);
+        store.keep_fixes(vec![fix], &policy).await.unwrap();
+    }
+    for n in [1, 2] {
+        let record = DeviceRecord {
+            os: Some(format!("os {n}")),
+            ..DeviceRecord::default()
+        };
+        store.put_device(device(n), record).await.unwrap();
+    }
+}
+
+async fn is_there(store: &Embedded, n: u64) -> [bool; 4] {
+    [
+        store
+            .load(&room(&format!("sos-{n}")))
+            .await
+            .unwrap()
+            .unwrap()
+            .people
+            .len()
+            > 1,
+        store.contacts(&user(n)).await.unwrap() == book(),
+        store.repeated(&key(n, "once")).await.unwrap().is_some(),
+        store
+            .device(device(u8::try_from(n).unwrap()))
+            .await
+            .unwrap()
+            .is_some(),
+    ]
+}
+
+async fn merged(store: &Arc<Embedded>, folder: &Path, file: &Path) -> Merged {
+    let staged = backup::stage(folder, file).unwrap();
+    let Restored::HandedOver(incoming) = staged.restore(RestoreOptions::default(), ms(BEGUN)).unwrap() else {
+        panic!("the engine runs");
+    };
+    let tell = Box::new(|_: &Merged, _| {});
+    let merged = Arc::clone(store)
+        .merge(incoming.clone(), Retention::default(), ms(BEGUN), tell)
+        .await
+        .unwrap();
+    incoming.withdraw().unwrap();
+    merged
+}
+
+async fn erased(store: &Embedded, at: Timestamp) {
+    store.erase(&user(1), at).await.unwrap();
+    store.erase(&Subject::Device(device(1)), at).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_was_erased_since_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup");
+    let data = folder.path().join("data");
+    let store = open(&data);
+    fill(&store).await;
+    assert_eq!(
+        (is_there(&store, 1).await, is_there(&store, 2).await),
+        ([true; 4], [true; 4])
+    );
+    backup::backup(&data, &file, BackupOptions::default(), ms(BEGUN)).unwrap();
+    erased(&store, ms(BEGUN + 1)).await;
+
+    // Into the store that runs.
+    let outcome = merged(&store, &data, &file).await;
+    assert_eq!((outcome.rooms_diverged, outcome.events), (0, 0));
+    assert_eq!(is_there(&store, 1).await, [false; 4]);
+    assert_eq!(is_there(&store, 2).await, [true; 4]);
+    store.close().await;
+    drop(store);
+
+    // In its place.
+    let force = RestoreOptions {
+        force: true,
+        ..RestoreOptions::default()
+    };
+    let staged = backup::stage(&data, &file)
+        .unwrap()
+        .with_erasure_secret(Some(SECRET));
+    let placed = staged.restore(force, ms(BEGUN + 2)).unwrap();
+    assert!(
+        matches!(placed, Restored::InPlace { aside: Some(_), .. }),
+        "{placed:?}"
+    );
+    let store = open(&data);
+    assert_eq!(is_there(&store, 1).await, [false; 4]);
+    assert_eq!(is_there(&store, 2).await, [true; 4]);
+    // The mark came along, so that it holds the next time, too.
+    assert_eq!(merged(&store, &data, &file).await.people, 0);
+    assert_eq!(is_there(&store, 1).await, [false; 4]);
+    assert!(!Incoming::of(&data).database().exists());
+}
+
+#[tokio::test]
+async fn whoever_was_erased_before_and_came_again_is_in_the_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let store = open(&data);
+    raised(&*store, "old", report()).await;
+    erased(&store, ms(BEGUN - 1)).await;
+    fill(&store).await;
+    backup::backup(&data, &file, BackupOptions::default(), ms(BEGUN)).unwrap();
+    let other = folder.path().join("other");
+    let empty = open(&other);
+    let outcome = merged(&empty, &other, &file).await;
+    assert_eq!(
+        (outcome.rooms_taken, outcome.contact_lists, outcome.devices),
+        (3, 2, 2)
+    );
+    assert_eq!(is_there(&empty, 1).await, [true; 4]);
+    assert_eq!(is_there(&empty, 2).await, [true; 4]);
+    // Every projection is as it was.
+    for n in [1, 2] {
+        let name = room(&format!("sos-{n}"));
+        assert_eq!(
+            empty.incident(&name).await.unwrap(),
+            store.incident(&name).await.unwrap()
+        );
+        assert_eq!(
+            empty.memberships(&user(n)).await.unwrap(),
+            store.memberships(&user(n)).await.unwrap()
+        );
+    }
+}
+
+/// Every table, and how a merge deals with it.
+const TABLES: [(&str, &str); 16] = [
+    ("blocks", "the newer of two"),
+    ("contacts", "for those who have none"),
+    ("devices", "the one that was seen last"),
+    ("erased", "this store's own: writes that are on their way"),
+    ("events", "what is missing of a room's log"),
+    ("fixes", "what is missing, of those who have a record"),
+    ("geo", "projected"),
+    ("gone", "all"),
+    ("idempotency", "what is missing"),
+    ("incidents", "projected"),
+    ("participants", "projected"),
+    ("people", "of those whom the log names anew"),
+    ("presence", "of rooms that were taken"),
+    ("pulse", "this store's own"),
+    ("reports", "of rooms that were taken"),
+    ("rooms", "projected"),
+];
+/// What is about the database itself.
+const ABOUT: [&str; 2] = ["migrations", "unfinished"];
+
+#[tokio::test]
+async fn a_merge_has_a_rule_for_every_table() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let conn = rusqlite::Connection::open(folder.path().join("mayday.db")).unwrap();
+    for (name, _) in super::super::migrations::counts(&conn).unwrap() {
+        let known = TABLES.iter().any(|(table, _)| *table == name) || ABOUT.contains(&name.as_str());
+        assert!(
+            known,
+            "what does a restore into a running engine (backup/merge.rs) do with {name}?"
+        );
+    }
+}

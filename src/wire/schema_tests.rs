@@ -1,0 +1,319 @@
+//! Schemas and readers agree: what fits a schema is read, what does not is refused, field by field.
+
+use jsonschema::{Draft, Validator};
+use serde_json::{Map, Value, json};
+
+use super::rest::schemas as rest_schemas;
+use super::rest::{
+    Batch, BlockBody, CancelBody, CloseBody, CreateSos, DeviceInfo, EventsQuery, JoinBody, LocationBody,
+    LocationsQuery, MessageBody, MessagesQuery, ParticipantsQuery, ReportBody, SosListQuery, StatusBody,
+    contacts,
+};
+use super::schema::{add_words, generator};
+use super::{Reading, json as dialect};
+use crate::domain::phone::Region;
+use crate::domain::time::Timestamp;
+
+const CONTENT_MAX: usize = 2000;
+
+fn reading() -> Reading {
+    Reading {
+        now: Timestamp::from_ms(253_402_300_000_000),
+        max_ahead: std::time::Duration::from_secs(120),
+        radius_max_km: 25,
+        content_max_chars: CONTENT_MAX,
+    }
+}
+
+fn bounds() -> rest_schemas::Bounds {
+    rest_schemas::Bounds {
+        content_max_chars: CONTENT_MAX,
+        batch_max_fixes: 3,
+        contacts_max: 2,
+    }
+}
+
+/// Everything that schemas refer to.
+fn components() -> Map<String, Value> {
+    let mut generator = generator();
+    add_words(&mut generator);
+    let mut schemas = generator.take_definitions(true);
+    schemas.extend(rest_schemas::bodies(&bounds()));
+    schemas.extend(dialect::schema::shared());
+    schemas
+}
+
+fn compiled(schema: &Value) -> Validator {
+    let whole = json!({"components": {"schemas": components()}, "allOf": [schema]});
+    let options = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true);
+    options.build(&whole).unwrap()
+}
+
+/// Values on both sides of every bound that a schema may have.
+fn values(schema: &Value) -> Vec<Value> {
+    let mut found = vec![
+        json!(null),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!("x"),
+        json!("a b"),
+        json!("a\u{7}b"),
+        json!("\n"),
+        json!("a\tb"),
+        json!("é/€"),
+        json!(-1),
+        json!(0),
+        json!(1),
+        json!(1.5),
+        json!("1"),
+        json!("p-0123456789abcdef"),
+        json!("2026-11-21T01:00:00Z"),
+        json!("x".repeat(10_000)),
+    ];
+    for key in ["minLength", "maxLength"] {
+        if let Some(chars) = schema[key].as_u64() {
+            let chars = usize::try_from(chars).unwrap();
+            found.extend([chars.saturating_sub(1), chars, chars + 1].map(|n| json!("é".repeat(n))));
+            found.extend([chars.saturating_sub(1), chars, chars + 1].map(|n| json!("a".repeat(n))));
+            found.push(json!(" ".repeat(chars)));
+        }
+    }
+    for key in ["minimum", "maximum", "exclusiveMinimum"] {
+        if let Some(bound) = schema[key]
+            .as_i64()
+            .filter(|_| schema.to_string().contains("integer"))
+        {
+            // 0.0 is an integer to a schema, and none to the readers.
+            found.extend([bound - 1, bound, bound + 1].map(Value::from));
+        } else if let Some(bound) = schema[key].as_f64() {
+            found.extend([bound - 0.5, bound, bound + 0.5].map(Value::from));
+        }
+    }
+    found.extend(schema["enum"].as_array().into_iter().flatten().cloned());
+    found
+}
+
+/// Changes `example` field by field and compares what the schema says with what the reader does. `skip` names the
+/// fields of which a schema cannot say everything.
+fn agree(name: &str, schema: &Value, example: &Value, skip: &[&str], reads: impl Fn(&Value) -> bool) {
+    let validator = compiled(schema);
+    let same = |value: &Value| {
+        let (fits, read) = (validator.is_valid(value), reads(value));
+        assert_eq!(
+            fits, read,
+            "{name}: the schema says {fits}, the reader {read}: {value}"
+        );
+    };
+    assert!(reads(example), "{name}: {example}");
+    same(example);
+    let properties = schema["properties"].as_object().unwrap();
+    for (field, property) in properties
+        .iter()
+        .filter(|(field, _)| !skip.contains(&field.as_str()))
+    {
+        let mut changed = example.clone();
+        changed.as_object_mut().unwrap().remove(field);
+        same(&changed);
+        let of_reference = property
+            .pointer("/anyOf/0/$ref")
+            .or(property.get("$ref"))
+            .and_then(Value::as_str);
+        let components = components();
+        let shown = of_reference.map_or(property, |path| &components[path.rsplit('/').next().unwrap()]);
+        for value in values(shown) {
+            changed[field] = value;
+            same(&changed);
+        }
+    }
+}
+
+#[test]
+fn bodies_are_read_as_their_schemas_say() {
+    let region = Region::new("PH").unwrap();
+    let schemas = rest_schemas::bodies(&bounds());
+    let place = json!({"latitude": 1, "longitude": 2});
+    let sos = json!({"type": "FIRE", "message": "The kitchen is on fire", "location": place});
+    let read = |name: &str, body: &Value| {
+        let bytes = body.to_string().into_bytes();
+        let bytes = bytes.as_slice();
+        match name {
+            "CreateSos" => CreateSos::parse(bytes).is_ok(),
+            "DeviceInfo" => DeviceInfo::parse(bytes).is_ok(),
+            "SetStatus" => StatusBody::parse(bytes).is_ok(),
+            "CancelSos" => CancelBody::parse(bytes).is_ok(),
+            "CloseSos" => CloseBody::parse(bytes).is_ok(),
+            "JoinSos" => JoinBody::parse(bytes, region).is_ok(),
+            "SendMessage" => MessageBody::parse(bytes, &reading()).is_ok(),
+            "Fix" => LocationBody::parse(bytes, &reading()).is_ok(),
+            "FixBatch" => Batch::parse(bytes, &reading(), bounds().batch_max_fixes).is_ok(),
+            "Contacts" => contacts(bytes, region, bounds().contacts_max).is_ok(),
+            "Report" => ReportBody::parse(bytes).is_ok(),
+            // That it lies in the future hangs on the clock.
+            "Block" => BlockBody::parse(bytes, Timestamp::from_ms(-1)).is_ok(),
+            _ => panic!("who reads {name}?"),
+        }
+    };
+    let number = json!({"name": "Ben", "phone_no": "+639171234567"});
+    for (name, example, skip) in [
+        ("CreateSos", sos.clone(), &[][..]),
+        ("DeviceInfo", json!({}), &[]),
+        ("SetStatus", json!({"status": "CLOSED"}), &[]),
+        ("CancelSos", json!({}), &[]),
+        ("CloseSos", json!({}), &[]),
+        // A schema does not know numbering plans.
+        ("JoinSos", json!({"userType": "CITIZEN"}), &["phone"]),
+        ("SendMessage", json!({"content": "x"}), &[]),
+        ("Fix", json!({"latitude": 1, "longitude": 2, "timestamp": 3}), &[]),
+        ("FixBatch", json!({"fixes": []}), &[]),
+        (
+            "Report",
+            json!({"participantId": "p-00000000000000ff", "reason": "x"}),
+            &[],
+        ),
+        ("Block", json!({}), &[]),
+        ("Contacts", json!({"emergency_contacts": [number]}), &[]),
+    ] {
+        agree(name, &schemas[name], &example, skip, |body| read(name, body));
+    }
+    for field in ["location", "address", "deviceInfo"] {
+        let inner = &schemas["CreateSos"]["properties"][field];
+        let inner = if field == "deviceInfo" {
+            &schemas["DeviceInfo"]
+        } else {
+            inner
+        };
+        let whole = |value: &Value| {
+            let mut body = sos.clone();
+            body[field] = value.clone();
+            body
+        };
+        let example = if field == "location" {
+            place.clone()
+        } else {
+            json!({})
+        };
+        agree(field, inner, &example, &[], |value| {
+            read("CreateSos", &whole(value))
+        });
+    }
+    agree("Contact", &schemas["Contact"], &number, &["phone_no"], |entry| {
+        read("Contacts", &json!({"emergency_contacts": [entry]}))
+    });
+    let of = |n| json!({"fixes": vec![json!({}); n]});
+    assert!(read("FixBatch", &of(3)) && !read("FixBatch", &of(4)));
+    let of = |n| json!({"dependent_contacts": vec![number.clone(); n]});
+    assert!(read("Contacts", &of(2)) && !read("Contacts", &of(3)));
+}
+
+#[test]
+fn queries_are_read_as_their_schemas_say() {
+    let reads = |name: &str, query: &str| match name {
+        "sos" => SosListQuery::parse(query).is_ok(),
+        "locations" => LocationsQuery::parse(query).is_ok(),
+        "messages" => MessagesQuery::parse(query).is_ok(),
+        "events" => EventsQuery::parse(query).is_ok(),
+        _ => ParticipantsQuery::parse(query).is_ok(),
+    };
+    for (name, fields) in [
+        ("sos", rest_schemas::sos_list_query()),
+        ("locations", rest_schemas::locations_query(true)),
+        ("messages", rest_schemas::messages_query()),
+        ("events", rest_schemas::events_query()),
+        ("participants", rest_schemas::participants_query()),
+    ] {
+        for field in fields {
+            let schema = &field.schema;
+            let beside = match field.name {
+                "lat" => "&lng=1",
+                "lng" => "&lat=1",
+                _ => "",
+            };
+            let take = |text: &str| reads(name, &format!("{}={text}{beside}", field.name));
+            for key in ["minimum", "maximum"] {
+                if let Some(bound) = schema[key].as_f64() {
+                    let outside = if key == "minimum" {
+                        bound - 1.0
+                    } else {
+                        bound + 1.0
+                    };
+                    assert!(take(&bound.to_string()), "{name} {} {bound}", field.name);
+                    assert!(!take(&outside.to_string()), "{name} {} {outside}", field.name);
+                }
+            }
+            if matches!(schema["type"].as_str(), Some("integer" | "number")) {
+                assert!(!take("x"), "{name} {}", field.name);
+            }
+            let words = schema["enum"].as_array().or(schema["items"]["enum"].as_array());
+            for word in words.into_iter().flatten() {
+                assert!(take(word.as_str().unwrap()), "{name} {} {word}", field.name);
+                assert!(!take("NONSENSE"), "{name} {}", field.name);
+            }
+            let most = schema["maxLength"]
+                .as_u64()
+                .map(|max| usize::try_from(max).unwrap());
+            if let Some(max) =
+                most.filter(|_| schema.get("pattern").is_none() && field.name != "from" && field.name != "to")
+            {
+                assert!(
+                    take(&"a".repeat(max)) && !take(&"a".repeat(max + 1)),
+                    "{name} {}",
+                    field.name
+                );
+            }
+        }
+    }
+}
+
+fn dialect_bounds() -> dialect::schema::Bounds {
+    dialect::schema::Bounds {
+        content_max_chars: CONTENT_MAX,
+        radius_max_km: 25,
+    }
+}
+
+#[test]
+fn client_messages_are_read_as_their_schemas_say() {
+    for message in dialect::schema::client_messages(&dialect_bounds()) {
+        assert_eq!(message.example["type"], message.kind);
+        // What an SOS says of its kind is never a reason to refuse it; both coordinates or none.
+        let skip = ["type", "emergencyType"];
+        agree(message.kind, &message.schema, &message.example, &skip, |value| {
+            dialect::parse(&value.to_string(), &reading()).is_ok()
+        });
+    }
+}
+
+#[test]
+fn every_message_of_the_server_is_described_as_the_encoder_writes_it() {
+    let described = dialect::schema::server_messages();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    dialect::samples::each(false, |bare| {
+        let message = described
+            .iter()
+            .find(|message| message.kind == bare.kind())
+            .unwrap();
+        let bare: Value = serde_json::from_slice(&bare.encode(dialect::samples::AT)).unwrap();
+        let validator = compiled(&message.schema);
+        for shown in [&message.example, &bare] {
+            let wrong = validator
+                .iter_errors(shown)
+                .map(|error| error.to_string())
+                .collect::<Vec<_>>();
+            assert!(wrong.is_empty(), "{wrong:?} in {shown}");
+        }
+        // With everything: each field that is described. Without: those that are required, and no other.
+        assert_eq!(
+            keys(&message.example),
+            keys(&message.schema["properties"]),
+            "{}",
+            message.kind
+        );
+        let mut required: Vec<_> = message.schema["required"].as_array().unwrap().clone();
+        required.sort_by_key(|name| name.as_str().map(str::to_owned));
+        assert_eq!(json!(keys(&bare)), json!(required), "{}", message.kind);
+    });
+}

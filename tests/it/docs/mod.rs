@@ -1,0 +1,8 @@
+//! The documents: that they say what is so, and nothing else. That each answer and each frame fits them, every
+//! story of the other modules proves on its way.
+
+mod dialect;
+mod documents;
+mod mill;
+mod page;
+mod requests;
