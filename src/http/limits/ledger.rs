@@ -144,6 +144,6 @@ impl Ledger {
     /// About how many bytes the map has taken.
     pub fn bytes(&self) -> usize {
         // The map counts as its capacity seven eighths of what it has taken.
-        self.map.capacity() / 7 * 8 * ENTRY_BYTES
+        self.map.capacity() * 8 / 7 * ENTRY_BYTES
     }
 }
