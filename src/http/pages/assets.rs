@@ -214,7 +214,16 @@ mod tests {
                 }
             }
         }
-        let served_otherwise = ["index.html", "live.html", "map/README.md", "map/cells-10m.pack"];
+        let served_otherwise = [
+            "index.html",
+            "live.html",
+            "map/README.md",
+            "map/cells-10m.pack",
+            // By `routes::docs`, at paths of their own.
+            "docs/docs.css",
+            "docs/docs.html",
+            "docs/docs.js",
+        ];
         let known: BTreeSet<String> = FILES
             .iter()
             .map(|file| file.path)
