@@ -15,16 +15,16 @@ mod ledger;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use self::ledger::{Key, Ledger};
+use self::ledger::{Clock, Key, Ledger, Who};
 use super::address::Address;
 use super::auth::Caller;
 use super::error::{ApiError, whole_seconds};
 use crate::config::Limits as Settings;
-use crate::domain::budget::Rate;
 use crate::domain::people::{Role, Subject};
 
 pub use crate::domain::budget::Budget;
@@ -106,6 +106,11 @@ enum Kind {
 }
 
 impl Payer {
+    fn who(&self, key: Option<Key>) -> Option<Who> {
+        let fallback = self.fallback;
+        key.map(|key| Who { key, fallback })
+    }
+
     /// The same, as somebody whom staff have blocked.
     #[must_use]
     pub fn blocked(self) -> Self {
@@ -188,63 +193,53 @@ struct Shared {
 }
 
 impl Shared {
-    fn of<'a>(&'a self, payer: &Payer) -> impl Iterator<Item = (&'a Ledger, Key)> + use<'a> {
-        let address = self.address.as_ref().zip(payer.address);
-        address.into_iter().chain(self.site.as_ref().zip(payer.site))
+    fn of<'a>(&'a self, payer: &Payer) -> impl Iterator<Item = (&'a Ledger, Who)> + use<'a> {
+        let address = self.address.as_ref().zip(payer.who(payer.address));
+        address
+            .into_iter()
+            .chain(self.site.as_ref().zip(payer.who(payer.site)))
     }
 
-    fn check(&self, payer: &Payer, now: u64) -> Result<(), Spent> {
-        for (ledger, key) in self.of(payer) {
-            let budget = ledger.left(key, payer.fallback, now);
-            if budget.remaining == 0 {
-                let scope = Scope::Address;
-                return Err(Spent { budget, scope });
-            }
+    fn check(&self, payer: &Payer) -> Result<(), Spent> {
+        for (ledger, who) in self.of(payer) {
+            let scope = Scope::Address;
+            ledger.look(who).map_err(|budget| Spent { budget, scope })?;
         }
         Ok(())
     }
 
     /// What was looked at is not refused any more: two at once may go one over it.
-    fn take(&self, payer: &Payer, now: u64) -> Option<Budget> {
-        let taken = self.of(payer).map(|(ledger, key)| {
-            ledger
-                .charge(key, payer.fallback, now)
-                .unwrap_or_else(|left| left)
-        });
+    fn take(&self, payer: &Payer) -> Option<Budget> {
+        let taken = self
+            .of(payer)
+            .map(|(ledger, who)| ledger.charge(who).unwrap_or_else(|left| left));
         taken.min_by_key(|budget| budget.remaining)
     }
 }
 
 impl Book {
-    fn own(&self, payer: &Payer) -> Option<(&Ledger, Key)> {
+    fn own(&self, payer: &Payer) -> Option<(&Ledger, Who)> {
         let ledger = match payer.kind {
             Kind::Anonymous => &self.anonymous,
             Kind::Registered => &self.registered,
             Kind::Blocked => &self.blocked,
             Kind::Service => &None,
         };
-        let (ledger, key) = ledger.as_ref().zip(payer.own)?;
+        let (ledger, who) = ledger.as_ref().zip(payer.who(payer.own))?;
         // Somebody who cannot be told apart must not share a stranger's small budget: their address pays.
         let address_pays = payer.address.is_some() && self.address.address.is_some();
-        let apart = !(address_pays && ledger.is_full()) || ledger.knows(key);
-        apart.then_some((ledger, key))
+        let apart = !(address_pays && ledger.is_full()) || ledger.knows(who.key);
+        apart.then_some((ledger, who))
     }
 
-    fn check_own(&self, payer: &Payer, now: u64) -> Result<Option<Budget>, Spent> {
-        let Some((ledger, key)) = self.own(payer) else {
-            return Ok(None);
-        };
-        let budget = ledger.left(key, payer.fallback, now);
-        match budget.remaining {
-            0 => Err(own(budget)),
-            _ => Ok(Some(budget)),
-        }
+    /// What would be left of the payer's own budget after this.
+    fn check_own(&self, payer: &Payer) -> Result<Option<Budget>, Spent> {
+        let looked = self.own(payer).map(|(ledger, who)| ledger.look(who));
+        looked.transpose().map_err(own)
     }
 
-    fn take_own(&self, payer: &Payer, now: u64) -> Result<Option<Budget>, Spent> {
-        let taken = self
-            .own(payer)
-            .map(|(ledger, key)| ledger.charge(key, payer.fallback, now));
+    fn take_own(&self, payer: &Payer) -> Result<Option<Budget>, Spent> {
+        let taken = self.own(payer).map(|(ledger, who)| ledger.charge(who));
         taken.transpose().map_err(own)
     }
 
@@ -265,13 +260,9 @@ fn own(budget: Budget) -> Spent {
     Spent { budget, scope }
 }
 
-/// The time since any beginning.
-type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
-
 /// All budgets.
 pub struct Limits {
     hasher: RandomState,
-    clock: Clock,
     books: [Book; Class::ALL.len()],
     /// How many SOS an address may raise at all.
     sos_max: Shared,
@@ -287,16 +278,21 @@ impl Limits {
     /// By the settings. A blocked one may raise `blocked_sos_per_hour` incidents.
     pub fn new(settings: &Settings, blocked_sos_per_hour: u32) -> Self {
         let begun = Instant::now();
-        Self::with_clock(settings, blocked_sos_per_hour, Box::new(move || begun.elapsed()))
+        Self::with_clock(settings, blocked_sos_per_hour, Arc::new(move || begun.elapsed()))
     }
 
-    /// By the settings and a clock.
-    pub fn with_clock(settings: &Settings, blocked_sos_per_hour: u32, clock: Clock) -> Self {
+    /// By the settings and a clock that tells the time since any beginning.
+    pub fn with_clock(
+        settings: &Settings,
+        blocked_sos_per_hour: u32,
+        clock: Arc<dyn Fn() -> Duration + Send + Sync>,
+    ) -> Self {
+        let clock = Clock(clock);
         let max = match settings.keys_max {
             0 => usize::MAX,
             max => max,
         };
-        let ledger = |limit, per| Rate::new(limit, per).map(|rate| Ledger::new(rate, max));
+        let ledger = |limit, per| Ledger::new(limit, per, max, &clock);
         let shared = |limit: u32, per| Shared {
             address: ledger(limit, per),
             site: ledger(limit.saturating_mul(settings.site_factor), per),
@@ -327,7 +323,6 @@ impl Limits {
         });
         Self {
             hasher: RandomState::new(),
-            clock,
             books,
             sos_max: shared(s.address_sos_max_per_hour, HOUR),
         }
@@ -388,11 +383,11 @@ impl Limits {
         if payer.kind == Kind::Service {
             return Ok(None);
         }
-        let (book, now) = (&self.books[class as usize], self.now());
-        book.check_own(payer, now)?;
-        book.address.check(payer, now)?;
-        let own = book.take_own(payer, now)?;
-        let shared = book.address.take(payer, now);
+        let book = &self.books[class as usize];
+        book.check_own(payer)?;
+        book.address.check(payer)?;
+        let own = book.take_own(payer)?;
+        let shared = book.address.take(payer);
         Ok(own.or(shared))
     }
 
@@ -412,18 +407,18 @@ impl Limits {
                 over_address: false,
             });
         }
-        let (book, now) = (&self.books[Class::Sos as usize], self.now());
-        let own = book.check_own(payer, now)?;
-        self.sos_max.check(payer, now)?;
-        let spent = book.address.check(payer, now).err();
-        let first = own.is_none_or(|own| own.remaining == own.limit);
+        let book = &self.books[Class::Sos as usize];
+        let own = book.check_own(payer)?;
+        self.sos_max.check(payer)?;
+        let spent = book.address.check(payer).err();
+        let first = own.is_none_or(|own| own.remaining + 1 == own.limit);
         if let Some(spent) = spent.filter(|_| !first) {
             return Err(spent);
         }
-        let own = book.take_own(payer, now)?;
-        let most = self.sos_max.take(payer, now);
+        let own = book.take_own(payer)?;
+        let most = self.sos_max.take(payer);
         let shared = if spent.is_none() {
-            book.address.take(payer, now)
+            book.address.take(payer)
         } else {
             most
         };
@@ -433,15 +428,9 @@ impl Limits {
         })
     }
 
-    fn now(&self) -> u64 {
-        // Begins above zero, which is where the budgets begin.
-        u64::try_from((self.clock)().as_nanos()).unwrap_or(u64::MAX)
-    }
-
     /// Forgets those whose budgets are whole again. For the janitor, every minute or so.
     pub fn sweep(&self) {
-        let now = self.now();
-        self.ledgers().for_each(|ledger| ledger.sweep(now));
+        self.ledgers().for_each(Ledger::sweep);
     }
 
     /// How many payers are remembered, over all budgets.

@@ -48,7 +48,7 @@ fn limits(change: impl FnOnce(&mut Settings)) -> (Limits, Hand) {
     change(&mut settings);
     let hand = Hand::default();
     let read = hand.clone();
-    let clock = Box::new(move || Duration::from_nanos(read.0.load(Ordering::Relaxed)));
+    let clock = Arc::new(move || Duration::from_nanos(read.0.load(Ordering::Relaxed)));
     (Limits::with_clock(&settings, 1, clock), hand)
 }
 
