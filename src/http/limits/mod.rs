@@ -10,7 +10,9 @@
 //! nobody who is known loses anything by it. What a message on an open connection costs is
 //! [`crate::domain::budget::MessageBudget`]'s affair.
 
+mod book;
 mod ledger;
+mod payer;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -18,20 +20,16 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-
-use self::ledger::{Clock, Key, Ledger, Who};
+use self::book::{Book, Shared};
+use self::ledger::{Clock, Key, Ledger};
+use self::payer::Kind;
 use super::address::Address;
 use super::auth::Caller;
-use super::error::{ApiError, whole_seconds};
 use crate::config::Limits as Settings;
 use crate::domain::people::{Role, Subject};
 
+pub use self::payer::{Payer, Scope, SosCharge, Spent, over, tell};
 pub use crate::domain::budget::Budget;
-
-const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -79,185 +77,6 @@ impl Class {
             Self::Reports => "reports",
         }
     }
-}
-
-/// Who is charged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payer {
-    /// `None`: somebody whose credential was bad. Only their address pays.
-    own: Option<Key>,
-    /// `None`: somebody whom an issuer vouches for.
-    address: Option<Key>,
-    /// The /48 of an IPv6 address.
-    site: Option<Key>,
-    /// What stands for them where they cannot be told apart.
-    fallback: Key,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Anonymous,
-    Registered,
-    /// Sister services are not limited.
-    Service,
-    /// Staff have blocked them: an SOS is all that is left to them.
-    Blocked,
-}
-
-impl Payer {
-    fn who(&self, key: Option<Key>) -> Option<Who> {
-        let fallback = self.fallback;
-        key.map(|key| Who { key, fallback })
-    }
-
-    /// The same, as somebody whom staff have blocked.
-    #[must_use]
-    pub fn blocked(self) -> Self {
-        Self {
-            kind: Kind::Blocked,
-            ..self
-        }
-    }
-}
-
-/// Whose budget is spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The caller's own.
-    Own,
-    /// Their address's, or for IPv6 that of the /48 it lies in.
-    Address,
-}
-
-/// The budget is spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("over the limit of {} requests", budget.limit)]
-pub struct Spent {
-    /// It, with nothing left.
-    pub budget: Budget,
-    /// Whose it is.
-    pub scope: Scope,
-}
-
-/// An SOS that may be raised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SosCharge {
-    /// What is left to whoever raises it; `None`: there is no limit.
-    pub budget: Option<Budget>,
-    /// Their address has raised more than its budget: taken all the same, and staff are told.
-    pub over_address: bool,
-}
-
-/// The standard headers that tell of a budget.
-fn headers(budget: &Budget) -> [(HeaderName, u64); 3] {
-    [
-        (LIMIT, budget.limit.into()),
-        (REMAINING, budget.remaining.into()),
-        (RESET, whole_seconds(budget.reset)),
-    ]
-}
-
-/// Adds them to an answer.
-pub fn tell(budget: &Budget, answer: &mut HeaderMap) {
-    for (name, value) in headers(budget) {
-        answer.insert(name, HeaderValue::from(value));
-    }
-}
-
-/// 429 with when to come back, for any budget that is spent.
-pub fn over(budget: &Budget) -> ApiError {
-    let error = ApiError::rate_limited(budget.wait);
-    let told = headers(budget).into_iter();
-    told.fold(error, |error, (name, value)| error.with_header(name, value))
-}
-
-impl From<Spent> for ApiError {
-    fn from(spent: Spent) -> Self {
-        over(&spent.budget)
-    }
-}
-
-/// The budgets of one class. `None`: no limit.
-struct Book {
-    anonymous: Option<Ledger>,
-    registered: Option<Ledger>,
-    blocked: Option<Ledger>,
-    address: Shared,
-}
-
-/// The budgets of addresses, and of the /48s that they lie in.
-struct Shared {
-    address: Option<Ledger>,
-    site: Option<Ledger>,
-}
-
-impl Shared {
-    fn of<'a>(&'a self, payer: &Payer) -> impl Iterator<Item = (&'a Ledger, Who)> + use<'a> {
-        let address = self.address.as_ref().zip(payer.who(payer.address));
-        address
-            .into_iter()
-            .chain(self.site.as_ref().zip(payer.who(payer.site)))
-    }
-
-    fn check(&self, payer: &Payer) -> Result<(), Spent> {
-        for (ledger, who) in self.of(payer) {
-            let scope = Scope::Address;
-            ledger.look(who).map_err(|budget| Spent { budget, scope })?;
-        }
-        Ok(())
-    }
-
-    /// What was looked at is not refused any more: two at once may go one over it.
-    fn take(&self, payer: &Payer) -> Option<Budget> {
-        let taken = self
-            .of(payer)
-            .map(|(ledger, who)| ledger.charge(who).unwrap_or_else(|left| left));
-        taken.min_by_key(|budget| budget.remaining)
-    }
-}
-
-impl Book {
-    fn own(&self, payer: &Payer) -> Option<(&Ledger, Who)> {
-        let ledger = match payer.kind {
-            Kind::Anonymous => &self.anonymous,
-            Kind::Registered => &self.registered,
-            Kind::Blocked => &self.blocked,
-            Kind::Service => &None,
-        };
-        let (ledger, who) = ledger.as_ref().zip(payer.who(payer.own))?;
-        // Somebody who cannot be told apart must not share a stranger's small budget: their address pays.
-        let address_pays = payer.address.is_some() && self.address.address.is_some();
-        let apart = !(address_pays && ledger.is_full()) || ledger.knows(who.key);
-        apart.then_some((ledger, who))
-    }
-
-    /// What would be left of the payer's own budget after this.
-    fn check_own(&self, payer: &Payer) -> Result<Option<Budget>, Spent> {
-        let looked = self.own(payer).map(|(ledger, who)| ledger.look(who));
-        looked.transpose().map_err(own)
-    }
-
-    fn take_own(&self, payer: &Payer) -> Result<Option<Budget>, Spent> {
-        let taken = self.own(payer).map(|(ledger, who)| ledger.charge(who));
-        taken.transpose().map_err(own)
-    }
-
-    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
-        let own = [&self.anonymous, &self.registered, &self.blocked];
-        own.into_iter().flatten().chain(self.address.ledgers())
-    }
-}
-
-impl Shared {
-    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
-        [&self.address, &self.site].into_iter().flatten()
-    }
-}
-
-fn own(budget: Budget) -> Spent {
-    let scope = Scope::Own;
-    Spent { budget, scope }
 }
 
 /// All budgets.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::ids::{DeviceId, ServiceName, UserId};
 use crate::domain::people::Identity;
+use crate::http::error::ApiError;
 use actix_web::ResponseError;
 
 /// A clock that stands still until it is told to move.
