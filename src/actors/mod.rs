@@ -7,6 +7,7 @@ pub mod area;
 pub mod batcher;
 pub mod blocks;
 pub mod clock;
+pub mod cluster;
 pub mod directory;
 pub mod engine;
 pub mod error;

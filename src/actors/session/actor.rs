@@ -107,7 +107,9 @@ impl SessionActor {
             shared.send(&connected, node.now());
             node.observer.connected(begun.elapsed());
             // Only now: `connected` is the first thing they hear.
-            node.directory.add(&shared);
+            if node.directory.add(&shared) {
+                node.bus.person(&identity.subject, true);
+            }
             // Blocked while it was opened: whoever closes sessions has not seen this one.
             if node.blocks.holds(&identity.subject, node.now()) {
                 shared.close(CloseReason::Forbidden);
@@ -160,6 +162,7 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.node.directory.count_in();
         self.note();
         tracing::debug!(session = %self.shared.id(), role = self.shared.identity().role.as_str(), "session began");
         self.connect(ctx);
@@ -169,7 +172,10 @@ impl Actor for SessionActor {
         self.note();
         let reason = self.shared.outbox().end_reason().map_or("left", EndReason::label);
         tracing::debug!(session = %self.shared.id(), reason, "session ended");
-        self.node.directory.remove(&self.shared);
+        self.node.directory.count_out();
+        if self.node.directory.remove(&self.shared) {
+            self.node.bus.person(&self.shared.identity().subject, false);
+        }
         if let Some(watcher) = self.watching.take() {
             self.node.areas.unwatch(watcher);
         }

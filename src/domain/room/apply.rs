@@ -71,6 +71,7 @@ impl RoomState {
             }
             EventBody::EmergencyRaised { sos } => {
                 self.emergency = Some(sos.clone());
+                self.emergencies += 1;
                 self.active = true;
                 self.asleep = false;
             }

@@ -106,6 +106,8 @@ pub struct RoomState {
     pub requests: BTreeSet<ParticipantId>,
     /// The SOS that its owner raised from here, while it lasts.
     pub emergency: Option<RoomId>,
+    /// How many SOS were raised from here so far.
+    pub emergencies: u64,
     /// Its incident, when it is one.
     pub incident: Option<Incident>,
     /// How many messages it has.
@@ -128,6 +130,7 @@ impl RoomState {
             participants: BTreeMap::new(),
             requests: BTreeSet::new(),
             emergency: None,
+            emergencies: 0,
             incident: None,
             messages: 0,
             recent: VecDeque::new(),
