@@ -67,15 +67,15 @@ impl Hearing {
     }
 
     /// At once: their name and their connections must not outlive them here for want of room in a queue.
-    fn erased(&self, node: &Node, subject: Subject, places: Vec<(RoomId, ParticipantId)>) {
+    fn erased(&self, node: &Node, subject: &Subject, places: Vec<(RoomId, ParticipantId)>) {
         for (room, _) in &places {
             if let Some(room) = node.registry.peek(room) {
                 room.forget(subject.clone());
             }
         }
-        node.notes.forget(&subject);
-        node.memberships.forget(&subject);
-        node.directory.close_all(&subject, CloseReason::Erased);
+        node.notes.forget(subject);
+        node.memberships.forget(subject);
+        node.directory.close_all(subject, CloseReason::Erased);
         self.order(node, Order::Forget(places));
     }
 }
@@ -101,7 +101,7 @@ impl Listener for Hearing {
                     .iter()
                     .for_each(|subject| node.memberships.forget(subject));
             }
-            News::Erased { subject, places } => self.erased(&node, subject, places),
+            News::Erased { subject, places } => self.erased(&node, &subject, places),
             News::Missed => self.missed(&node, topic),
             News::Called { room, owner, alarm } => self.order(&node, Order::Call { room, owner, alarm }),
             News::Concerns { subject, room } => self.order(&node, Order::Concerns { subject, room }),

@@ -207,8 +207,10 @@ impl RoomActor {
             }
             Work::Look(Look::View { known, .. }) => !known,
             Work::Look(Look::Glance(..) | Look::Emergency(_)) => true,
-            Work::Look(Look::Users(_) | Look::Broadcaster(..)) | Work::Admit { .. } => self.is_blind(),
-            Work::Call | Work::Concerns(_) => self.is_blind(),
+            Work::Look(Look::Users(_) | Look::Broadcaster(..))
+            | Work::Admit { .. }
+            | Work::Call
+            | Work::Concerns(_) => self.is_blind(),
             Work::Look(Look::LinksSettled(_)) | Work::LinkEnded(_) | Work::Contacts(_) => false,
         }
     }
