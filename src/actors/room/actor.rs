@@ -542,6 +542,7 @@ impl Handler<Rest> for RoomActor {
         self.departures(ctx);
         self.note_signs();
         self.mind_links(ctx);
+        self.keep_late_deadlines(ctx);
         self.compare_now_and_then(ctx);
         self.rest(ctx);
     }

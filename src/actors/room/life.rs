@@ -122,6 +122,13 @@ impl RoomActor {
         self.arm(ctx);
     }
 
+    /// Timers know nothing of a clock that was put forward, or of a machine that slept.
+    pub(super) fn keep_late_deadlines(&mut self, ctx: &mut Ctx) {
+        if self.phase == Phase::Ready && !self.due().is_empty() {
+            self.deadline(ctx);
+        }
+    }
+
     fn due(&self) -> Vec<Deadline> {
         let policy = &self.node.settings.policy;
         due(&self.core.state, &self.core.presence, policy, self.node.now())
