@@ -236,8 +236,8 @@ impl RoomActor {
 
     fn accept(&mut self, message: Ticketed, ctx: &mut Ctx) {
         self.used = Instant::now();
+        self.listen_for(&message.work);
         self.queue.push_back((message.work, Some(message.permit)));
-        self.listen_to_others();
         self.hark(ctx);
         match self.phase {
             Phase::Unread => self.load(ctx),
@@ -253,7 +253,11 @@ impl RoomActor {
             return;
         }
         if self.remote.look_due {
-            self.look(ctx);
+            if self.queue.is_empty() {
+                self.look_in_turn(ctx);
+            } else {
+                self.look(ctx);
+            }
             return;
         }
         if self.queue.is_empty() {
@@ -492,6 +496,7 @@ impl Handler<Positions> for RoomActor {
 
     fn handle(&mut self, Positions(fixes): Positions, ctx: &mut Ctx) {
         self.used = Instant::now();
+        self.listen_to_others();
         self.hark(ctx);
         match self.phase {
             Phase::Ready | Phase::Writing | Phase::Looking => {
