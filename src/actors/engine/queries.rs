@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
+use crate::actors::cluster::follow_contacts;
 use crate::actors::error::CommandError;
 use crate::actors::room::{RoomView, Work, stored_view};
 use crate::bus::{News, Peer, Topic, Vitals};
@@ -291,22 +292,27 @@ impl Engine {
         node.store.put_contacts(subject, book.clone()).await?;
         let book = Arc::new(book);
         let circles = node.store.circles_of(subject).await?;
-        if node.cluster.clustered && !circles.is_empty() {
-            let news = News::Contacts {
-                owner: subject.clone(),
-                name,
-                circles: circles.clone(),
-                added: missing(&book, &before),
-                removed: missing(&before, &book),
-            };
-            node.bus.publish(Topic::Everyone, news);
-        }
-        for circle in circles {
-            // A circle that is not in use reads the list when it is next needed.
-            if let Some(room) = node.registry.peek(&circle) {
-                room.hand_over(Work::Contacts(Arc::clone(&book)))
-                    .map_err(|(_, error)| error)?;
+        if !node.cluster.clustered {
+            for circle in circles {
+                // A circle that is not in use reads the list when it is next needed.
+                if let Some(room) = node.registry.peek(&circle) {
+                    room.hand_over(Work::Contacts(Arc::clone(&book)))
+                        .map_err(|(_, error)| error)?;
+                }
             }
+            return Ok(());
+        }
+        let (added, removed) = (missing(&book, &before), missing(&before, &book));
+        let news = News::Contacts {
+            owner: subject.clone(),
+            name: name.clone(),
+            circles: circles.clone(),
+            added: added.clone(),
+            removed: removed.clone(),
+        };
+        node.bus.publish(Topic::Everyone, news);
+        for circle in &circles {
+            follow_contacts(node, circle, name.as_deref(), &book, (&added, &removed))?;
         }
         Ok(())
     }
