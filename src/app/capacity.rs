@@ -119,11 +119,15 @@ fn full(id: &RequestId) -> String {
 /// Tells a client that came in vain when to come back.
 pub(super) async fn turn_away(mut socket: TcpStream) {
     let farewell = async {
+        // An answer that comes before the question is none to many clients.
+        let mut unread = [0; 1024];
+        if socket.read(&mut unread).await? == 0 {
+            return Ok(());
+        }
         let answer = full(&RequestId::of(None));
         socket.write_all(answer.as_bytes()).await?;
         socket.shutdown().await?;
         // Reading to the end keeps a reset from overtaking the answer.
-        let mut unread = [0; 1024];
         while socket.read(&mut unread).await? > 0 {}
         Ok::<(), std::io::Error>(())
     };
