@@ -1,11 +1,12 @@
 //! Mayday: a realtime emergency engine.
 //!
 //! The layers, each of which knows only those to its left (a test keeps it so):
-//! `domain` ← `wire`, `store`, `delivery` ← `transport` ← `actors` ← `http` ← `app`.
+//! `domain` ← `wire`, `store`, `delivery` ← `bus`, `transport` ← `actors` ← `http` ← `app`.
 //! `ARCHITECTURE.md` is the map.
 
 pub mod actors;
 pub mod app;
+pub mod bus;
 pub mod cli;
 pub mod config;
 pub mod delivery;

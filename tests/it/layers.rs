@@ -1,4 +1,4 @@
-//! The layers keep their order: `domain ← wire, store, delivery ← transport ← actors ← http ← app, main`.
+//! The layers keep their order: `domain ← wire, store, delivery ← bus, transport ← actors ← http ← app, main`.
 //! Settings and telemetry stand beside `http`.
 
 use std::collections::BTreeSet;
@@ -6,16 +6,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use. What is not listed may use everything.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("domain", &[]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
     ("delivery", &["domain"]),
+    ("bus", &["domain", "wire", "store"]),
     ("transport", &["domain", "wire", "store", "delivery"]),
-    ("actors", &["domain", "wire", "store", "delivery", "transport"]),
+    (
+        "actors",
+        &["domain", "wire", "store", "bus", "delivery", "transport"],
+    ),
     (
         "config",
-        &["domain", "wire", "store", "delivery", "transport", "actors"],
+        &[
+            "domain",
+            "wire",
+            "store",
+            "bus",
+            "delivery",
+            "transport",
+            "actors",
+        ],
     ),
     (
         "telemetry",
@@ -23,6 +35,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
             "domain",
             "wire",
             "store",
+            "bus",
             "delivery",
             "transport",
             "actors",
@@ -35,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
             "domain",
             "wire",
             "store",
+            "bus",
             "delivery",
             "transport",
             "actors",
