@@ -449,6 +449,17 @@ sections! {
         /// Rows it removes in one transaction.
         slice_max_rows: usize = 5_000,
     }
+    /// The pages people look at.
+    pages: Pages {
+        /// Whether they are served.
+        enabled: bool = true,
+        /// Where street tiles come from, with `{z}`, `{x}` and `{y}`; none: coastlines only.
+        tile_url: String = String::new(),
+        /// Whose the tiles are.
+        tile_attribution: String = String::new(),
+        /// The closest zoom that the tiles have.
+        tile_zoom_max: u32 = 19,
+    }
     /// The end of the process.
     drain: Drain {
         /// How long it waits for work in hand.
