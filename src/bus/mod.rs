@@ -5,6 +5,7 @@
 
 mod contract;
 mod news;
+pub mod redis;
 
 pub use contract::{Bus, Health, Listener};
 pub use news::{News, NodeId, Topic};

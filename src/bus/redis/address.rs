@@ -46,7 +46,11 @@ impl BusUrl {
 
 impl fmt::Debug for BusUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "BusUrl()" } else { "BusUrl(…)" })
+        f.write_str(if self.is_empty() {
+            "BusUrl()"
+        } else {
+            "BusUrl(…)"
+        })
     }
 }
 
@@ -285,7 +289,11 @@ fn host_of(text: &str, default: u16) -> Result<Host, BadUrl> {
         !name.is_empty() && name.bytes().all(letter)
     };
     if !text.starts_with('[') && !is_name(name) {
-        return Err(if text.is_empty() { BadUrl::NoHost } else { BadUrl::Host });
+        return Err(if text.is_empty() {
+            BadUrl::NoHost
+        } else {
+            BadUrl::Host
+        });
     }
     let port = match port {
         None => default,

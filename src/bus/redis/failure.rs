@@ -2,6 +2,14 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+/// By which our own refusal is known among the errors of the driver.
+const BUSY: &str = "too many wait";
+
+/// The driver's form of [`Failure::Busy`].
+pub(super) fn busy() -> RedisError {
+    (ErrorKind::Client, "not sent", BUSY.into()).into()
+}
+
 /// Why a command has no answer. What was in the command is never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -48,13 +56,17 @@ impl From<&RedisError> for Failure {
     fn from(error: &RedisError) -> Self {
         match error.kind() {
             _ if error.is_timeout() => Self::Slow,
+            ErrorKind::Client if error.detail() == Some(BUSY) => Self::Busy,
             ErrorKind::Io | ErrorKind::ClusterConnectionNotFound => Self::Away,
             ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => Self::Denied,
-            ErrorKind::MasterNameNotFoundBySentinel => Self::Unusable("no sentinel knows a master of this name"),
+            ErrorKind::MasterNameNotFoundBySentinel => {
+                Self::Unusable("no sentinel knows a master of this name")
+            }
             ErrorKind::RESP3NotSupported => Self::Unusable("it is older than 6.0"),
-            ErrorKind::InvalidClientConfig => Self::Unusable("the address or the certificates are not accepted"),
-            ErrorKind::Parse | ErrorKind::UnexpectedReturnType => Self::Unexpected,
-            ErrorKind::Client => Self::Away,
+            ErrorKind::InvalidClientConfig => {
+                Self::Unusable("the address or the certificates are not accepted")
+            }
+            ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::Client => Self::Unexpected,
             _ => match error.code() {
                 Some("NOAUTH" | "WRONGPASS") => Self::Denied,
                 Some(code) => Self::Refused(code.chars().take(32).collect()),
