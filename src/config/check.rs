@@ -1,7 +1,8 @@
 //! Rules beyond a value's type.
 
+use super::derived::list;
 use super::load::Problem;
-use super::sections::{Config, list};
+use super::sections::Config;
 
 /// The name of the key in `auth.internal_token`.
 pub const INTERNAL: &str = "internal";

@@ -10,11 +10,7 @@ use crate::bus::redis::{Channels, Inbound, Push, Subscriptions};
 pub(super) fn push(channels: Channels, wishes: Arc<Subscriptions>, inbound: Arc<Inbound>) -> Push {
     Arc::new(move |info: PushInfo| {
         let mut data = info.data.into_iter();
-        let Some(topic) = data
-            .next()
-            .and_then(bytes)
-            .and_then(|name| channels.topic(&name))
-        else {
+        let Some(topic) = data.next().and_then(bytes).and_then(|name| channels.topic(&name)) else {
             return;
         };
         match info.kind {

@@ -3,6 +3,7 @@
 //! Two keys, in one slot: a sorted set of the nodes by the time until which they count as alive, by the clock of Redis
 //! alone, and a hash of what each told of itself. Whoever says nothing any more is left out by the next one who does.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock};
 
 use redis::Script;
@@ -57,6 +58,9 @@ pub(super) async fn live(shared: Arc<Shared>) {
         let Ok(_) = changes.wait_for(|state| state.health == Health::Connected).await else {
             return;
         };
+        if shared.closing.load(Relaxed) {
+            return;
+        }
         let vitals = *shared.vitals.lock();
         let due = match said {
             None => Instant::now(),
@@ -138,5 +142,8 @@ pub(super) async fn farewell(shared: &Shared) {
 
 fn keys(shared: &Shared) -> [String; 2] {
     let prefix = shared.channels.prefix();
-    [format!("{{{prefix}nodes}}/alive"), format!("{{{prefix}nodes}}/told")]
+    [
+        format!("{{{prefix}nodes}}/alive"),
+        format!("{{{prefix}nodes}}/told"),
+    ]
 }

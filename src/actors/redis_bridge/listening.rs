@@ -22,10 +22,10 @@ pub(super) async fn listen(shared: Arc<Shared>) {
     let mut changes = shared.hearing.changes();
     let mut generation = 0;
     loop {
-        let Ok(state) = changes.wait_for(|state| state.health == Health::Connected).await else {
+        let connected = changes.wait_for(|state| state.health == Health::Connected).await;
+        let Ok(state) = connected.map(|state| *state) else {
             return;
         };
-        let state = *state;
         if state.generation != generation {
             generation = state.generation;
             shared.wishes.renew_all();

@@ -52,7 +52,9 @@ pub(super) async fn speak(shared: Arc<Shared>) {
         if shared.commands.health() == Health::Connected {
             on_the_way.push(send(&shared, batch));
         } else {
-            shared.outbound.fail(batch.into_iter().map(|message| message.topic));
+            shared
+                .outbound
+                .fail(batch.into_iter().map(|message| message.topic));
         }
     }
 }
@@ -61,7 +63,11 @@ pub(super) async fn speak(shared: Arc<Shared>) {
 async fn send(shared: &Shared, batch: Vec<Message>) {
     let count = batch.len() as u64;
     shared.on_the_way.fetch_add(count, Relaxed);
-    let sharded = shared.commands.state().server.is_some_and(|server| server.sharded);
+    let sharded = shared
+        .commands
+        .state()
+        .server
+        .is_some_and(|server| server.sharded);
     let groups = group(shared, batch);
     let sent = groups
         .into_iter()
@@ -80,7 +86,10 @@ fn group(shared: &Shared, batch: Vec<Message>) -> Vec<Vec<(String, Message)>> {
     }
     let mut slots: HashMap<Slot, Vec<(String, Message)>> = HashMap::new();
     for (name, message) in named {
-        slots.entry(Slot::for_key(&name)).or_default().push((name, message));
+        slots
+            .entry(Slot::for_key(&name))
+            .or_default()
+            .push((name, message));
     }
     slots.into_values().collect()
 }

@@ -125,7 +125,10 @@ pub fn decode(bytes: &[u8]) -> Result<(NodeId, News), Unread> {
         _ => return Err(Unread::Damaged),
     }
     let from = speaker(bytes).ok_or(Unread::Damaged)?;
-    let (&kind, body) = bytes.get(9..).and_then(<[u8]>::split_first).ok_or(Unread::Damaged)?;
+    let (&kind, body) = bytes
+        .get(9..)
+        .and_then(<[u8]>::split_first)
+        .ok_or(Unread::Damaged)?;
     let news = read_news(kind, body)?;
     Ok((from, news))
 }

@@ -89,10 +89,7 @@ fn fields_that_an_older_version_did_not_have_take_their_defaults() {
 
 #[test]
 fn kinds_and_layouts_of_newer_versions_are_known_for_what_they_are() {
-    assert_eq!(
-        decode(&with_body(200, &["anything"])),
-        Err(Unread::Kind(200))
-    );
+    assert_eq!(decode(&with_body(200, &["anything"])), Err(Unread::Kind(200)));
     let mut newer = encode(ME, &News::Blocks);
     newer[0] = 2;
     assert_eq!(decode(&newer), Err(Unread::Version(2)));
@@ -118,7 +115,12 @@ fn what_is_out_of_range_is_damaged() {
     }
     let at = |y| Positions {
         r: "home",
-        f: vec![Fix { w: 1, t: 2, y, x: 0.0 }],
+        f: vec![Fix {
+            w: 1,
+            t: 2,
+            y,
+            x: 0.0,
+        }],
     };
     assert!(decode(&with_body(2, &at(89.0))).is_ok());
     for y in [91.0, f64::NAN, f64::INFINITY] {

@@ -149,6 +149,16 @@ pub struct Address {
     pub credentials: Credentials,
 }
 
+impl Address {
+    /// The number of the database; a cluster has one, 0.
+    pub fn database(&self) -> u16 {
+        match self.kind {
+            Kind::Standalone { database } | Kind::Sentinel { database, .. } => database,
+            Kind::Cluster => 0,
+        }
+    }
+}
+
 fn parse(text: &str) -> Result<Address, BadUrl> {
     let (scheme, rest) = text.trim().split_once("://").ok_or(BadUrl::Scheme)?;
     let scheme = scheme.to_ascii_lowercase();

@@ -38,7 +38,9 @@ impl Channels {
 
     /// The topic of a channel; `None` when it is none of ours.
     pub fn topic(&self, name: &[u8]) -> Option<Topic> {
-        let name = std::str::from_utf8(name).ok()?.strip_prefix(self.prefix.as_str())?;
+        let name = std::str::from_utf8(name)
+            .ok()?
+            .strip_prefix(self.prefix.as_str())?;
         if name == "everyone" {
             return Some(Topic::Everyone);
         }

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::failure::{Failure, busy};
-use super::link::{Link, Push, Server};
+use super::link::{Link, Listen, Push, Server};
 use super::options::Options;
 use crate::bus::Health;
 
@@ -190,6 +190,17 @@ impl Connection {
     /// When it has no answer, or one that is not a `T`.
     pub async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Failure> {
         Ok(script.invoke_async(&mut self.clone()).await?)
+    }
+
+    /// Begins to hear channels, or leaves them: sharded ones where Redis has them. What comes of them, and that they
+    /// are heard, is told to the connection's `push`. To ask again changes nothing.
+    ///
+    /// # Errors
+    /// When it is not known that all are heard, or left.
+    pub async fn listen(&self, listen: Listen, channels: &[String]) -> Result<(), Failure> {
+        let sharded = self.state().server.is_some_and(|server| server.sharded);
+        let asked = self.send(async |link: &mut Link| link.listen(listen, sharded, channels).await);
+        Ok(asked.await?)
     }
 
     /// `asked`, given up after `deadline`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
@@ -28,6 +29,8 @@ const SHARDED_SINCE: u32 = 7;
 const DRIVER_QUEUE: usize = 1_024;
 /// After how long without an answer the kernel asks a peer whether it is still there, and then how often.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Channels of a cluster that are asked for at once.
+const LISTEN_AT_ONCE: usize = 64;
 /// How often a command is tried again that a cluster could not place, and how long it waits in between.
 const CLUSTER_RETRIES: u32 = 4;
 const CLUSTER_RETRY_WAIT: (u64, u64) = (20, 400);
@@ -125,10 +128,64 @@ impl Link {
         }
     }
 
+    /// Begins to hear channels, or leaves them.
+    pub(super) async fn listen(
+        &mut self,
+        listen: Listen,
+        sharded: bool,
+        channels: &[String],
+    ) -> Result<(), RedisError> {
+        match self {
+            Self::One(one) => {
+                let name = match (listen, sharded) {
+                    (Listen::Hear, true) => "SSUBSCRIBE",
+                    (Listen::Hear, false) => "SUBSCRIBE",
+                    (Listen::Leave, true) => "SUNSUBSCRIBE",
+                    (Listen::Leave, false) => "UNSUBSCRIBE",
+                };
+                // One command for each: each is answered once.
+                let mut pipeline = redis::pipe();
+                for channel in channels {
+                    pipeline.cmd(name).arg(channel);
+                }
+                pipeline.exec_async(one).await
+            }
+            Self::Cluster(cluster) => {
+                // Each may be another node's.
+                let asked = channels.iter().map(|channel| {
+                    let mut cluster = cluster.clone();
+                    async move {
+                        match (listen, sharded) {
+                            (Listen::Hear, true) => cluster.ssubscribe(channel).await,
+                            (Listen::Hear, false) => cluster.subscribe(channel).await,
+                            (Listen::Leave, true) => cluster.sunsubscribe(channel).await,
+                            (Listen::Leave, false) => cluster.unsubscribe(channel).await,
+                        }
+                    }
+                });
+                let mut answers = stream::iter(asked).buffer_unordered(LISTEN_AT_ONCE);
+                let mut all = Ok(());
+                while let Some(answer) = answers.next().await {
+                    all = all.and(answer);
+                }
+                all
+            }
+        }
+    }
+
     /// Whether it mends itself when a node is lost.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
+}
+
+/// What to do with channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Hear them.
+    Hear,
+    /// Hear them no more.
+    Leave,
 }
 
 /// What was found at the other end.

@@ -172,7 +172,11 @@ mod tests {
         for name in ["a", "b", "c", "c"] {
             outbound.push(topic(name), &News::Blocks);
         }
-        let waiting: Vec<_> = outbound.take(10).into_iter().map(|message| message.topic).collect();
+        let waiting: Vec<_> = outbound
+            .take(10)
+            .into_iter()
+            .map(|message| message.topic)
+            .collect();
         assert_eq!(waiting, [topic("a"), topic("b")]);
         assert_eq!(missed(&outbound), [topic("c")]);
         assert!(!outbound.has_missed());

@@ -24,6 +24,8 @@ struct Inner {
     todo: VecDeque<Topic>,
     /// To be left, in the order of time. Whoever was wanted again meanwhile is passed over.
     leaving: VecDeque<(Instant, Topic)>,
+    /// Redis could not be told that they are left.
+    strays: Vec<Topic>,
 }
 
 /// What is to be told to Redis now.
@@ -107,11 +109,20 @@ impl Subscriptions {
         self.changed.notify_one();
     }
 
+    /// Redis could not be told that these are left: it will be told again.
+    pub fn stray(&self, topics: Vec<Topic>) {
+        self.inner.lock().strays.extend(topics);
+    }
+
     /// None is listened to: all are asked for again.
     pub fn renew_all(&self) {
         let mut inner = self.inner.lock();
+        inner.strays.clear();
         inner.todo = inner.entries.keys().cloned().collect();
-        inner.entries.values_mut().for_each(|entry| entry.confirmed = false);
+        inner
+            .entries
+            .values_mut()
+            .for_each(|entry| entry.confirmed = false);
         drop(inner);
         self.changed.notify_one();
     }
@@ -120,6 +131,11 @@ impl Subscriptions {
     pub fn work(&self, max: usize, now: Instant) -> Work {
         let mut inner = self.inner.lock();
         let mut work = Work::default();
+        for topic in std::mem::take(&mut inner.strays) {
+            if !inner.entries.contains_key(&topic) {
+                work.unsubscribe.push(topic);
+            }
+        }
         while work.unsubscribe.len() < max && inner.leaving.front().is_some_and(|(at, _)| *at <= now) {
             let Some((at, topic)) = inner.leaving.pop_front() else {
                 break;
@@ -131,7 +147,9 @@ impl Subscriptions {
             }
         }
         while work.subscribe.len() < max {
-            let Some(topic) = inner.todo.pop_front() else { break };
+            let Some(topic) = inner.todo.pop_front() else {
+                break;
+            };
             if inner.entries.get(&topic).is_some_and(|entry| !entry.confirmed) {
                 work.subscribe.push(topic);
             }
@@ -143,7 +161,7 @@ impl Subscriptions {
     pub async fn some(&self) {
         let due = {
             let inner = self.inner.lock();
-            if !inner.todo.is_empty() {
+            if !inner.todo.is_empty() || !inner.strays.is_empty() {
                 return;
             }
             inner.leaving.front().map(|(at, _)| *at)
@@ -235,6 +253,8 @@ mod tests {
         for name in ["a", "b", "c"] {
             wishes.confirm(&topic(name));
         }
+        wishes.stray(vec![topic("left"), topic("a")]);
+        assert_eq!(wishes.work(9, now), unsubscribe(&["left"]));
         wishes.renew([topic("b"), topic("stranger")]);
         assert_eq!(wishes.work(9, now), subscribe(&["b"]));
         wishes.leave(&topic("c"), now);
