@@ -263,12 +263,20 @@ mod tests {
         assert_eq!((work.subscribe.len(), work.unsubscribe), (2, vec![topic("c")]));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn it_wakes_for_wishes_and_for_the_end_of_grace_times() {
-        let wishes = Subscriptions::new(GRACE);
-        let soon = Duration::from_secs(1);
-        assert!(tokio::time::timeout(soon, wishes.some()).await.is_err());
+        let grace = Duration::from_millis(20);
+        let (wishes, now) = (Subscriptions::new(grace), Instant::now());
+        let woken = async |patience| tokio::time::timeout(patience, wishes.some()).await.is_ok();
+        assert!(!woken(Duration::from_millis(10)).await, "there is nothing to do");
         wishes.want(topic("a"));
-        assert!(tokio::time::timeout(soon, wishes.some()).await.is_ok());
+        assert!(woken(GRACE).await);
+        wishes.confirm(&topic("a"));
+        wishes.work(9, now);
+        wishes.leave(&topic("a"), now);
+        // Once for the change, once for the end.
+        while wishes.work(9, Instant::now()).is_empty() {
+            assert!(woken(GRACE).await);
+        }
     }
 }

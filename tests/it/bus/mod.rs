@@ -1,6 +1,7 @@
 //! What goes between nodes, on real Redis servers.
 
 mod connection;
+mod contract;
 
 use std::time::Duration;
 

@@ -282,6 +282,16 @@ impl Sentinels {
         Self { servers, sentinels }
     }
 
+    /// Stops all where they are.
+    pub fn freeze(&self) {
+        self.servers.iter().chain(&self.sentinels).for_each(Redis::freeze);
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.servers.iter().chain(&self.sentinels).for_each(Redis::thaw);
+    }
+
     /// Their URL for the settings.
     pub fn url(&self) -> String {
         let hosts: Vec<_> = self
@@ -338,6 +348,16 @@ impl RedisCluster {
             })
         });
         Self { nodes }
+    }
+
+    /// Stops all nodes where they are.
+    pub fn freeze(&self) {
+        self.nodes.iter().for_each(Redis::freeze);
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.nodes.iter().for_each(Redis::thaw);
     }
 
     /// Its URL for the settings: some of the nodes.
