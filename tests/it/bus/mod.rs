@@ -2,6 +2,8 @@
 
 mod connection;
 mod contract;
+mod faults;
+mod shared;
 
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ fn options(url: &str) -> Options {
         reconnect_min: Duration::from_millis(20),
         reconnect_max: Duration::from_millis(200),
         health_interval: Duration::from_millis(200),
+        sharded: true,
         commands_max: 1_000,
     }
 }
