@@ -255,7 +255,9 @@ fn tls(config: &Config, metrics: &Metrics) -> Result<Option<TlsAcceptor>, AppErr
         None
     };
     let kept = certificates.clone();
-    let mut look = tokio::time::interval(config.tls.reload());
+    // They were just read.
+    let first = tokio::time::Instant::now() + config.tls.reload();
+    let mut look = tokio::time::interval_at(first, config.tls.reload());
     actix_rt::spawn(async move {
         loop {
             let told = tokio::select! {

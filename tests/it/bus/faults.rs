@@ -50,7 +50,10 @@ async fn heard_in_the_end(bus: &RedisBus, ear: &Ear, about: &Topic) {
     while ear.heard(about).len() == before {
         assert!(
             tokio::time::Instant::now() < until,
-            "nothing is heard of {about:?}"
+            "nothing is heard of {about:?}: {:?}, {:?}, {:?}",
+            bus.observe(),
+            bus.connection().state(),
+            bus.connection().counts()
         );
         bus.publish(about.clone(), number(0));
         tokio::time::sleep(Duration::from_millis(50)).await;
