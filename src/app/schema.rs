@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{AppError, open_store};
 use crate::config::{Config, StoreUrl};
-use crate::store::embedded::{Applied, Migrated, MigrationStep, Rehearsal, SchemaStatus};
+use crate::store::embedded::Rehearsal;
+use crate::store::schema::{Applied, Migrated, MigrationStep, SchemaStatus};
 use crate::store::{Embedded, Store};
 use crate::wire::stamp;
 
