@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::capacity::Capacity;
 use super::certificates::{CertificateError, Certificates};
 use super::listeners::{Addresses, Services, Workers, listen};
-use super::{AppError, backup, observe, open_store, secrets, settings};
+use super::{AppError, Opened, backup, observe, open_store, secrets, settings};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
@@ -61,8 +61,7 @@ impl Running {
         // Before anybody is told that it runs: from then on it may be told to stop.
         let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let secrets = secrets(&config)?;
-        let embedded = open_store(&config)?;
-        let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
+        let Opened { store, embedded } = open_store(&config).await?;
         let metrics = Arc::new(Metrics::new());
         let clock: auth::Clock = Arc::new(|| SystemClock.now());
         let keys = KeyRing::load(&config.auth, &secrets.jwt, &config.data.path, Arc::clone(&clock))?;
@@ -87,7 +86,7 @@ impl Running {
             observer: Arc::new(observe::Counting(Arc::clone(&metrics))),
             chores: vec![Box::new(move || sweeper.sweep())],
         });
-        observe::register(&metrics, &engine, &embedded);
+        observe::register(&metrics, &engine, &store);
         let observed = gate.clone();
         metrics.register_source(move |scrape| observed.observe(scrape));
 
@@ -141,7 +140,9 @@ impl Running {
             int,
         };
         running.settle().await?;
-        running.watch_restores(embedded);
+        if let Some(embedded) = embedded {
+            running.watch_restores(embedded);
+        }
         Ok(running)
     }
 

@@ -26,6 +26,7 @@ impl Config {
         let Self {
             http,
             store,
+            mongo,
             auth,
             locations,
             rooms,
@@ -58,6 +59,20 @@ impl Config {
             ("store.search_max_messages", wide(store.search_max_messages)),
             ("store.checkpoint_kib", u64::from(store.checkpoint_kib)),
             ("store.checkpoint_max_kib", u64::from(store.checkpoint_max_kib)),
+            ("mongo.pool_queue_max_ops", wide(mongo.pool_queue_max_ops)),
+            ("mongo.pool_wait_ms", mongo.pool_wait_ms),
+            ("mongo.writers", wide(mongo.writers)),
+            ("mongo.group_max_ops", wide(mongo.group_max_ops)),
+            ("mongo.group_max_documents", wide(mongo.group_max_documents)),
+            ("mongo.threads", wide(mongo.threads)),
+            ("mongo.connect_timeout_ms", mongo.connect_timeout_ms),
+            (
+                "mongo.server_selection_timeout_ms",
+                mongo.server_selection_timeout_ms,
+            ),
+            ("mongo.operation_timeout_ms", mongo.operation_timeout_ms),
+            ("mongo.write_timeout_ms", mongo.write_timeout_ms),
+            ("mongo.breaker_probe_ms", mongo.breaker_probe_ms),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -125,6 +140,16 @@ impl Config {
                 11,
             ),
             ("store.readers", wide(store.readers), 256),
+            ("mongo.writers", wide(mongo.writers), 64),
+            ("mongo.threads", wide(mongo.threads), 256),
+            (
+                "mongo.pool_max_connections",
+                u64::from(mongo.pool_max_connections),
+                10_000,
+            ),
+            ("mongo.group_max_ops", wide(mongo.group_max_ops), 10_000),
+            ("mongo.operation_timeout_ms", mongo.operation_timeout_ms, 60_000),
+            ("mongo.write_timeout_ms", mongo.write_timeout_ms, 60_000),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
             ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
@@ -151,10 +176,16 @@ impl Config {
     fn check_pairs(&self, problems: &mut Vec<Problem>) {
         let Self {
             store,
+            mongo,
             sessions,
             retention,
             ..
         } = self;
+        // One for each writer, and some to read by.
+        if wide(mongo.writers) + 2 > u64::from(mongo.pool_max_connections) {
+            let what = "must be at least 2 more than mongo.writers";
+            problems.push(Problem::new("mongo.pool_max_connections", what));
+        }
         if store.group_max_ops > store.writer_queue_max_ops {
             let what = "must not be greater than store.writer_queue_max_ops";
             problems.push(Problem::new("store.group_max_ops", what));
@@ -339,6 +370,13 @@ mod tests {
             ),
             ("[store]\nreaders = 0", "store.readers"),
             ("[store]\ngroup_max_ops = 100000", "store.group_max_ops"),
+            ("[store]\nurl = 'mysql://a/'", "store.url"),
+            ("[store]\nurl = 'mongodb+srv://a/'", "store.url"),
+            ("[store]\nurl = 'mongodb://'", "store.url"),
+            ("[mongo]\nwriters = 0", "mongo.writers"),
+            ("[mongo]\nwriters = 1000", "mongo.writers"),
+            ("[mongo]\npool_max_connections = 5", "mongo.pool_max_connections"),
+            ("[mongo]\nwrite_timeout_ms = 0", "mongo.write_timeout_ms"),
             ("[auth]\nleeway_s = 9999999", "auth.leeway_s"),
             ("[auth]\ncookie = 'a b'", "auth.cookie"),
             ("[auth]\njwks_url = 'keys.json'", "auth.jwks_url"),

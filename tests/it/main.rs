@@ -19,6 +19,7 @@ mod faults;
 mod fuzzed;
 mod layers;
 mod life;
+mod mongo;
 mod pages;
 mod privacy;
 mod rest;

@@ -51,8 +51,8 @@ use self::sql::Db;
 use self::writer::Writer;
 use self::writes::Writes;
 use super::contract::StoreError;
-use super::schema::{Migrated, SchemaStatus};
 use super::meters::{Meters, bump};
+use super::schema::{Migrated, SchemaStatus};
 
 /// The embedded store. Dropping it lets what is queued be written and then stops its threads; `close` waits
 /// for that.

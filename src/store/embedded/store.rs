@@ -38,9 +38,7 @@ impl Store for Embedded {
         let weight = new.events.len() + new.people.len();
         let now = Some(Instant::now());
         let lane = if new.helps() { Lane::Sos } else { Lane::Urgent };
-        let answer = self.queue(lane, weight, now, move |writes| {
-            append::append(writes, &new)
-        })?;
+        let answer = self.queue(lane, weight, now, move |writes| append::append(writes, &new))?;
         answered(answer).await?
     }
 

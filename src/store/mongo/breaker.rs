@@ -86,7 +86,10 @@ impl Breaker {
             since: Instant::now(),
         };
         bump(&self.opened, 1);
-        tracing::warn!(failures = before + 1, "MongoDB does not answer: requests are refused until it does");
+        tracing::warn!(
+            failures = before + 1,
+            "MongoDB does not answer: requests are refused until it does"
+        );
         true
     }
 
@@ -153,7 +156,10 @@ mod tests {
         assert!(breaker.admit().is_err());
         assert_eq!(breaker.stand(), Stand::Open);
         assert_eq!(
-            (breaker.opened.load(Ordering::Relaxed), breaker.refused.load(Ordering::Relaxed)),
+            (
+                breaker.opened.load(Ordering::Relaxed),
+                breaker.refused.load(Ordering::Relaxed)
+            ),
             (1, 1)
         );
     }

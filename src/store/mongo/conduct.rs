@@ -72,7 +72,11 @@ pub(super) async fn reports(
         filter.insert("_id.room", room.as_str());
     }
     if let Some(after) = after {
-        let (at, of, by) = (date(after.at), after.participant.to_string(), after.reporter.to_string());
+        let (at, of, by) = (
+            date(after.at),
+            after.participant.to_string(),
+            after.reporter.to_string(),
+        );
         filter.insert(
             "$or",
             vec![
@@ -82,7 +86,11 @@ pub(super) async fn reports(
             ],
         );
     }
-    let index = if room.is_some() { "reports_of_room" } else { "reports_newest" };
+    let index = if room.is_some() {
+        "reports_of_room"
+    } else {
+        "reports_newest"
+    };
     let find = Find::new(REPORTS, filter)
         .sort(doc! { "at": -1, "_id.participant": -1, "_id.reporter": -1 })
         .limit(limit)
@@ -94,7 +102,9 @@ pub(super) async fn reports(
 /// The record of whoever is called so in a room.
 pub(super) async fn whose(db: &Db, who: ParticipantId) -> Outcome<Option<Person>> {
     let filter = doc! { "who": who.to_string(), "subject": { "$exists": true } };
-    let found = Find::new(PARTICIPANTS, filter).first::<ParticipantDoc>(db).await?;
+    let found = Find::new(PARTICIPANTS, filter)
+        .first::<ParticipantDoc>(db)
+        .await?;
     Ok(found.map(|somebody| somebody.person()).transpose()?.flatten())
 }
 
@@ -142,14 +152,20 @@ pub(super) async fn put_block(db: &Db, block: &Block) -> Outcome<()> {
 
 /// Lifts a block; whether there was one.
 pub(super) async fn lift_block(db: &Db, key: BlockKey) -> Outcome<bool> {
-    let lifted = db.delete(BLOCKS, vec![doc! { "_id": hex::encode(key.bytes()) }]).await?;
+    let lifted = db
+        .delete(BLOCKS, vec![doc! { "_id": hex::encode(key.bytes()) }])
+        .await?;
     Ok(lifted > 0)
 }
 
 /// The block that was made by this name.
 pub(super) async fn block_of(db: &Db, who: ParticipantId) -> Outcome<Option<Block>> {
     let find = Find::new(BLOCKS, doc! { "participant": who.to_string() });
-    Ok(find.first::<BlockDoc>(db).await?.map(BlockDoc::block).transpose()?)
+    Ok(find
+        .first::<BlockDoc>(db)
+        .await?
+        .map(BlockDoc::block)
+        .transpose()?)
 }
 
 /// Blocks in the order of their keys.
@@ -158,7 +174,9 @@ pub(super) async fn blocks(db: &Db, after: Option<BlockKey>, limit: usize) -> Ou
         return Ok(vec![]);
     }
     let after = after.map(|key| hex::encode(key.bytes())).unwrap_or_default();
-    let find = Find::new(BLOCKS, doc! { "_id": { "$gt": after } }).sort(doc! { "_id": 1 }).limit(limit);
+    let find = Find::new(BLOCKS, doc! { "_id": { "$gt": after } })
+        .sort(doc! { "_id": 1 })
+        .limit(limit);
     let found = find.all::<BlockDoc>(db).await?;
     found.into_iter().map(|block| Ok(block.block()?)).collect()
 }

@@ -52,7 +52,9 @@ impl Db {
             let options = ReadPreferenceOptions::builder()
                 .max_staleness(STALENESS_MAX)
                 .build();
-            ReadPreference::SecondaryPreferred { options: Some(options) }
+            ReadPreference::SecondaryPreferred {
+                options: Some(options),
+            }
         } else {
             ReadPreference::Primary
         };
@@ -89,8 +91,12 @@ impl Db {
     /// Updates by several statements (`q`, `u`, `upsert`, `multi`), in order. They must be such that doing them
     /// twice does no harm: they are tried again. Answers how many documents they matched or made.
     pub async fn update(&self, coll: &'static str, statements: Vec<Document>) -> Outcome<u64> {
-        self.write("update", coll, doc! { "update": coll, "updates": statements, "ordered": true })
-            .await
+        self.write(
+            "update",
+            coll,
+            doc! { "update": coll, "updates": statements, "ordered": true },
+        )
+        .await
     }
 
     /// Deletes what fits any of the filters; answers how many.
@@ -102,7 +108,8 @@ impl Db {
             .into_iter()
             .map(|filter| doc! { "q": filter, "limit": 0 })
             .collect();
-        self.write("delete", coll, doc! { "delete": coll, "deletes": deletes }).await
+        self.write("delete", coll, doc! { "delete": coll, "deletes": deletes })
+            .await
     }
 
     async fn write(&self, what: &'static str, coll: &'static str, command: Document) -> Outcome<u64> {
@@ -114,7 +121,10 @@ impl Db {
         }
         let limit = i64::try_from(self.write_timeout.as_millis()).unwrap_or(i64::MAX);
         let mut sent = command.clone();
-        sent.insert("writeConcern", doc! { "w": "majority", "j": true, "wtimeout": limit });
+        sent.insert(
+            "writeConcern",
+            doc! { "w": "majority", "j": true, "wtimeout": limit },
+        );
         let begun = Instant::now();
         let mut tries = 1;
         loop {
@@ -147,7 +157,11 @@ impl Db {
         }
         let begun = Instant::now();
         let command = doc! { "update": coll, "updates": statements, "ordered": true };
-        let reply = self.database.run_command(command.clone()).session(session).await?;
+        let reply = self
+            .database
+            .run_command(command.clone())
+            .session(session)
+            .await?;
         self.timed("update", begun, || one_of_many(coll, "update", &command));
         written(&reply)
     }
@@ -187,7 +201,11 @@ impl Db {
         }
         let begun = Instant::now();
         let command = doc! { "delete": coll, "deletes": deletes };
-        let reply = self.database.run_command(command.clone()).session(session).await?;
+        let reply = self
+            .database
+            .run_command(command.clone())
+            .session(session)
+            .await?;
         self.timed("delete", begun, || one_of_many(coll, "delete", &command));
         written(&reply)
     }

@@ -133,9 +133,7 @@ fn sorted(error: &Error) -> Failure {
         ErrorKind::DnsResolve { .. } => Failure::away("the server's name is not known"),
         ErrorKind::Authentication { .. } => Failure::own("the server does not know us".into()),
         ErrorKind::InvalidTlsConfig { .. } => Failure::own("the TLS settings cannot be used".into()),
-        ErrorKind::BsonDeserialization(_) => {
-            StoreError::Corrupt("a document cannot be read".into()).into()
-        }
+        ErrorKind::BsonDeserialization(_) => StoreError::Corrupt("a document cannot be read".into()).into(),
         ErrorKind::Shutdown => Failure::own("it has stopped".into()),
         ErrorKind::Transaction { .. } => Failure {
             error: StoreError::Unavailable("a transaction failed".into()),

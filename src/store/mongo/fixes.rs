@@ -78,7 +78,10 @@ pub(super) async fn keep(
         return Ok(0);
     }
     let begun = std::time::Instant::now();
-    db.collection::<HistoryDoc>(HISTORY).insert_many(&new).ordered(false).await?;
+    db.collection::<HistoryDoc>(HISTORY)
+        .insert_many(&new)
+        .ordered(false)
+        .await?;
     db.timed("insert", begun, || doc! { "insert": HISTORY });
     let statements = newest.iter().map(|(key, (kept, fix))| track(key, kept, fix));
     db.update(TRACKED, statements.collect()).await?;
@@ -110,7 +113,10 @@ async fn read_pasts(db: &Db, fixes: &[KeptFix]) -> Outcome<HashMap<String, Past>
         .collect();
     keys.dedup();
     let mut pasts = HashMap::with_capacity(keys.len());
-    for tracked in Find::new(TRACKED, doc! { "_id": { "$in": keys } }).all::<TrackedDoc>(db).await? {
+    for tracked in Find::new(TRACKED, doc! { "_id": { "$in": keys } })
+        .all::<TrackedDoc>(db)
+        .await?
+    {
         let newest = tracked.newest.map(|fix| fix.fix()).transpose()?;
         let past = Past {
             newest,
@@ -123,7 +129,10 @@ async fn read_pasts(db: &Db, fixes: &[KeptFix]) -> Outcome<HashMap<String, Past>
 }
 
 /// Those whose fixes are not all newer than what is known of them, with the times that matter.
-fn late<'f>(fixes: &'f [KeptFix], pasts: &HashMap<String, Past>) -> Vec<(&'f KeptFix, Timestamp, Timestamp, bool)> {
+fn late<'f>(
+    fixes: &'f [KeptFix],
+    pasts: &HashMap<String, Past>,
+) -> Vec<(&'f KeptFix, Timestamp, Timestamp, bool)> {
     let mut found: Vec<(&KeptFix, Timestamp, Timestamp, bool)> = Vec::new();
     for kept in fixes {
         let past = pasts.get(&place_key(&kept.room, kept.participant));
@@ -155,7 +164,10 @@ async fn read_late(db: &Db, fixes: &[KeptFix], pasts: &mut HashMap<String, Past>
                 span
             })
             .collect();
-        for found in Find::new(HISTORY, doc! { "$or": spans }).all::<HistoryDoc>(db).await? {
+        for found in Find::new(HISTORY, doc! { "$or": spans })
+            .all::<HistoryDoc>(db)
+            .await?
+        {
             remember(pasts, &found)?;
         }
     }
@@ -183,7 +195,11 @@ pub(super) fn whose(room: &RoomId, who: ParticipantId) -> Document {
 }
 
 /// Everybody of a room who is known to have fixes, with the newest of each.
-pub(super) async fn newest(db: &Db, room: &RoomId, kept_from: Timestamp) -> Outcome<Vec<(ParticipantId, Fix)>> {
+pub(super) async fn newest(
+    db: &Db,
+    room: &RoomId,
+    kept_from: Timestamp,
+) -> Outcome<Vec<(ParticipantId, Fix)>> {
     let filter = doc! { "_id": keys_of(room), "newest": { "$exists": true } };
     let mut found = Vec::new();
     for tracked in Find::new(TRACKED, filter).all::<TrackedDoc>(db).await? {

@@ -88,9 +88,17 @@ mod tests {
         tokio::pin!(waiting);
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         assert_eq!(gate.waiting(), 3);
-        assert_eq!(gate.enter(false).await.err(), Some(StoreError::Busy), "three quarters are full");
+        assert_eq!(
+            gate.enter(false).await.err(),
+            Some(StoreError::Busy),
+            "three quarters are full"
+        );
         let outcomes = waiting.await;
-        assert!(outcomes.iter().all(|outcome| outcome.as_ref().err() == Some(&StoreError::Busy)));
+        assert!(
+            outcomes
+                .iter()
+                .all(|outcome| outcome.as_ref().err() == Some(&StoreError::Busy))
+        );
         assert_eq!((gate.waiting(), gate.refused.load(Ordering::Relaxed)), (0, 4));
         drop(held);
         assert!(gate.enter(false).await.is_ok());

@@ -18,6 +18,11 @@ use crate::store::types::{HistoryFix, HistoryQuery};
 /// Up to so many series are read one by one, each only as far as the page needs it; more of them together.
 const SERIES_MAX: usize = 16;
 
+/// The server reckons with spans round a time: what is asked for stays clear of the ends of what a date can be. (Years
+/// -9999 and 9999.)
+const FIRST: Timestamp = Timestamp::from_ms(-377_705_116_800_000);
+const LAST: Timestamp = Timestamp::from_ms(253_402_300_799_999);
+
 type Series = (RoomId, ParticipantId);
 
 /// Fixes by query. Without a room and without a subject there is nothing to read.
@@ -27,11 +32,8 @@ pub(super) async fn history(db: &Db, query: &HistoryQuery, kept_from: Timestamp)
     if query.limit == 0 || all.is_empty() {
         return Ok(vec![]);
     }
-    let from = page.from().max(kept_from);
-    let mut span = doc! { "$gte": date(from) };
-    if let Some(to) = query.to {
-        span.insert("$lte", date(to));
-    }
+    let from = page.from().max(kept_from).max(FIRST);
+    let span = doc! { "$gte": date(from), "$lte": date(page.to().min(LAST)) };
     if all.len() <= SERIES_MAX {
         for (room, who) in &all {
             let mut filter = fixes::whose(room, *who);

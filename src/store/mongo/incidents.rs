@@ -40,7 +40,8 @@ pub(super) async fn incidents(db: &Db, query: &IncidentQuery) -> Outcome<Vec<Lis
 
 /// What all lists ask for.
 async fn filter(db: &Db, query: &IncidentQuery) -> Outcome<Document> {
-    let any = |open: bool| query.status.is_empty() || query.status.iter().any(|status| status.is_open() == open);
+    let any =
+        |open: bool| query.status.is_empty() || query.status.iter().any(|status| status.is_open() == open);
     let parts: Vec<bool> = [true, false].into_iter().filter(|open| any(*open)).collect();
     let mut filter = doc! { "kind": RoomKind::Sos.as_str(), "open": { "$in": parts } };
     if !query.status.is_empty() {
@@ -60,7 +61,10 @@ async fn filter(db: &Db, query: &IncidentQuery) -> Outcome<Document> {
         }
         Sight::PublicAnd(subject) => {
             let theirs = doc! { "subject": subject_text(subject), "stay": { "$exists": true } };
-            let theirs = Find::new(PARTICIPANTS, theirs).list().all::<ParticipantDoc>(db).await?;
+            let theirs = Find::new(PARTICIPANTS, theirs)
+                .list()
+                .all::<ParticipantDoc>(db)
+                .await?;
             let rooms: Vec<&str> = theirs.iter().map(|place| place.room.as_str()).collect();
             let either = vec![doc! { "incident.public": true }, doc! { "_id": { "$in": rooms } }];
             filter.insert("$or", either);
@@ -86,7 +90,11 @@ async fn newest(db: &Db, query: &IncidentQuery, mut filter: Document) -> Outcome
         filter.insert("createdAt", doc! { "$lte": at });
         filter.insert("$and", vec![doc! { "$or": after }]);
     }
-    let index = if query.city_id.is_some() { "rooms_city" } else { "rooms_newest" };
+    let index = if query.city_id.is_some() {
+        "rooms_city"
+    } else {
+        "rooms_newest"
+    };
     let find = Find::new(ROOMS, filter)
         .sort(doc! { "createdAt": -1, "_id": -1 })
         .limit(query.limit)
@@ -172,9 +180,10 @@ impl Page<'_> {
         let incident = row(room)?;
         let position = incident.report.position.ok_or_else(|| corrupt("a position"))?;
         let distance_m = centre.distance_m(position);
-        let is_new = self.query.after.as_ref().is_none_or(|last| {
-            (distance_m, incident.room.as_str()) > (last.distance_m, last.room.as_str())
-        });
+        let is_new =
+            self.query.after.as_ref().is_none_or(|last| {
+                (distance_m, incident.room.as_str()) > (last.distance_m, last.room.as_str())
+            });
         if distance_m <= self.radius_m && is_new {
             self.hits.push((distance_m, incident));
         }

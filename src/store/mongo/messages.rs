@@ -45,13 +45,19 @@ pub(super) async fn messages(
             break;
         }
         (looked, last) = (looked + 1, Some(seq));
-        if words.as_ref().is_some_and(|words| !words.may_be_in(next.body.as_bytes())) {
+        if words
+            .as_ref()
+            .is_some_and(|words| !words.may_be_in(next.body.as_bytes()))
+        {
             continue;
         }
         let EventBody::MessageSent { id, content } = codec::decode_body(&next.body)? else {
             return Err(corrupt("a message").into());
         };
-        if words.as_ref().is_some_and(|words| !words.are_in(content.as_bytes())) {
+        if words
+            .as_ref()
+            .is_some_and(|words| !words.are_in(content.as_bytes()))
+        {
             continue;
         }
         if found.messages.len() == limit {

@@ -75,7 +75,10 @@ struct Entry {
 
 /// Where a database stands; refuses one that a newer program wrote, or by a migration of another text.
 pub(super) async fn status(db: &Db) -> Outcome<SchemaStatus> {
-    let ledger = Find::new(LEDGER, doc! {}).sort(doc! { "_id": 1 }).all::<Entry>(db).await?;
+    let ledger = Find::new(LEDGER, doc! {})
+        .sort(doc! { "_id": 1 })
+        .all::<Entry>(db)
+        .await?;
     let latest = MIGRATIONS.len();
     if ledger.len() > latest {
         return Err(StoreError::Corrupt(format!(
@@ -103,7 +106,9 @@ pub(super) async fn status(db: &Db) -> Outcome<SchemaStatus> {
         }
         steps.push(step);
     }
-    let due = Find::new(ENGINE, doc! { "_id": REBUILD }).first::<Document>(db).await?;
+    let due = Find::new(ENGINE, doc! { "_id": REBUILD })
+        .first::<Document>(db)
+        .await?;
     Ok(SchemaStatus {
         version: ledger.len(),
         latest,
@@ -165,7 +170,12 @@ async fn apply(db: &Db, mut step: MigrationStep, migration: &Migration) -> Outco
     };
     let statement = super::writer::replacement(doc! { "_id": entry.version }, &entry, true)?;
     db.update(LEDGER, vec![statement]).await?;
-    tracing::info!(version = step.version, name = migration.name, ?took, "migrated the schema");
+    tracing::info!(
+        version = step.version,
+        name = migration.name,
+        ?took,
+        "migrated the schema"
+    );
     step.applied = Some(Applied {
         at: Some(instant(at)),
         took: Some(took),
@@ -230,10 +240,12 @@ pub(super) async fn limit_positions(db: &Db, kept: Duration) -> Outcome<()> {
         .and_then(|cursor| cursor.get_array("firstBatch"))
         .ok()
         .and_then(|all| all.first()?.as_document()?.get_document("options").ok());
-    let now = found.and_then(|options| options.get("expireAfterSeconds")).map(|value| {
-        let wide = value.as_i64();
-        wide.or_else(|| value.as_i32().map(i64::from)).unwrap_or_default()
-    });
+    let now = found
+        .and_then(|options| options.get("expireAfterSeconds"))
+        .map(|value| {
+            let wide = value.as_i64();
+            wide.or_else(|| value.as_i32().map(i64::from)).unwrap_or_default()
+        });
     if now.unwrap_or_default() == wanted {
         return Ok(());
     }

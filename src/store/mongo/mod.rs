@@ -165,7 +165,10 @@ impl Mongo {
         let mut queues = Vec::new();
         let mut writers = Vec::new();
         for _ in 0..shared.options.writers.max(1) {
-            let queue = Arc::new(Queue::new(Arc::clone(&waiting), shared.options.writer_queue_max_ops));
+            let queue = Arc::new(Queue::new(
+                Arc::clone(&waiting),
+                shared.options.writer_queue_max_ops,
+            ));
             let writer = Writer {
                 shared: Arc::clone(&shared),
                 queue: Arc::clone(&queue),
@@ -223,7 +226,9 @@ impl Mongo {
     }
 
     fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("invariant: it is there until it is dropped")
+        self.runtime
+            .as_ref()
+            .expect("invariant: it is there until it is dropped")
     }
 
     /// The writer of a room: always the same.
@@ -276,7 +281,8 @@ impl Mongo {
         T: Send + 'static,
         F: Future<Output = Outcome<T>> + Send + 'static,
     {
-        self.run(urgent, self.shared.options.operation_timeout, work).await
+        self.run(urgent, self.shared.options.operation_timeout, work)
+            .await
     }
 
     /// Something that writes.
@@ -321,7 +327,10 @@ impl Threads {
             .build();
         match runtime {
             Ok(runtime) => Ok(Self(Some(runtime))),
-            Err(error) => Err(StoreError::Unavailable(format!("no thread for the store: {}", error.kind()))),
+            Err(error) => Err(StoreError::Unavailable(format!(
+                "no thread for the store: {}",
+                error.kind()
+            ))),
         }
     }
 
@@ -398,7 +407,11 @@ async fn check_server(db: &Db) -> Outcome<()> {
         let what = "it is not a member of a replica set, which transactions need (one member is enough)";
         return Err(StoreError::Unavailable(what.into()).into());
     }
-    let info = db.client.database("admin").run_command(doc! { "buildInfo": 1 }).await?;
+    let info = db
+        .client
+        .database("admin")
+        .run_command(doc! { "buildInfo": 1 })
+        .await?;
     let version = info.get_str("version").unwrap_or_default();
     let mut numbers = version.split('.').filter_map(|part| part.parse::<i32>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));

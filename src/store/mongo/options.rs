@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mongodb::options::ConnectionString;
+
 /// How to open a MongoDB store. It has no `Debug`: the address may hold a password.
 #[derive(Clone)]
 pub struct MongoOptions {
@@ -52,6 +54,11 @@ pub struct MongoOptions {
 }
 
 impl MongoOptions {
+    /// Whether this is an address that can be opened: `mongodb://`, without looking names up by SRV records.
+    pub fn takes(url: &str) -> bool {
+        url.starts_with("mongodb://") && ConnectionString::parse(url).is_ok()
+    }
+
     /// The usual settings.
     pub fn new(url: impl Into<String>) -> Self {
         Self {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use mongodb::bson::DateTime;
 
-use super::docs::{EventDoc, IncidentDoc, KeyDoc, KeyName, ParticipantDoc, Point, RoomDoc, StayDoc, date, number};
+use super::docs::{
+    EventDoc, IncidentDoc, KeyDoc, KeyName, ParticipantDoc, Point, RoomDoc, StayDoc, date, number,
+};
 use super::queue::Pending;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
@@ -120,7 +122,9 @@ impl Planner {
         }
         if let Some(id) = name {
             let at = append.events.last().map_or(last_at, |event| date(event.at));
-            self.known.keys.insert(id.clone(), append.room.as_str().to_owned());
+            self.known
+                .keys
+                .insert(id.clone(), append.room.as_str().to_owned());
             self.plan.keys.push(KeyDoc {
                 id,
                 room: append.room.as_str().to_owned(),
@@ -350,6 +354,10 @@ pub(super) fn replay(doc: RoomDoc, people: Vec<ParticipantDoc>, log: &[Event]) -
     }
     let mut plan = planner.finish();
     plan.emptied.clear();
-    debug_assert!(plan.changed_rooms.iter().all(|(_, room)| room.head == number(log[log.len() - 1].seq)));
+    debug_assert!(
+        plan.changed_rooms
+            .iter()
+            .all(|(_, room)| room.head == number(log[log.len() - 1].seq))
+    );
     Ok(plan)
 }

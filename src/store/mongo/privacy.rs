@@ -5,8 +5,8 @@ use mongodb::{BoxFuture, ClientSession};
 
 use super::db::{Db, Find, Pipeline};
 use super::docs::{
-    BLOCKS, CONTACTS, DEVICES, HISTORY, IDEMPOTENCY, PARTICIPANTS, ParticipantDoc, REPORTS, TRACKED, TrackedDoc, date,
-    instant, place_key, subject as subject_text,
+    BLOCKS, CONTACTS, DEVICES, HISTORY, IDEMPOTENCY, PARTICIPANTS, ParticipantDoc, REPORTS, TRACKED,
+    TrackedDoc, date, instant, place_key, subject as subject_text,
 };
 use super::error::Outcome;
 use super::records::{self, ContactsDoc, DeviceDoc};
@@ -39,7 +39,9 @@ pub(super) async fn places(
     }
     let after = after.map_or("", RoomId::as_str);
     let filter = doc! { "subject": subject_text(subject), "room": { "$gt": after } };
-    let find = Find::new(PARTICIPANTS, filter).sort(doc! { "room": 1 }).limit(max);
+    let find = Find::new(PARTICIPANTS, filter)
+        .sort(doc! { "room": 1 })
+        .limit(max);
     let found = find.all::<ParticipantDoc>(db).await?;
     let rooms = rooms::by_id(db, found.iter().map(|place| place.room.as_str()).collect()).await?;
     let mut places = Vec::with_capacity(found.len());
@@ -71,7 +73,9 @@ pub(super) async fn tally(db: &Db, subject: &Subject) -> Outcome<Tally> {
         ..Tally::default()
     };
     for place in &places {
-        let Some(room) = rooms.get(&place.room) else { continue };
+        let Some(room) = rooms.get(&place.room) else {
+            continue;
+        };
         if room.owner.as_deref() == Some(&place.who) {
             match rooms::kind(room)? {
                 RoomKind::Sos => tally.incidents += 1,
@@ -82,7 +86,10 @@ pub(super) async fn tally(db: &Db, subject: &Subject) -> Outcome<Tally> {
     }
     let keys = Pipeline {
         coll: IDEMPOTENCY,
-        stages: vec![doc! { "$match": records::keys_of(subject, None) }, doc! { "$count": "n" }],
+        stages: vec![
+            doc! { "$match": records::keys_of(subject, None) },
+            doc! { "$count": "n" },
+        ],
         is_list: false,
     };
     tally.keys = counted(keys, db).await?;
@@ -126,7 +133,8 @@ pub(super) async fn note_signs(db: &Db, signs: &[Sign]) -> Outcome<()> {
                 "u": { "$max": { "seenAt": date(sign.at) } },
             }
         };
-        db.update(PARTICIPANTS, piece.iter().map(statement).collect()).await?;
+        db.update(PARTICIPANTS, piece.iter().map(statement).collect())
+            .await?;
     }
     Ok(())
 }
@@ -157,7 +165,9 @@ async fn erase_records(
     now: DateTime,
 ) -> Outcome<Erased> {
     let name = subject_text(subject);
-    let places: Vec<ParticipantDoc> = db.find_in(session, PARTICIPANTS, doc! { "subject": &name }).await?;
+    let places: Vec<ParticipantDoc> = db
+        .find_in(session, PARTICIPANTS, doc! { "subject": &name })
+        .await?;
     let mut erased = Erased {
         people: places.len() as u64,
         ..Erased::default()
@@ -191,12 +201,16 @@ async fn erase_records(
     let mut others = db.delete_in(session, REPORTS, reports.collect()).await?;
     let nameless = doc! { "q": { "by": &name }, "u": { "$unset": { "by": "" } }, "multi": true };
     db.update_in(session, BLOCKS, vec![nameless]).await?;
-    others += db.delete_in(session, CONTACTS, vec![doc! { "_id": &name }]).await?;
+    others += db
+        .delete_in(session, CONTACTS, vec![doc! { "_id": &name }])
+        .await?;
     others += db
         .delete_in(session, IDEMPOTENCY, vec![records::keys_of(subject, None)])
         .await?;
     if let Subject::Device(id) = subject {
-        others += db.delete_in(session, DEVICES, vec![doc! { "_id": id.reveal() }]).await?;
+        others += db
+            .delete_in(session, DEVICES, vec![doc! { "_id": id.reveal() }])
+            .await?;
     }
     erased.others = others;
     Ok(erased)
@@ -205,7 +219,10 @@ async fn erase_records(
 /// Removes the positions of some of the erased, at most so many at once, and notes that it was done `times` times
 /// then; answers how many positions there were, and of how many pseudonyms.
 async fn clear(db: &Db, filter: Document, times: i32) -> Outcome<(u64, usize)> {
-    let tombs = Find::new(TRACKED, filter).limit(CLEAR_MAX).all::<TrackedDoc>(db).await?;
+    let tombs = Find::new(TRACKED, filter)
+        .limit(CLEAR_MAX)
+        .all::<TrackedDoc>(db)
+        .await?;
     if tombs.is_empty() {
         return Ok((0, 0));
     }
@@ -260,7 +277,10 @@ async fn purge_erased(db: &Db, now: Timestamp, purged: &mut Purged) -> Outcome<(
         purged.more |= pseudonyms >= CLEAR_MAX;
     }
     let old = doc! { "erased": { "$lt": date(now.before(REMEMBERED)) }, "cleared": { "$gte": 2 } };
-    let old = Find::new(TRACKED, old).limit(CLEAR_MAX).all::<TrackedDoc>(db).await?;
+    let old = Find::new(TRACKED, old)
+        .limit(CLEAR_MAX)
+        .all::<TrackedDoc>(db)
+        .await?;
     if old.is_empty() {
         return Ok(());
     }
@@ -269,14 +289,20 @@ async fn purge_erased(db: &Db, now: Timestamp, purged: &mut Purged) -> Outcome<(
         "q": { "_id": { "$in": &ids } }, "u": { "$unset": { "erased": "" } }, "multi": true,
     };
     db.update(PARTICIPANTS, vec![forget]).await?;
-    db.delete(TRACKED, vec![doc! { "_id": { "$in": &ids }, "erased": { "$exists": true } }]).await?;
+    db.delete(
+        TRACKED,
+        vec![doc! { "_id": { "$in": &ids }, "erased": { "$exists": true } }],
+    )
+    .await?;
     purged.more |= old.len() >= CLEAR_MAX;
     Ok(())
 }
 
 /// Devices that nobody has seen for long enough, at most a slice of them.
 async fn quiet(db: &Db, filter: Document, slice: usize, purged: &mut Purged) -> Outcome<Vec<DeviceId>> {
-    let find = Find::new(DEVICES, filter).sort(doc! { "lastSeen": 1 }).limit(slice);
+    let find = Find::new(DEVICES, filter)
+        .sort(doc! { "lastSeen": 1 })
+        .limit(slice);
     let found = find.all::<DeviceDoc>(db).await?;
     purged.more |= found.len() >= slice;
     let device = |device: DeviceDoc| Ok(DeviceId::new(&device.id).map_err(|_| corrupt("a device id"))?);
@@ -284,12 +310,7 @@ async fn quiet(db: &Db, filter: Document, slice: usize, purged: &mut Purged) -> 
 }
 
 /// Cuts a device from its pseudonyms. True when the slice is full.
-async fn cut(
-    db: &std::sync::Arc<Db>,
-    device: DeviceId,
-    purged: &mut Purged,
-    slice: usize,
-) -> Outcome<bool> {
+async fn cut(db: &std::sync::Arc<Db>, device: DeviceId, purged: &mut Purged, slice: usize) -> Outcome<bool> {
     let (rooms, unlinked) = db
         .transaction(|session| {
             let db = std::sync::Arc::clone(db);
@@ -298,18 +319,16 @@ async fn cut(
         })
         .await?;
     let subject = Subject::Device(device);
-    purged.forgotten.extend(rooms.into_iter().map(|room| (room, subject.clone())));
+    purged
+        .forgotten
+        .extend(rooms.into_iter().map(|room| (room, subject.clone())));
     purged.devices_anonymised += unlinked;
     let full = purged.forgotten.len() >= slice;
     purged.more |= full;
     Ok(full)
 }
 
-async fn cut_records(
-    db: &Db,
-    session: &mut ClientSession,
-    device: DeviceId,
-) -> Outcome<(Vec<RoomId>, u64)> {
+async fn cut_records(db: &Db, session: &mut ClientSession, device: DeviceId) -> Outcome<(Vec<RoomId>, u64)> {
     let subject = Subject::Device(device);
     let filter = doc! { "subject": subject_text(&subject) };
     let places: Vec<ParticipantDoc> = db.find_in(session, PARTICIPANTS, filter.clone()).await?;
@@ -319,9 +338,14 @@ async fn cut_records(
         "multi": true,
     };
     db.update_in(session, PARTICIPANTS, vec![forget]).await?;
-    db.delete_in(session, IDEMPOTENCY, vec![records::keys_of(&subject, None)]).await?;
-    let unlink = doc! { "q": { "_id": device.reveal(), "linked": true }, "u": { "$set": { "linked": false } } };
+    db.delete_in(session, IDEMPOTENCY, vec![records::keys_of(&subject, None)])
+        .await?;
+    let unlink =
+        doc! { "q": { "_id": device.reveal(), "linked": true }, "u": { "$set": { "linked": false } } };
     let unlinked = db.update_in(session, DEVICES, vec![unlink]).await?;
-    let rooms: Result<Vec<RoomId>, _> = places.iter().map(|place| codec::parse_room(&place.room)).collect();
+    let rooms: Result<Vec<RoomId>, _> = places
+        .iter()
+        .map(|place| codec::parse_room(&place.room))
+        .collect();
     Ok((rooms?, unlinked))
 }

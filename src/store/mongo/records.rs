@@ -53,7 +53,9 @@ impl ContactDoc {
 /// The room that a request made.
 pub(super) async fn repeated(db: &Db, key: &IdempotencyKey) -> Outcome<Option<RoomId>> {
     let name: Bson = KeyName::of(key).into();
-    let found = Find::new(IDEMPOTENCY, doc! { "_id": name }).first::<KeyDoc>(db).await?;
+    let found = Find::new(IDEMPOTENCY, doc! { "_id": name })
+        .first::<KeyDoc>(db)
+        .await?;
     Ok(found.map(|key| codec::parse_room(&key.room)).transpose()?)
 }
 
@@ -77,7 +79,9 @@ pub(super) async fn keys(
     if max == 0 {
         return Ok(vec![]);
     }
-    let find = Find::new(IDEMPOTENCY, keys_of(subject, after)).sort(doc! { "_id": 1 }).limit(max);
+    let find = Find::new(IDEMPOTENCY, keys_of(subject, after))
+        .sort(doc! { "_id": 1 })
+        .limit(max);
     let kept = |key: KeyDoc| {
         Ok(KeptKey {
             room: codec::parse_room(&key.room)?,

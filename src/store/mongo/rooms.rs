@@ -8,8 +8,8 @@ use mongodb::bson::{Document, doc};
 
 use super::db::{Db, Find};
 use super::docs::{
-    CONTACTS, EVENTS, EventDoc, PARTICIPANTS, ParticipantDoc, ROOMS, RoomDoc, instant, keys_of, limit, number,
-    subject as subject_text,
+    CONTACTS, EVENTS, EventDoc, PARTICIPANTS, ParticipantDoc, ROOMS, RoomDoc, instant, keys_of, limit,
+    number, subject as subject_text,
 };
 use super::error::Outcome;
 use super::fixes;
@@ -82,9 +82,15 @@ pub(super) async fn live(db: &Db, after: Option<&RoomId>, max: usize) -> Outcome
     if max == 0 {
         return Ok(vec![]);
     }
-    let find = Find::new(ROOMS, filter).sort(doc! { "born": 1 }).limit(max).hint("rooms_live");
+    let find = Find::new(ROOMS, filter)
+        .sort(doc! { "born": 1 })
+        .limit(max)
+        .hint("rooms_live");
     let rooms = find.all::<RoomDoc>(db).await?;
-    rooms.iter().map(|room| Ok(codec::parse_room(&room.id)?)).collect()
+    rooms
+        .iter()
+        .map(|room| Ok(codec::parse_room(&room.id)?))
+        .collect()
 }
 
 async fn room(db: &Db, room: &RoomId) -> Outcome<Option<RoomDoc>> {
@@ -103,7 +109,10 @@ pub(super) async fn incident(db: &Db, id: &RoomId) -> Outcome<Option<IncidentRow
 pub(super) async fn of_subject(db: &Db, subject: &Subject, filter: Document) -> Outcome<Vec<ParticipantDoc>> {
     let mut wanted = doc! { "subject": subject_text(subject) };
     wanted.extend(filter);
-    Find::new(PARTICIPANTS, wanted).sort(doc! { "room": 1 }).all(db).await
+    Find::new(PARTICIPANTS, wanted)
+        .sort(doc! { "room": 1 })
+        .all(db)
+        .await
 }
 
 /// These rooms, by their ids.
@@ -111,7 +120,9 @@ pub(super) async fn by_id(db: &Db, rooms: Vec<&str>) -> Outcome<HashMap<String, 
     if rooms.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = Find::new(ROOMS, doc! { "_id": { "$in": rooms } }).all::<RoomDoc>(db).await?;
+    let found = Find::new(ROOMS, doc! { "_id": { "$in": rooms } })
+        .all::<RoomDoc>(db)
+        .await?;
     Ok(found.into_iter().map(|room| (room.id.clone(), room)).collect())
 }
 

@@ -40,7 +40,10 @@ impl Slow {
         bump(&self.seen, 1);
         let shape = shape(&command);
         let explainable = ["find", "aggregate", "update", "delete", "count", "distinct"];
-        let named = command.keys().next().is_some_and(|key| explainable.contains(&key.as_str()));
+        let named = command
+            .keys()
+            .next()
+            .is_some_and(|key| explainable.contains(&key.as_str()));
         if !named || self.explaining.swap(true, Ordering::AcqRel) {
             tell(what, took, &shape, "");
             return;
@@ -139,8 +142,19 @@ fn collect(document: &Document, stages: &mut Vec<String>) {
         // Neither what was rejected nor the command as it was sent.
         let inner = matches!(
             key.as_str(),
-            "queryPlanner" | "winningPlan" | "queryPlan" | "inputStage" | "inputStages" | "stages" | "$cursor"
-                | "$geoNearCursor" | "shards" | "innerStage" | "outerStage" | "thenStage" | "elseStage"
+            "queryPlanner"
+                | "winningPlan"
+                | "queryPlan"
+                | "inputStage"
+                | "inputStages"
+                | "stages"
+                | "$cursor"
+                | "$geoNearCursor"
+                | "shards"
+                | "innerStage"
+                | "outerStage"
+                | "thenStage"
+                | "elseStage"
         );
         match value {
             Bson::Document(inner_document) if inner => collect(inner_document, stages),

@@ -50,20 +50,26 @@ impl Store for Mongo {
 
     async fn load(&self, room: &RoomId) -> Result<Option<StoredRoom>, StoreError> {
         let room = room.clone();
-        self.read(true, async move |to| rooms::load(&to.db, &room, to.kept_from()).await)
-            .await
+        self.read(true, async move |to| {
+            rooms::load(&to.db, &room, to.kept_from()).await
+        })
+        .await
     }
 
     async fn events(&self, room: &RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError> {
         let room = room.clone();
-        self.read(true, async move |to| rooms::events(&to.db, &room, after, limit).await)
-            .await
+        self.read(true, async move |to| {
+            rooms::events(&to.db, &room, after, limit).await
+        })
+        .await
     }
 
     async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError> {
         let after = after.cloned();
-        self.read(false, async move |to| rooms::live(&to.db, after.as_ref(), limit).await)
-            .await
+        self.read(false, async move |to| {
+            rooms::live(&to.db, after.as_ref(), limit).await
+        })
+        .await
     }
 
     async fn memberships(&self, subject: &Subject) -> Result<Vec<Membership>, StoreError> {
@@ -168,8 +174,10 @@ impl Store for Mongo {
     }
 
     async fn put_device(&self, id: DeviceId, record: DeviceRecord) -> Result<(), StoreError> {
-        self.write(false, async move |to| records::put_device(&to.db, id, &record).await)
-            .await
+        self.write(false, async move |to| {
+            records::put_device(&to.db, id, &record).await
+        })
+        .await
     }
 
     async fn see_devices(&self, seen: Vec<(DeviceId, Timestamp)>) -> Result<(), StoreError> {
@@ -341,6 +349,9 @@ impl Store for Mongo {
         }
         self.shared.gate.close();
         let client = self.shared.db.client.clone();
-        let _ = self.runtime().spawn(client.shutdown().immediate(true).into_future()).await;
+        let _ = self
+            .runtime()
+            .spawn(client.shutdown().immediate(true).into_future())
+            .await;
     }
 }

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::db::{Db, Find, Pipeline};
 use super::docs::{
-    BLOCKS, ENGINE, EVENTS, EventDoc, HISTORY, IDEMPOTENCY, PARTICIPANTS, REPORTS, ROOMS, RoomDoc, TRACKED, date,
-    instant, keys_of, limit,
+    BLOCKS, ENGINE, EVENTS, EventDoc, HISTORY, IDEMPOTENCY, PARTICIPANTS, REPORTS, ROOMS, RoomDoc, TRACKED,
+    date, instant, keys_of, limit,
 };
 use super::error::Outcome;
 use super::plan;
@@ -36,7 +36,9 @@ struct Mark {
 
 /// From when on positions count.
 pub(super) async fn kept_from(db: &Db) -> Outcome<Timestamp> {
-    let mark = Find::new(ENGINE, doc! { "_id": KEPT_FROM }).first::<Mark>(db).await?;
+    let mark = Find::new(ENGINE, doc! { "_id": KEPT_FROM })
+        .first::<Mark>(db)
+        .await?;
     Ok(mark.map_or(ALWAYS, |mark| instant(mark.from)))
 }
 
@@ -83,7 +85,11 @@ struct Named {
 
 /// Removes the first of what fits, at most a slice.
 async fn remove(db: &Db, coll: &'static str, old: Document, sort: Document, slice: usize) -> Outcome<u64> {
-    let found = Find::new(coll, old).sort(sort).limit(slice).all::<Named>(db).await?;
+    let found = Find::new(coll, old)
+        .sort(sort)
+        .limit(slice)
+        .all::<Named>(db)
+        .await?;
     if found.is_empty() {
         return Ok(0);
     }
@@ -148,7 +154,8 @@ async fn purge_positions(
         "q": { "_id": KEPT_FROM }, "u": { "$max": { "from": date(moved) } }, "upsert": true,
     };
     db.update(ENGINE, vec![statement]).await?;
-    db.delete(TRACKED, vec![doc! { "newest.at": { "$lt": date(moved) } }]).await?;
+    db.delete(TRACKED, vec![doc! { "newest.at": { "$lt": date(moved) } }])
+        .await?;
     Ok((removed, moved))
 }
 
@@ -176,7 +183,9 @@ pub(super) async fn rebuild_next(db: &Arc<Db>, after: Option<&RoomId>) -> Outcom
 }
 
 async fn rebuild(db: &Db, session: &mut ClientSession, room: &RoomId) -> Outcome<()> {
-    let mut log: Vec<EventDoc> = db.find_in(session, EVENTS, doc! { "roomId": room.as_str() }).await?;
+    let mut log: Vec<EventDoc> = db
+        .find_in(session, EVENTS, doc! { "roomId": room.as_str() })
+        .await?;
     log.sort_by_key(|event| event.seq);
     let mut events = Vec::with_capacity(log.len());
     for (n, event) in (1_i64..).zip(&log) {
@@ -188,7 +197,9 @@ async fn rebuild(db: &Db, session: &mut ClientSession, room: &RoomId) -> Outcome
     let old: Vec<RoomDoc> = db.find_in(session, ROOMS, doc! { "_id": room.as_str() }).await?;
     let is_there = !old.is_empty();
     let old = old.into_iter().next().unwrap_or_else(|| RoomDoc::new(room));
-    let people = db.find_in(session, PARTICIPANTS, doc! { "_id": keys_of(room) }).await?;
+    let people = db
+        .find_in(session, PARTICIPANTS, doc! { "_id": keys_of(room) })
+        .await?;
     let plan = plan::replay(old, people, &events)?;
     let rooms = plan.changed_rooms.iter().map(|(head, room)| {
         let mut filter = doc! { "_id": &room.id };
@@ -197,9 +208,11 @@ async fn rebuild(db: &Db, session: &mut ClientSession, room: &RoomId) -> Outcome
         }
         replacement(filter, room, !is_there)
     });
-    db.update_in(session, ROOMS, rooms.collect::<Outcome<_>>()?).await?;
+    db.update_in(session, ROOMS, rooms.collect::<Outcome<_>>()?)
+        .await?;
     let people = plan.new_participants.iter().chain(&plan.changed_participants);
     let people = people.map(|somebody| replacement(doc! { "_id": &somebody.id }, somebody, true));
-    db.update_in(session, PARTICIPANTS, people.collect::<Outcome<_>>()?).await?;
+    db.update_in(session, PARTICIPANTS, people.collect::<Outcome<_>>()?)
+        .await?;
     Ok(())
 }

@@ -16,7 +16,8 @@ use mongodb::{ClientSession, bson};
 
 use super::Shared;
 use super::docs::{
-    DEVICES, EVENTS, IDEMPOTENCY, KeyDoc, KeyName, PARTICIPANTS, ParticipantDoc, ROOMS, RoomDoc, keys_of, place_key,
+    DEVICES, EVENTS, IDEMPOTENCY, KeyDoc, KeyName, PARTICIPANTS, ParticipantDoc, ROOMS, RoomDoc, keys_of,
+    place_key,
 };
 use super::error::{Cause, Failure, Outcome};
 use super::plan::{Known, Plan, concerned};
@@ -59,7 +60,10 @@ pub(super) struct Writer {
 impl Writer {
     /// Until the queue is closed and empty.
     pub async fn run(mut self) {
-        let (ops, rows) = (self.shared.options.group_max_ops, self.shared.options.group_max_rows);
+        let (ops, rows) = (
+            self.shared.options.group_max_ops,
+            self.shared.options.group_max_rows,
+        );
         while let Some(group) = self.queue.take(ops, rows).await {
             self.shared.meters.group_size.add(group.len() as u64);
             self.write(group).await;
@@ -222,7 +226,12 @@ impl Writer {
         Ok(known)
     }
 
-    async fn read_people(&self, session: &mut ClientSession, piece: &Piece, known: &mut Known) -> Outcome<()> {
+    async fn read_people(
+        &self,
+        session: &mut ClientSession,
+        piece: &Piece,
+        known: &mut Known,
+    ) -> Outcome<()> {
         let mut wanted = HashSet::new();
         for Pending { append, .. } in &piece.group {
             if known.rooms.get(&append.room).is_some_and(Option::is_some) {
@@ -233,7 +242,12 @@ impl Writer {
             return Ok(());
         }
         let filter = doc! { "_id": { "$in": wanted.into_iter().collect::<Vec<_>>() } };
-        for somebody in self.shared.db.find_in::<ParticipantDoc>(session, PARTICIPANTS, filter).await? {
+        for somebody in self
+            .shared
+            .db
+            .find_in::<ParticipantDoc>(session, PARTICIPANTS, filter)
+            .await?
+        {
             known.participants.insert(somebody.id.clone(), somebody);
         }
         Ok(())
@@ -257,7 +271,12 @@ impl Writer {
             return Ok(());
         }
         let filter = doc! { "_id": { "$in": names } };
-        for key in self.shared.db.find_in::<KeyDoc>(session, IDEMPOTENCY, filter).await? {
+        for key in self
+            .shared
+            .db
+            .find_in::<KeyDoc>(session, IDEMPOTENCY, filter)
+            .await?
+        {
             known.keys.insert(key.id, key.room);
         }
         Ok(())
@@ -285,12 +304,14 @@ impl Writer {
             }
         });
         db.update_in(session, PARTICIPANTS, emptied.collect()).await?;
-        db.insert_in(session, PARTICIPANTS, &plan.new_participants).await?;
+        db.insert_in(session, PARTICIPANTS, &plan.new_participants)
+            .await?;
         let people = plan
             .changed_participants
             .iter()
             .map(|somebody| replacement(doc! { "_id": &somebody.id }, somebody, true));
-        db.update_in(session, PARTICIPANTS, people.collect::<Outcome<_>>()?).await?;
+        db.update_in(session, PARTICIPANTS, people.collect::<Outcome<_>>()?)
+            .await?;
         let devices = plan.devices.iter().map(|(id, at)| {
             doc! {
                 "q": { "_id": id },
