@@ -21,6 +21,7 @@ use crate::actors::observer::Observer;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::turns::Turns;
+use crate::bus::Bus;
 use crate::domain::ids::RoomId;
 use crate::store::Store;
 
@@ -31,6 +32,8 @@ const DEATHS_MAX: usize = 1024;
 pub struct Parts {
     /// The durable truth.
     pub store: Arc<dyn Store>,
+    /// The way to the other nodes; [`crate::bus::Alone`] when there are none.
+    pub bus: Arc<dyn Bus>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The numbers.
@@ -49,6 +52,7 @@ impl Engine {
     pub fn start(parts: Parts) -> Self {
         let Parts {
             store,
+            bus,
             clock,
             settings,
             observer,
@@ -68,6 +72,7 @@ impl Engine {
             raising: Turns::default(),
             draining: AtomicBool::new(false),
             store,
+            bus,
             clock,
             settings,
             observer,

@@ -303,7 +303,7 @@ fn incident(report: &Report, at: DateTime) -> Result<IncidentDoc, StoreError> {
 }
 
 /// What a log is projected to: the room's row, and everybody's stay.
-pub(super) fn replay(doc: RoomDoc, people: Vec<ParticipantDoc>, log: &[Event]) -> Result<Plan, StoreError> {
+pub(super) fn replay(doc: &RoomDoc, people: Vec<ParticipantDoc>, log: &[Event]) -> Result<Plan, StoreError> {
     let mut known = Known::default();
     let Some(first) = log.first() else {
         return Ok(Plan::default());

@@ -200,7 +200,7 @@ async fn rebuild(db: &Db, session: &mut ClientSession, room: &RoomId) -> Outcome
     let people = db
         .find_in(session, PARTICIPANTS, doc! { "_id": keys_of(room) })
         .await?;
-    let plan = plan::replay(old, people, &events)?;
+    let plan = plan::replay(&old, people, &events)?;
     let rooms = plan.changed_rooms.iter().map(|(head, room)| {
         let mut filter = doc! { "_id": &room.id };
         if is_there {

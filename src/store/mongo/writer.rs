@@ -136,34 +136,27 @@ impl Writer {
         piece.trust = Trust::Read;
         let pause = (PAUSE * 2_u32.saturating_pow(piece.tries)).min(PAUSE_MAX);
         let late = Instant::now() + pause >= until;
+        // One of several may be the reason why all of them fail: the others shall not suffer.
+        let collides = matches!(failure.cause, Cause::Taken | Cause::Again) && piece.tries > COLLISIONS_MAX;
+        let is_one = piece.group.len() == 1;
         match failure.cause {
             Cause::Taken if first_doubt => pieces.push(piece),
+            Cause::Own if is_one => self.give_up(piece.group, &failure.error),
             _ if late => self.give_up(piece.group, &failure.error),
-            Cause::Away => {
-                tokio::time::sleep(pause).await;
-                pieces.push(piece);
-            }
-            // One of them may be the reason: the others shall not suffer.
-            Cause::Taken | Cause::Again | Cause::Own if piece.group.len() > 1 => {
-                let halves = failure.cause == Cause::Own || piece.tries > COLLISIONS_MAX;
-                if halves {
-                    let rest = piece.group.split_off(piece.group.len() / 2);
+            cause if !is_one && (collides || cause == Cause::Own) => {
+                let group = piece.group.split_off(piece.group.len() / 2);
+                for group in [group, piece.group] {
                     pieces.push(Piece {
-                        group: rest,
+                        group,
                         trust: Trust::Read,
                         tries: 0,
                     });
-                    piece.tries = 0;
-                } else {
-                    tokio::time::sleep(pause).await;
                 }
-                pieces.push(piece);
             }
-            Cause::Taken | Cause::Again => {
+            _ => {
                 tokio::time::sleep(pause).await;
                 pieces.push(piece);
             }
-            Cause::Own => self.give_up(piece.group, &failure.error),
         }
     }
 
