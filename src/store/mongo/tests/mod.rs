@@ -3,6 +3,9 @@
 #[path = "../../../../tests/it/support/mongo.rs"]
 mod server;
 
+mod nodes;
+mod plans;
+
 use super::{Mongo, MongoOptions};
 use crate::store::contract::Store;
 use crate::store::contract_tests::{Harness, store_contract};
