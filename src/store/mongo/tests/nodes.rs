@@ -40,25 +40,25 @@ async fn talks(store: &Mongo, name: &str, who: u64, count: usize) -> usize {
     conflicts
 }
 
+/// Makes rooms of its own, all at once.
+async fn raises(node: &Mongo, name: &str) -> Vec<Result<(), AppendError>> {
+    let appends = (0..20).map(|n| node.append(Scribe::new(&format!("{name}-{n}")).raise(report())));
+    join_all(appends).await
+}
+
 #[tokio::test]
 async fn two_nodes_in_one_room_write_one_log_and_do_not_hold_other_rooms_up() {
     let [a, b] = two().await;
     let mut scribe = raised(&a, "busy", report()).await;
     put(&a, scribe.join(1)).await;
-    let others = |store: &'static str, node: &Mongo| {
-        let appends: Vec<_> = (0..20)
-            .map(|n| node.append(Scribe::new(&format!("{store}-{n}")).raise(report())))
-            .collect();
-        join_all(appends)
-    };
     // The other rooms' appends are in the same groups as those that collide.
     let (one, two, first, second) = tokio::join!(
-        others("a", &a),
-        others("b", &b),
+        raises(&a, "a"),
+        raises(&b, "b"),
         talks(&a, "busy", 0, 25),
         talks(&b, "busy", 1, 25),
     );
-    assert!(one.into_iter().chain(two).all(|outcome| outcome.is_ok()));
+    assert!(one.iter().chain(&two).all(Result::is_ok));
     println!("{first} and {second} conflicts");
     let log = b.events(&room("busy"), Seq::ZERO, 1_000).await.unwrap();
     assert_eq!(log.len(), 3 + 50);

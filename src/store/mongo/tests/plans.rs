@@ -89,6 +89,14 @@ async fn ask_all(store: &Mongo) {
     store.ping().await.unwrap();
 }
 
+fn asks_by_time(command: &Document) -> bool {
+    let stages = command.get_array("pipeline").into_iter().flatten();
+    let asked: Vec<&Document> = stages
+        .filter_map(|stage| stage.as_document()?.get_document("$match").ok())
+        .collect();
+    asked.len() == 1 && asked[0].keys().eq(["at"])
+}
+
 #[tokio::test]
 async fn no_question_reads_a_whole_collection() {
     let options = MongoOptions::new(server::shared().await);
@@ -114,9 +122,11 @@ async fn no_question_reads_a_whole_collection() {
     let whole: Vec<Document> = whole.try_collect().await.unwrap();
     let whole: Vec<_> = whole
         .iter()
-        // The profile itself is no collection of the store.
+        // The profile itself is no collection of the store. The janitor asks the series by time alone, which is the
+        // order in which the server keeps it: it calls that a scan, too, and reads what it asks for.
         .filter(|one| !one.get_str("ns").unwrap().ends_with("system.profile"))
-        .map(|one| one.get_document("command").cloned())
+        .map(|one| one.get_document("command").unwrap())
+        .filter(|command| !asks_by_time(command))
         .collect();
-    assert!(whole.is_empty(), "{whole:#?}");
+    assert!(whole.is_empty(), "{whole:?}");
 }
