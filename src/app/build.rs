@@ -16,7 +16,7 @@ use super::certificates::{CertificateError, Certificates};
 use super::listeners::{Addresses, Services, Workers, listen};
 use super::lock::DataLock;
 use super::way::Way;
-use super::{AppError, backup, observe, open_store, secrets, settings, way};
+use super::{AppError, Opened, backup, observe, open_store, secrets, settings, way};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
@@ -68,8 +68,7 @@ impl Running {
         let lock = DataLock::take(&config.data.path)?;
         let secrets = secrets(&config)?;
         let way = way::open(&config).await?;
-        let embedded = open_store(&config)?;
-        let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
+        let Opened { store, embedded } = open_store(&config).await?;
         let metrics = Arc::new(Metrics::new());
         let clock: auth::Clock = Arc::new(|| SystemClock.now());
         let keys = KeyRing::load(&config.auth, &secrets.jwt, &config.data.path, Arc::clone(&clock))?;
@@ -93,7 +92,7 @@ impl Running {
             observer: Arc::new(observe::Counting(Arc::clone(&metrics))),
             chores: vec![Box::new(move || sweeper.sweep())],
         });
-        observe::register(&metrics, &engine, &embedded);
+        observe::register(&metrics, &engine, &store);
         way.register(&metrics);
         let observed = gate.clone();
         metrics.register_source(move |scrape| observed.observe(scrape));
@@ -150,7 +149,9 @@ impl Running {
             int,
         };
         running.settle().await?;
-        running.watch_restores(embedded);
+        if let Some(embedded) = embedded {
+            running.watch_restores(embedded);
+        }
         Ok(running)
     }
 

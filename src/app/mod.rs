@@ -15,10 +15,9 @@ mod way;
 use std::sync::Arc;
 
 use crate::actors::redis_bridge::BridgeError;
-use crate::config::{Config, SecretError, Secrets};
+use crate::config::{Config, SecretError, Secrets, StoreUrl};
 use crate::http::keys::KeysError;
-use crate::store::StoreError;
-use crate::store::embedded::{Embedded, EmbeddedOptions};
+use crate::store::{Embedded, EmbeddedOptions, Mongo, Store, StoreError};
 
 pub use backup::{backup, restore};
 pub use build::Running;
@@ -50,6 +49,12 @@ pub enum AppError {
     /// A backup cannot be made or brought back.
     #[error(transparent)]
     Backup(crate::store::backup::BackupError),
+    /// The store makes its backups by itself.
+    #[error(
+        "the store is MongoDB, and its backups are MongoDB's: make them with mongodump --oplog and bring them back \
+         with mongorestore --oplogReplay (docs/operations.md)"
+    )]
+    NotOurs,
     /// The engine could not merge a backup.
     #[error("not restored: {0}")]
     Restore(String),
@@ -102,7 +107,29 @@ pub fn check(config: &Config) -> Result<(), AppError> {
     Ok(())
 }
 
-fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
+/// The store that the settings name.
+struct Opened {
+    store: Arc<dyn Store>,
+    /// Set when it is in the data folder: backups are taken and brought back there.
+    embedded: Option<Arc<Embedded>>,
+}
+
+async fn open_store(config: &Config) -> Result<Opened, AppError> {
+    let StoreUrl::Mongo(url) = &config.store.url else {
+        let embedded = open_embedded(config)?;
+        return Ok(Opened {
+            store: Arc::clone(&embedded) as Arc<dyn Store>,
+            embedded: Some(embedded),
+        });
+    };
+    let store = Arc::new(Mongo::open(settings::mongo(config, url)).await?);
+    Ok(Opened {
+        store,
+        embedded: None,
+    })
+}
+
+fn open_embedded(config: &Config) -> Result<Arc<Embedded>, AppError> {
     let secrets = secrets(config)?;
     let options = EmbeddedOptions {
         writer_queue_max_ops: config.store.writer_queue_max_ops,

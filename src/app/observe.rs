@@ -7,7 +7,7 @@ use crate::actors::node::Node;
 use crate::actors::{Engine, Observer};
 use crate::delivery;
 use crate::store::Store;
-use crate::store::embedded::Embedded;
+use crate::store::meters::Remote;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Counts what the actors tell.
@@ -61,7 +61,7 @@ impl Observer for Counting {
 }
 
 /// Lets the metrics read what the parts keep themselves.
-pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>) {
+pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store>) {
     let (engine, store) = (engine.clone(), Arc::clone(store));
     let rooms = metrics.rooms_loaded.clone();
     let connections = metrics.connections.clone();
@@ -105,6 +105,9 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
         for (what, count) in [("held", observed.open_held), ("left_out", observed.open_left_out)] {
             let help = "Open incidents whose list is kept in memory, and those that did not fit.";
             scrape.gauge("mayday_store_open_incidents", help, &[("what", what)], count);
+        }
+        if let Some(there) = observed.remote {
+            remote(scrape, &there);
         }
         scrape.queue("room_mailboxes", engine.node().registry.waiting() as u64, 0);
         scrape.queue("location_batcher", engine.uploads_waiting() as u64, 0);
@@ -150,6 +153,39 @@ fn cluster(scrape: &mut Scrape, node: &Node) {
             let labels = [("node", node.as_str()), ("what", what)];
             scrape.gauge("mayday_cluster_nodes", help, &labels, count);
         }
+    }
+}
+
+fn remote(scrape: &mut Scrape, there: &Remote) {
+    scrape.gauge(
+        "mayday_store_breaker",
+        "Whether a store that did not answer is asked: 0 yes, 1 no, 2 by a probe.",
+        &[],
+        there.breaker,
+    );
+    for (name, help, count) in [
+        (
+            "mayday_store_breaker_opened_total",
+            "Times that the store was no longer asked because it did not answer.",
+            there.opened,
+        ),
+        (
+            "mayday_store_breaker_refused_total",
+            "Requests refused meanwhile.",
+            there.refused,
+        ),
+        (
+            "mayday_store_slow_commands_total",
+            "Commands that took longer than mongo.slow_command_ms.",
+            there.slow,
+        ),
+        (
+            "mayday_store_groups_repeated_total",
+            "Groups of appends done again: another node was first, or the server went away.",
+            there.repeated,
+        ),
+    ] {
+        scrape.counter(name, help, &[], count);
     }
 }
 

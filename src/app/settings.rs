@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::actors::Settings;
-use crate::actors::settings::ClusterSettings;
 use crate::actors::redis_bridge::BridgeSettings;
+use crate::actors::settings::ClusterSettings;
 use crate::bus::redis::{Address, Options, OutboundLimits, TlsFiles};
 use crate::config::Config;
-use crate::store::Retention;
+use crate::store::{MongoOptions, Retention};
 use crate::transport::Limits;
 
 pub(super) fn actors(config: &Config) -> Settings {
@@ -121,4 +121,32 @@ pub(super) fn bus_certificates(config: &Config) -> std::io::Result<TlsFiles> {
         authorities: read(&bus.tls_ca_file)?,
         identity: read(&bus.tls_certificate)?.zip(read(&bus.tls_key)?),
     })
+}
+
+pub(super) fn mongo(config: &Config, url: &str) -> MongoOptions {
+    let mongo = &config.mongo;
+    MongoOptions {
+        pool_max: mongo.pool_max_connections,
+        pool_queue_max_ops: mongo.pool_queue_max_ops,
+        pool_wait: mongo.pool_wait(),
+        writers: mongo.writers,
+        writer_queue_max_ops: config.store.writer_queue_max_ops,
+        group_max_ops: mongo.group_max_ops,
+        group_max_rows: mongo.group_max_documents,
+        rooms_cached_max: mongo.rooms_cached_max,
+        connect_timeout: mongo.connect_timeout(),
+        server_selection_timeout: mongo.server_selection_timeout(),
+        operation_timeout: mongo.operation_timeout(),
+        write_timeout: mongo.write_timeout(),
+        breaker_failures: mongo.breaker_failures,
+        breaker_probe: mongo.breaker_probe(),
+        slow: mongo.slow_command(),
+        lists_from_secondaries: mongo.lists_from_secondaries,
+        search_max_messages: config.store.search_max_messages,
+        locations_kept: config.retention.locations(),
+        migrate: config.store.migrate_on_start,
+        migrate_wait: mongo.migrate_wait(),
+        threads: mongo.threads,
+        ..MongoOptions::new(url)
+    }
 }

@@ -28,6 +28,7 @@ impl Config {
             http,
             store,
             bus,
+            mongo,
             auth,
             locations,
             rooms,
@@ -76,6 +77,20 @@ impl Config {
             ("bus.subscribe_max_topics", wide(bus.subscribe_max_topics)),
             ("bus.fades_after_ms", bus.fades_after_ms),
             ("bus.limits_timeout_ms", bus.limits_timeout_ms),
+            ("mongo.pool_queue_max_ops", wide(mongo.pool_queue_max_ops)),
+            ("mongo.pool_wait_ms", mongo.pool_wait_ms),
+            ("mongo.writers", wide(mongo.writers)),
+            ("mongo.group_max_ops", wide(mongo.group_max_ops)),
+            ("mongo.group_max_documents", wide(mongo.group_max_documents)),
+            ("mongo.threads", wide(mongo.threads)),
+            ("mongo.connect_timeout_ms", mongo.connect_timeout_ms),
+            (
+                "mongo.server_selection_timeout_ms",
+                mongo.server_selection_timeout_ms,
+            ),
+            ("mongo.operation_timeout_ms", mongo.operation_timeout_ms),
+            ("mongo.write_timeout_ms", mongo.write_timeout_ms),
+            ("mongo.breaker_probe_ms", mongo.breaker_probe_ms),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -168,6 +183,16 @@ impl Config {
             ("bus.unsubscribe_grace_ms", bus.unsubscribe_grace_ms, 600_000),
             ("bus.fades_after_ms", bus.fades_after_ms, 600_000),
             ("bus.limits_timeout_ms", bus.limits_timeout_ms, 1_000),
+            ("mongo.writers", wide(mongo.writers), 64),
+            ("mongo.threads", wide(mongo.threads), 256),
+            (
+                "mongo.pool_max_connections",
+                u64::from(mongo.pool_max_connections),
+                10_000,
+            ),
+            ("mongo.group_max_ops", wide(mongo.group_max_ops), 10_000),
+            ("mongo.operation_timeout_ms", mongo.operation_timeout_ms, 60_000),
+            ("mongo.write_timeout_ms", mongo.write_timeout_ms, 60_000),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
             ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
@@ -197,10 +222,16 @@ impl Config {
     fn check_pairs(&self, problems: &mut Vec<Problem>) {
         let Self {
             store,
+            mongo,
             sessions,
             retention,
             ..
         } = self;
+        // One for each writer, and some to read by.
+        if wide(mongo.writers) + 2 > u64::from(mongo.pool_max_connections) {
+            let what = "must be at least 2 more than mongo.writers";
+            problems.push(Problem::new("mongo.pool_max_connections", what));
+        }
         if store.group_max_ops > store.writer_queue_max_ops {
             let what = "must not be greater than store.writer_queue_max_ops";
             problems.push(Problem::new("store.group_max_ops", what));
@@ -438,6 +469,13 @@ mod tests {
             ),
             ("[bus]\nreconnect_min_ms = 9000", "bus.reconnect_min_ms"),
             ("[bus]\ncommands_max = 0", "bus.commands_max"),
+            ("[store]\nurl = 'mysql://a/'", "store.url"),
+            ("[store]\nurl = 'mongodb+srv://a/'", "store.url"),
+            ("[store]\nurl = 'mongodb://'", "store.url"),
+            ("[mongo]\nwriters = 0", "mongo.writers"),
+            ("[mongo]\nwriters = 1000", "mongo.writers"),
+            ("[mongo]\npool_max_connections = 5", "mongo.pool_max_connections"),
+            ("[mongo]\nwrite_timeout_ms = 0", "mongo.write_timeout_ms"),
             ("[auth]\nleeway_s = 9999999", "auth.leeway_s"),
             ("[auth]\ncookie = 'a b'", "auth.cookie"),
             ("[auth]\njwks_url = 'keys.json'", "auth.jwks_url"),

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Retention, Rooms, Sessions, Tls,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Sessions, Tls,
 };
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;
@@ -54,6 +54,24 @@ durations! {
         fades_after = from_millis(fades_after_ms),
         /// A budget that all nodes share must be answered for by then.
         limits_timeout = from_millis(limits_timeout_ms),
+    }
+    Mongo {
+        /// How long a request waits for a connection.
+        pool_wait = from_millis(pool_wait_ms),
+        /// A connection must be there by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// A server that takes the request must be found by then.
+        server_selection_timeout = from_millis(server_selection_timeout_ms),
+        /// A request must be answered by then.
+        operation_timeout = from_millis(operation_timeout_ms),
+        /// A write must be durable by then.
+        write_timeout = from_millis(write_timeout_ms),
+        /// How often it is looked whether a server answers again.
+        breaker_probe = from_millis(breaker_probe_ms),
+        /// Commands that take longer are logged.
+        slow_command = from_millis(slow_command_ms),
+        /// How long a start waits for another node that migrates.
+        migrate_wait = from_secs(migrate_wait_s),
     }
     Auth {
         /// How far clocks may differ.

@@ -225,6 +225,43 @@ sections! {
         /// A budget that all nodes share must be answered for by then.
         limits_timeout_ms: u64 = 5,
     }
+    /// The store in MongoDB.
+    mongo: Mongo {
+        /// Connections to each server.
+        pool_max_connections: u32 = 64,
+        /// Requests that wait for one.
+        pool_queue_max_ops: usize = 10_000,
+        /// How long one of them waits.
+        pool_wait_ms: u64 = 2_000,
+        /// Transactions that append at once.
+        writers: usize = 4,
+        /// Appends in one transaction.
+        group_max_ops: usize = 512,
+        /// Documents that one transaction writes.
+        group_max_documents: usize = 4_000,
+        /// Rooms whose rows each writer remembers.
+        rooms_cached_max: usize = 10_000,
+        /// Threads that talk to the server.
+        threads: usize = 2,
+        /// A connection must be there by then.
+        connect_timeout_ms: u64 = 2_000,
+        /// A server that takes the request must be found by then.
+        server_selection_timeout_ms: u64 = 3_000,
+        /// A request must be answered by then.
+        operation_timeout_ms: u64 = 5_000,
+        /// A write must be durable by then.
+        write_timeout_ms: u64 = 5_000,
+        /// Failures in a row after which requests are refused at once; 0: never.
+        breaker_failures: u32 = 5,
+        /// How often it is then looked whether the server answers again.
+        breaker_probe_ms: u64 = 500,
+        /// Commands that take longer are logged; 0: none.
+        slow_command_ms: u64 = 100,
+        /// Lists of incidents may come from a secondary.
+        lists_from_secondaries: bool = true,
+        /// How long a start waits for another node that migrates.
+        migrate_wait_s: u64 = 60,
+    }
     /// Who is speaking.
     auth: Auth {
         /// The key of HS256 tokens; none: generated.

@@ -5,6 +5,7 @@ pub mod document;
 pub mod engine;
 pub mod http;
 pub mod matching;
+pub mod mongo;
 pub mod people;
 pub mod raw;
 pub mod redis;
