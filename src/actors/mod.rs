@@ -21,6 +21,7 @@ pub mod registry;
 pub mod room;
 pub mod session;
 pub mod settings;
+pub mod trips;
 pub mod turns;
 
 pub use clock::{Clock, SystemClock};

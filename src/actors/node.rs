@@ -14,6 +14,7 @@ use super::observer::Observer;
 use super::registry::Registry;
 use super::room::Door;
 use super::settings::Settings;
+use super::trips::Trips;
 use super::turns::Turns;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
@@ -40,6 +41,8 @@ pub struct Node {
     pub registry: Registry,
     /// Who watches which part of the map.
     pub areas: Areas,
+    /// Where the trips are that go on.
+    pub trips: Trips,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

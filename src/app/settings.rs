@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use crate::actors::Settings;
 use crate::config::Config;
+use crate::domain::room::Policy;
 use crate::store::Retention;
 use crate::transport::Limits;
 
 pub(super) fn actors(config: &Config) -> Settings {
     Settings {
-        policy: config.rooms.policy(),
+        policy: Policy {
+            trip_max: config.trips.longest(),
+            ..config.rooms.policy()
+        },
         locations: config.locations.policy(),
         arbiters: config.rooms.arbiters,
         room_mailbox_max: config.rooms.mailbox_max_messages,
@@ -28,6 +32,7 @@ pub(super) fn actors(config: &Config) -> Settings {
         watchers_max: config.areas.watchers_max,
         watcher_backlog_max: config.areas.backlog_max_incidents,
         radius_max_km: config.areas.radius_max_km,
+        trips_max: config.trips.held_max,
         contacts_max: config.contacts.contacts_max,
         region: config.contacts.default_region,
         expiry_warning: config.auth.expiry_warning(),

@@ -77,6 +77,9 @@ impl Config {
                 "locations.mailbox_max_messages",
                 wide(locations.mailbox_max_messages),
             ),
+            ("trips.passengers_max", wide(self.trips.passengers_max)),
+            ("trips.radius_max_km", u64::from(self.trips.radius_max_km)),
+            ("trips.held_max", wide(self.trips.held_max)),
             ("rooms.requests_max", wide(rooms.requests_max)),
             ("rooms.mailbox_max_messages", wide(rooms.mailbox_max_messages)),
             ("rooms.batch_max_commands", wide(rooms.batch_max_commands)),
@@ -135,6 +138,8 @@ impl Config {
             ("locations.shards", wide(locations.shards), 1_024),
             ("locations.tick_ms", locations.tick_ms, 1_000),
             ("rooms.arbiters", wide(rooms.arbiters), 1_024),
+            ("trips.passengers_max", wide(self.trips.passengers_max), 1_000),
+            ("trips.radius_max_km", u64::from(self.trips.radius_max_km), 1_000),
             // What a circle of this radius costs grows with its square: some 600 cells here.
             ("areas.radius_max_km", u64::from(areas.radius_max_km), 100),
         ];

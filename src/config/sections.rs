@@ -382,6 +382,17 @@ sections! {
         /// A command must be answered by then.
         command_timeout_ms: u64 = 10_000,
     }
+    /// Trips.
+    trips: Trips {
+        /// One that nobody ended is over after this long; 0: never.
+        longest_s: u64 = 86_400,
+        /// Passengers of one of them.
+        passengers_max: usize = 100,
+        /// How far around a position they are looked for.
+        radius_max_km: u32 = 50,
+        /// Those whose place a node remembers.
+        held_max: usize = 100_000,
+    }
     /// Connections.
     sessions: Sessions {
         /// Bytes that wait to be sent to one of them.
@@ -670,7 +681,15 @@ impl Rooms {
             return_grace: Duration::from_secs(self.return_grace_s),
             members_max: self.members_max,
             requests_max: self.requests_max,
+            ..Policy::default()
         }
+    }
+}
+
+impl Trips {
+    /// After how long a trip is over that nobody ended; zero: never.
+    pub const fn longest(&self) -> Duration {
+        Duration::from_secs(self.longest_s)
     }
 }
 

@@ -21,6 +21,7 @@ mod layers;
 mod life;
 mod privacy;
 mod rest;
+mod trips;
 mod upgrade;
 
 mod http;

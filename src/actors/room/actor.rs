@@ -153,6 +153,7 @@ impl RoomActor {
         }
         self.core.contacts = Arc::new(contacts);
         self.put_out_former();
+        self.show_trip();
         self.reseat(log.unwrap_or_default(), now, ctx);
         self.enter_phase(Phase::Ready);
         self.deadlines_moved = true;
@@ -164,6 +165,14 @@ impl RoomActor {
         self.pump(ctx);
         self.drive_links(ctx);
         self.arm(ctx);
+    }
+
+    /// Where a trip is that goes on is to be found again after a start.
+    fn show_trip(&self) {
+        let trip = self.core.state.trip.as_ref().filter(|trip| trip.is_open());
+        if let Some(fix) = trip.and_then(|trip| self.core.newest.get(&trip.manifest.driver())) {
+            self.node.trips.moved(&self.id, fix);
+        }
     }
 
     /// Finds those who sat here before the actor did, and tells them what they have not been told.

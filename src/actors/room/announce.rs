@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use actix::{AsyncContext, Context};
 
 use super::actor::RoomActor;
+use super::seating::Coming;
 use crate::actors::observer::Positions;
 use crate::actors::session::SessionShared;
 use crate::delivery::{Except, Frame, Signal, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::ParticipantId;
-use crate::domain::room::{Event, EventBody, RoomKind};
+use crate::domain::room::{Event, EventBody, Genesis, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, encode_event};
 
@@ -68,7 +69,15 @@ impl RoomActor {
                 self.drop_position(*who);
                 self.unseat(Some(*who), origin);
             }
+            EventBody::Created(Genesis::Trip(manifest)) => {
+                manifest.people().for_each(|who| self.forget_membership(who));
+                self.deadlines_moved = true;
+            }
             EventBody::Emptied => self.everybody_left(),
+            EventBody::TripEnded => {
+                self.everybody_left();
+                self.node.trips.ended(&self.id);
+            }
             EventBody::StatusChanged { to, .. } if !to.is_open() => self.everybody_left(),
             _ => {}
         }
@@ -77,6 +86,7 @@ impl RoomActor {
             EventBody::Left { .. }
                 | EventBody::EmergencyEnded { .. }
                 | EventBody::Emptied
+                | EventBody::TripEnded
                 | EventBody::StatusChanged { .. }
         ) {
             self.deadlines_moved = true;
@@ -121,9 +131,9 @@ impl RoomActor {
             }
             EventBody::Joined { who, .. } => {
                 for session in self.asking.remove(who).unwrap_or_default() {
-                    self.join_session(&session, *who, None, false, ctx);
+                    self.join_session(&session, *who, None, Coming::ASKED, ctx);
                 }
-                if self.core.state.kind == Some(RoomKind::Circle) {
+                if matches!(self.core.state.kind, Some(RoomKind::Circle | RoomKind::Trip)) {
                     self.pass_on(*who, ctx);
                 }
             }
@@ -197,8 +207,11 @@ impl RoomActor {
         let (begun, now) = (Instant::now(), self.node.now());
         let mut signals = Vec::with_capacity(fixes.len());
         for (who, fix) in fixes {
-            if !self.core.state.is_in(who) || !self.core.note_fix(who, fix) {
+            if !self.core.state.shows_position_of(who) || !self.core.note_fix(who, fix) {
                 continue;
+            }
+            if self.core.state.trip.is_some() {
+                self.node.trips.moved(&self.id, &fix);
             }
             self.core.presence.touch(who, now);
             if !self.audience.is_empty() {

@@ -20,6 +20,7 @@ mod sos;
 mod status;
 pub mod table;
 mod tickets;
+mod trips;
 mod uploads;
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
-use crate::config::{Config, OutsideArea};
+use crate::config::{self, Config, OutsideArea};
 use crate::domain::bounds::ServiceArea;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
@@ -61,6 +62,7 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    trips: config::Trips,
     exports: Arc<Semaphore>,
     export_timeout: Duration,
     service_area: ServiceArea,
@@ -78,6 +80,7 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            trips: config.trips.clone(),
             exports: Arc::new(Semaphore::new(config.devices.exports_max)),
             export_timeout: config.devices.export_timeout(),
             service_area: config.abuse.service_area.clone(),
