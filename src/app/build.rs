@@ -186,6 +186,7 @@ impl Running {
             println!("listening on {url}");
         }
         let Some(url) = urls.first() else { return };
+        println!("  try it   {url}/     the API  {url}/docs");
         println!("  health   {url}/health     metrics  {url}/metrics");
         println!("  data     {}", self.config.data.path.display());
         println!("  a first SOS:");

@@ -1,7 +1,8 @@
 //! Rules beyond a value's type.
 
+use super::derived::list;
 use super::load::Problem;
-use super::sections::{Config, list};
+use super::sections::Config;
 
 /// The name of the key in `auth.internal_token`.
 pub const INTERNAL: &str = "internal";
@@ -142,6 +143,7 @@ impl Config {
             ("trips.radius_max_km", u64::from(self.trips.radius_max_km), 1_000),
             // What a circle of this radius costs grows with its square: some 600 cells here.
             ("areas.radius_max_km", u64::from(areas.radius_max_km), 100),
+            ("pages.tile_zoom_max", u64::from(self.pages.tile_zoom_max), 24),
         ];
         for (key, value, most) in at_most {
             if value > most {
@@ -223,6 +225,10 @@ impl Config {
                 problems.push(Problem::new(key, what));
             }
         }
+        if !is_tile_url(&self.pages.tile_url) {
+            let what = "must be an http or https address, or a path, with {z}, {x} and {y} in it";
+            problems.push(Problem::new("pages.tile_url", what));
+        }
         let tokens = [
             ("cors.methods", &self.cors.methods),
             ("cors.request_headers", &self.cors.request_headers),
@@ -294,6 +300,20 @@ fn is_origin(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
 }
 
+/// An address of tiles, or none. A part that is asked for with `{z}` must be in the path: the host is named in the
+/// pages' content policy.
+fn is_tile_url(address: &str) -> bool {
+    if address.is_empty() {
+        return true;
+    }
+    let marked = ["{z}", "{x}", "{y}"].iter().all(|mark| address.contains(mark));
+    let own = address.starts_with('/') && !address.starts_with("//");
+    let theirs = url::Url::parse(address).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.contains('{'))
+    });
+    marked && (own || theirs)
+}
+
 fn wide(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
@@ -354,6 +374,16 @@ mod tests {
             ("[sessions]\nping_timeout_s = 30", "sessions.ping_timeout_s"),
             ("[sessions]\nmessage_max_bytes = 1", "sessions.frame_max_bytes"),
             ("[areas]\nradius_max_km = 5000", "areas.radius_max_km"),
+            ("[pages]\ntile_zoom_max = 25", "pages.tile_zoom_max"),
+            (
+                "[pages]\ntile_url = 'https://tiles.example.org/{z}/{x}.png'",
+                "pages.tile_url",
+            ),
+            (
+                "[pages]\ntile_url = '//tiles.example.org/{z}/{x}/{y}'",
+                "pages.tile_url",
+            ),
+            ("[pages]\ntile_url = 'javascript:{z}{x}{y}'", "pages.tile_url"),
             ("[devices]\nexports_max = 0", "devices.exports_max"),
             (
                 "[retention]\ndevices_delete_days = 7",

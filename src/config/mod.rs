@@ -1,9 +1,10 @@
 //! Every setting: its default, where it may come from, and what is wrong with it.
 //!
-//! `sections` declares the settings, `load` reads a file and the environment, `check` holds the rules that
+//! `sections` declares the settings, `derived` says what they mean, `load` reads a file and the environment, `check` holds the rules that
 //! concern more than one value's type. Everything may read a [`Config`]; only `main` and `cli` load one.
 
 mod check;
+mod derived;
 mod load;
 mod proxies;
 mod secret;
@@ -22,7 +23,7 @@ pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
     Abuse, Areas, Auth, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations, Log,
-    Retention, Rooms, Sessions, Store, Tls, Trips,
+    Pages, Retention, Rooms, Sessions, Store, Tls, Trips,
 };
 pub use tokens::{ApiKey, ApiKeys, KeyFile, KeyFiles, TokenAlgorithm, TokenAlgorithms};
 pub use value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};

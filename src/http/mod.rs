@@ -17,6 +17,7 @@ pub mod hints;
 pub mod jwt;
 pub mod keys;
 pub mod limits;
+pub mod pages;
 pub mod request;
 pub mod routes;
 pub mod services;

@@ -19,7 +19,15 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ),
     (
         "config",
-        &["domain", "wire", "store", "bus", "delivery", "transport", "actors"],
+        &[
+            "domain",
+            "wire",
+            "store",
+            "bus",
+            "delivery",
+            "transport",
+            "actors",
+        ],
     ),
     (
         "telemetry",

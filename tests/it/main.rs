@@ -19,6 +19,7 @@ mod faults;
 mod fuzzed;
 mod layers;
 mod life;
+mod pages;
 mod privacy;
 mod rest;
 mod trips;

@@ -10,28 +10,26 @@
 //! nobody who is known loses anything by it. What a message on an open connection costs is
 //! [`crate::domain::budget::MessageBudget`]'s affair.
 
+mod book;
 mod ledger;
+mod payer;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-
-use self::ledger::{Key, Ledger};
+use self::book::{Book, Shared};
+use self::ledger::{Clock, Key, Ledger};
+use self::payer::Kind;
 use super::address::Address;
 use super::auth::Caller;
-use super::error::{ApiError, whole_seconds};
 use crate::config::Limits as Settings;
-use crate::domain::budget::Rate;
 use crate::domain::people::{Role, Subject};
 
+pub use self::payer::{Payer, Scope, SosCharge, Spent, over, tell};
 pub use crate::domain::budget::Budget;
-
-const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -81,197 +79,9 @@ impl Class {
     }
 }
 
-/// Who is charged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Payer {
-    /// `None`: somebody whose credential was bad. Only their address pays.
-    own: Option<Key>,
-    /// `None`: somebody whom an issuer vouches for.
-    address: Option<Key>,
-    /// The /48 of an IPv6 address.
-    site: Option<Key>,
-    /// What stands for them where they cannot be told apart.
-    fallback: Key,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Anonymous,
-    Registered,
-    /// Sister services are not limited.
-    Service,
-    /// Staff have blocked them: an SOS is all that is left to them.
-    Blocked,
-}
-
-impl Payer {
-    /// The same, as somebody whom staff have blocked.
-    #[must_use]
-    pub fn blocked(self) -> Self {
-        Self {
-            kind: Kind::Blocked,
-            ..self
-        }
-    }
-}
-
-/// Whose budget is spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The caller's own.
-    Own,
-    /// Their address's, or for IPv6 that of the /48 it lies in.
-    Address,
-}
-
-/// The budget is spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("over the limit of {} requests", budget.limit)]
-pub struct Spent {
-    /// It, with nothing left.
-    pub budget: Budget,
-    /// Whose it is.
-    pub scope: Scope,
-}
-
-/// An SOS that may be raised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SosCharge {
-    /// What is left to whoever raises it; `None`: there is no limit.
-    pub budget: Option<Budget>,
-    /// Their address has raised more than its budget: taken all the same, and staff are told.
-    pub over_address: bool,
-}
-
-/// The standard headers that tell of a budget.
-fn headers(budget: &Budget) -> [(HeaderName, u64); 3] {
-    [
-        (LIMIT, budget.limit.into()),
-        (REMAINING, budget.remaining.into()),
-        (RESET, whole_seconds(budget.reset)),
-    ]
-}
-
-/// Adds them to an answer.
-pub fn tell(budget: &Budget, answer: &mut HeaderMap) {
-    for (name, value) in headers(budget) {
-        answer.insert(name, HeaderValue::from(value));
-    }
-}
-
-/// 429 with when to come back, for any budget that is spent.
-pub fn over(budget: &Budget) -> ApiError {
-    let error = ApiError::rate_limited(budget.wait);
-    let told = headers(budget).into_iter();
-    told.fold(error, |error, (name, value)| error.with_header(name, value))
-}
-
-impl From<Spent> for ApiError {
-    fn from(spent: Spent) -> Self {
-        over(&spent.budget)
-    }
-}
-
-/// The budgets of one class. `None`: no limit.
-struct Book {
-    anonymous: Option<Ledger>,
-    registered: Option<Ledger>,
-    blocked: Option<Ledger>,
-    address: Shared,
-}
-
-/// The budgets of addresses, and of the /48s that they lie in.
-struct Shared {
-    address: Option<Ledger>,
-    site: Option<Ledger>,
-}
-
-impl Shared {
-    fn of<'a>(&'a self, payer: &Payer) -> impl Iterator<Item = (&'a Ledger, Key)> + use<'a> {
-        let address = self.address.as_ref().zip(payer.address);
-        address.into_iter().chain(self.site.as_ref().zip(payer.site))
-    }
-
-    fn check(&self, payer: &Payer, now: u64) -> Result<(), Spent> {
-        for (ledger, key) in self.of(payer) {
-            let budget = ledger.left(key, payer.fallback, now);
-            if budget.remaining == 0 {
-                let scope = Scope::Address;
-                return Err(Spent { budget, scope });
-            }
-        }
-        Ok(())
-    }
-
-    /// What was looked at is not refused any more: two at once may go one over it.
-    fn take(&self, payer: &Payer, now: u64) -> Option<Budget> {
-        let taken = self.of(payer).map(|(ledger, key)| {
-            ledger
-                .charge(key, payer.fallback, now)
-                .unwrap_or_else(|left| left)
-        });
-        taken.min_by_key(|budget| budget.remaining)
-    }
-}
-
-impl Book {
-    fn own(&self, payer: &Payer) -> Option<(&Ledger, Key)> {
-        let ledger = match payer.kind {
-            Kind::Anonymous => &self.anonymous,
-            Kind::Registered => &self.registered,
-            Kind::Blocked => &self.blocked,
-            Kind::Service => &None,
-        };
-        let (ledger, key) = ledger.as_ref().zip(payer.own)?;
-        // Somebody who cannot be told apart must not share a stranger's small budget: their address pays.
-        let address_pays = payer.address.is_some() && self.address.address.is_some();
-        let apart = !(address_pays && ledger.is_full()) || ledger.knows(key);
-        apart.then_some((ledger, key))
-    }
-
-    fn check_own(&self, payer: &Payer, now: u64) -> Result<Option<Budget>, Spent> {
-        let Some((ledger, key)) = self.own(payer) else {
-            return Ok(None);
-        };
-        let budget = ledger.left(key, payer.fallback, now);
-        match budget.remaining {
-            0 => Err(own(budget)),
-            _ => Ok(Some(budget)),
-        }
-    }
-
-    fn take_own(&self, payer: &Payer, now: u64) -> Result<Option<Budget>, Spent> {
-        let taken = self
-            .own(payer)
-            .map(|(ledger, key)| ledger.charge(key, payer.fallback, now));
-        taken.transpose().map_err(own)
-    }
-
-    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
-        let own = [&self.anonymous, &self.registered, &self.blocked];
-        own.into_iter().flatten().chain(self.address.ledgers())
-    }
-}
-
-impl Shared {
-    fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
-        [&self.address, &self.site].into_iter().flatten()
-    }
-}
-
-fn own(budget: Budget) -> Spent {
-    let scope = Scope::Own;
-    Spent { budget, scope }
-}
-
-/// The time since any beginning.
-type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
-
 /// All budgets.
 pub struct Limits {
     hasher: RandomState,
-    clock: Clock,
     books: [Book; Class::ALL.len()],
     /// How many SOS an address may raise at all.
     sos_max: Shared,
@@ -287,16 +97,21 @@ impl Limits {
     /// By the settings. A blocked one may raise `blocked_sos_per_hour` incidents.
     pub fn new(settings: &Settings, blocked_sos_per_hour: u32) -> Self {
         let begun = Instant::now();
-        Self::with_clock(settings, blocked_sos_per_hour, Box::new(move || begun.elapsed()))
+        Self::with_clock(settings, blocked_sos_per_hour, Arc::new(move || begun.elapsed()))
     }
 
-    /// By the settings and a clock.
-    pub fn with_clock(settings: &Settings, blocked_sos_per_hour: u32, clock: Clock) -> Self {
+    /// By the settings and a clock that tells the time since any beginning.
+    pub fn with_clock(
+        settings: &Settings,
+        blocked_sos_per_hour: u32,
+        clock: Arc<dyn Fn() -> Duration + Send + Sync>,
+    ) -> Self {
+        let clock = Clock(clock);
         let max = match settings.keys_max {
             0 => usize::MAX,
             max => max,
         };
-        let ledger = |limit, per| Rate::new(limit, per).map(|rate| Ledger::new(rate, max));
+        let ledger = |limit, per| Ledger::new(limit, per, max, &clock);
         let shared = |limit: u32, per| Shared {
             address: ledger(limit, per),
             site: ledger(limit.saturating_mul(settings.site_factor), per),
@@ -327,7 +142,6 @@ impl Limits {
         });
         Self {
             hasher: RandomState::new(),
-            clock,
             books,
             sos_max: shared(s.address_sos_max_per_hour, HOUR),
         }
@@ -388,11 +202,11 @@ impl Limits {
         if payer.kind == Kind::Service {
             return Ok(None);
         }
-        let (book, now) = (&self.books[class as usize], self.now());
-        book.check_own(payer, now)?;
-        book.address.check(payer, now)?;
-        let own = book.take_own(payer, now)?;
-        let shared = book.address.take(payer, now);
+        let book = &self.books[class as usize];
+        book.check_own(payer)?;
+        book.address.check(payer)?;
+        let own = book.take_own(payer)?;
+        let shared = book.address.take(payer);
         Ok(own.or(shared))
     }
 
@@ -412,18 +226,18 @@ impl Limits {
                 over_address: false,
             });
         }
-        let (book, now) = (&self.books[Class::Sos as usize], self.now());
-        let own = book.check_own(payer, now)?;
-        self.sos_max.check(payer, now)?;
-        let spent = book.address.check(payer, now).err();
-        let first = own.is_none_or(|own| own.remaining == own.limit);
+        let book = &self.books[Class::Sos as usize];
+        let own = book.check_own(payer)?;
+        self.sos_max.check(payer)?;
+        let spent = book.address.check(payer).err();
+        let first = own.is_none_or(|own| own.remaining + 1 == own.limit);
         if let Some(spent) = spent.filter(|_| !first) {
             return Err(spent);
         }
-        let own = book.take_own(payer, now)?;
-        let most = self.sos_max.take(payer, now);
+        let own = book.take_own(payer)?;
+        let most = self.sos_max.take(payer);
         let shared = if spent.is_none() {
-            book.address.take(payer, now)
+            book.address.take(payer)
         } else {
             most
         };
@@ -433,15 +247,9 @@ impl Limits {
         })
     }
 
-    fn now(&self) -> u64 {
-        // Begins above zero, which is where the budgets begin.
-        u64::try_from((self.clock)().as_nanos()).unwrap_or(u64::MAX)
-    }
-
     /// Forgets those whose budgets are whole again. For the janitor, every minute or so.
     pub fn sweep(&self) {
-        let now = self.now();
-        self.ledgers().for_each(|ledger| ledger.sweep(now));
+        self.ledgers().for_each(Ledger::sweep);
     }
 
     /// How many payers are remembered, over all budgets.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::ids::{DeviceId, ServiceName, UserId};
 use crate::domain::people::Identity;
+use crate::http::error::ApiError;
 use actix_web::ResponseError;
 
 /// A clock that stands still until it is told to move.
@@ -48,7 +49,7 @@ fn limits(change: impl FnOnce(&mut Settings)) -> (Limits, Hand) {
     change(&mut settings);
     let hand = Hand::default();
     let read = hand.clone();
-    let clock = Box::new(move || Duration::from_nanos(read.0.load(Ordering::Relaxed)));
+    let clock = Arc::new(move || Duration::from_nanos(read.0.load(Ordering::Relaxed)));
     (Limits::with_clock(&settings, 1, clock), hand)
 }
 

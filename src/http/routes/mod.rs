@@ -39,6 +39,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
+use super::pages::{self, Pages};
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
 use crate::config::{self, Config, OutsideArea};
@@ -63,6 +64,7 @@ pub struct Api {
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
     trips: config::Trips,
+    pages: Arc<Pages>,
     exports: Arc<Semaphore>,
     export_timeout: Duration,
     service_area: ServiceArea,
@@ -81,6 +83,7 @@ impl Api {
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
             trips: config.trips.clone(),
+            pages: Pages::new(&config.pages),
             exports: Arc::new(Semaphore::new(config.devices.exports_max)),
             export_timeout: config.devices.export_timeout(),
             service_area: config.abuse.service_area.clone(),
@@ -132,6 +135,8 @@ pub fn configure(api: web::Data<Api>) -> impl FnOnce(&mut web::ServiceConfig) {
             rest = others;
         }
         app.service(web::resource(upgrade::PATH).get(socket));
+        // Beside the table: whoever comes to a page needs no credential, and an old cookie keeps nobody from it.
+        pages::configure(&api.pages, app);
         app.default_service(web::to(async || {
             Err::<HttpResponse, _>(ApiError::not_found("Not found"))
         }));

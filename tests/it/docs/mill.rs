@@ -1,111 +1,11 @@
 //! Makes requests out of the OpenAPI document: valid ones, ones at the edge of a bound, and broken ones, by every
 //! kind of credential. The same seed makes the same requests, as far as the ids that the engine made up allow.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::chance::{Chance, Known};
+use super::values::{encoded, garbage, odd, odd_header, spoil, value};
 use crate::support::{now_ms, now_s, sign, sign_with};
-
-/// Numbers by chance (SplitMix64), from a seed.
-pub struct Chance(u64);
-
-impl Chance {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n.max(1) as u64).unwrap()
-    }
-
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    pub fn pick<'v, T>(&mut self, from: &'v [T]) -> &'v T {
-        &from[self.below(from.len())]
-    }
-
-    /// From 0 to 1.
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn hex(&mut self, digits: usize) -> String {
-        (0..digits)
-            .map(|_| char::from(b"0123456789abcdef"[self.below(16)]))
-            .collect()
-    }
-
-    fn uuid4(&mut self) -> String {
-        let hex = self.hex(30);
-        format!(
-            "{}-{}-4{}-a{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..15],
-            &hex[15..18],
-            &hex[18..30]
-        )
-    }
-}
-
-/// What earlier answers told: ids and cursors that are real.
-#[derive(Default)]
-pub struct Known {
-    pub sos: Vec<String>,
-    pub participants: Vec<String>,
-    pub messages: Vec<String>,
-    pub cursors: Vec<String>,
-    pub others: Vec<String>,
-}
-
-impl Known {
-    const MOST: usize = 200;
-
-    /// Remembers what an answer tells.
-    pub fn learn(&mut self, chance: &mut Chance, answer: &Value) {
-        match answer {
-            Value::Object(object) => {
-                for (key, value) in object {
-                    match (key.as_str(), value.as_str()) {
-                        ("sosId", Some(id)) => keep(chance, &mut self.sos, id),
-                        ("nextCursor", Some(id)) => keep(chance, &mut self.cursors, id),
-                        ("id" | "reportId", Some(id)) if !id.starts_with("p-") => {
-                            keep(chance, &mut self.messages, id);
-                        }
-                        ("roomId" | "blockId", Some(id)) => keep(chance, &mut self.others, id),
-                        (_, Some(id)) if id.starts_with("p-") && id.len() == 18 => {
-                            keep(chance, &mut self.participants, id);
-                        }
-                        _ => self.learn(chance, value),
-                    }
-                }
-            }
-            Value::Array(items) => items.iter().take(5).for_each(|item| self.learn(chance, item)),
-            _ => {}
-        }
-    }
-}
-
-fn keep(chance: &mut Chance, list: &mut Vec<String>, id: &str) {
-    if list.iter().any(|known| known == id) {
-        return;
-    }
-    if list.len() < Known::MOST {
-        list.push(id.to_owned());
-    } else {
-        let place = chance.below(list.len());
-        list[place] = id.to_owned();
-    }
-}
 
 /// A request that is ready to be sent.
 pub struct Planned {
@@ -134,26 +34,6 @@ impl std::fmt::Display for Planned {
         }
     }
 }
-
-/// Text that has made programs stumble.
-const ODD: [&str; 16] = [
-    "",
-    " ",
-    "\u{0}",
-    "\u{7}",
-    "\r\n",
-    "null",
-    "NaN",
-    "-0",
-    "1e999",
-    "99999999999999999999",
-    "../../etc/passwd",
-    "' OR 1=1 --",
-    "%00",
-    "\u{202e}\u{1f691}",
-    "\u{fffd}\u{ffff}",
-    "<script>alert(1)</script>",
-];
 
 /// Makes requests.
 pub struct Mill<'d> {
@@ -285,7 +165,7 @@ impl<'d> Mill<'d> {
             "to" => return (now_ms() + 1_000).to_string(),
             _ => {}
         }
-        match self.value(chance, known, name, schema, 0) {
+        match value(self.document, chance, known, name, schema, 0) {
             Value::String(text) => text,
             Value::Array(items) => {
                 let items = items.iter().filter_map(Value::as_str);
@@ -293,71 +173,6 @@ impl<'d> Mill<'d> {
             }
             value => value.to_string(),
         }
-    }
-
-    /// A value that fits a schema, more often than not at the edge of what it allows.
-    fn value(&self, chance: &mut Chance, known: &Known, name: &str, schema: &Value, depth: usize) -> Value {
-        if let Some(reference) = schema["$ref"].as_str() {
-            let schema = self.document.pointer(reference.trim_start_matches('#')).unwrap();
-            return self.value(chance, known, name, schema, depth + 1);
-        }
-        if let Some(forms) = schema["anyOf"]
-            .as_array()
-            .filter(|_| schema.get("properties").is_none())
-        {
-            let form = chance.pick(forms);
-            return self.value(chance, known, name, form, depth);
-        }
-        if let Some(words) = schema["enum"].as_array() {
-            return chance.pick(words).clone();
-        }
-        if let Some(value) = schema.get("const") {
-            return value.clone();
-        }
-        let kind = match &schema["type"] {
-            Value::Array(kinds) => chance.pick(kinds).as_str().unwrap(),
-            kind => kind.as_str().unwrap_or("string"),
-        };
-        match kind {
-            "null" => Value::Null,
-            "boolean" => chance.one_in(2).into(),
-            "integer" => number(chance, schema).round().into_integer(),
-            "number" if name == "timestamp" => (now_ms() - chance.next() % 100_000_000).into(),
-            "number" => number(chance, schema).into(),
-            "array" => {
-                let most = usize::try_from(schema["maxItems"].as_u64().unwrap_or(4))
-                    .unwrap()
-                    .min(6);
-                let item = if name == "fixes" {
-                    json!({"$ref": "#/components/schemas/Fix"})
-                } else {
-                    schema["items"].clone()
-                };
-                let count = chance.below(most + 1);
-                (0..count)
-                    .map(|_| self.value(chance, known, name, &item, depth + 1))
-                    .collect()
-            }
-            "object" => self.object(chance, known, schema, depth),
-            _ => string(chance, known, name, schema).into(),
-        }
-    }
-
-    fn object(&self, chance: &mut Chance, known: &Known, schema: &Value, depth: usize) -> Value {
-        let required: Vec<&str> = schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .chain(schema["anyOf"][0]["required"].as_array().into_iter().flatten())
-            .filter_map(Value::as_str)
-            .collect();
-        let mut object = Map::new();
-        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            if required.contains(&name.as_str()) || (depth < 6 && chance.one_in(3)) {
-                object.insert(name.clone(), self.value(chance, known, name, property, depth + 1));
-            }
-        }
-        object.into()
     }
 
     fn headers(&self, chance: &mut Chance, parameters: &[&Value], sound: bool) -> Vec<(String, Vec<u8>)> {
@@ -475,7 +290,7 @@ impl<'d> Mill<'d> {
         if (optional && chance.one_in(4)) || (!sound && chance.one_in(20)) {
             return None;
         }
-        let mut body = self.value(chance, known, "", schema, 0);
+        let mut body = value(self.document, chance, known, "", schema, 0);
         let mut kind = b"application/json".to_vec();
         let mut bytes = None;
         if !sound {
@@ -492,169 +307,4 @@ impl<'d> Mill<'d> {
         headers.push(("Content-Type".to_owned(), kind));
         Some(bytes.unwrap_or_else(|| body.to_string().into_bytes()))
     }
-}
-
-trait IntoInteger {
-    fn into_integer(self) -> Value;
-}
-
-impl IntoInteger for f64 {
-    #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
-    fn into_integer(self) -> Value {
-        (self as i64).into()
-    }
-}
-
-/// Within the bounds, often at one of them.
-fn number(chance: &mut Chance, schema: &Value) -> f64 {
-    let low = schema["minimum"].as_f64().or(schema["exclusiveMinimum"].as_f64());
-    let (low, high) = (low.unwrap_or(0.0), schema["maximum"].as_f64().unwrap_or(1_000.0));
-    match chance.below(6) {
-        0 if schema.get("exclusiveMinimum").is_none() => low,
-        1 => high,
-        _ => low + (high - low) * (0.001 + 0.998 * chance.share()),
-    }
-}
-
-fn string(chance: &mut Chance, known: &Known, name: &str, schema: &Value) -> String {
-    let pattern = schema["pattern"].as_str().unwrap_or_default();
-    match name {
-        "phone" | "phone_no" => return format!("+63917{:07}", chance.below(10_000_000)),
-        "roomId" if !known.others.is_empty() && chance.one_in(2) => {
-            return chance.pick(&known.others).clone();
-        }
-        "roomId" if !known.sos.is_empty() => return chance.pick(&known.sos).clone(),
-        _ => {}
-    }
-    if schema["format"] == "date-time" {
-        let year = 2000 + chance.below(26);
-        return format!(
-            "{year}-0{}-1{}T0{}:00:00.{:03}Z",
-            1 + chance.below(9),
-            chance.below(9),
-            chance.below(9),
-            chance.below(999)
-        );
-    }
-    if schema["format"] == "uuid" {
-        return chance.uuid4();
-    }
-    if pattern.contains("p-[0-9a-f") {
-        let fresh = format!("p-{}", chance.hex(16));
-        return if known.participants.is_empty() {
-            fresh
-        } else {
-            chance.pick(&known.participants).clone()
-        };
-    }
-    if pattern.contains("A-Za-z0-9_") {
-        return if chance.one_in(3) && !known.messages.is_empty() {
-            chance.pick(&known.messages).clone()
-        } else {
-            let digits = 1 + chance.below(64);
-            chance.hex(digits)
-        };
-    }
-    if pattern.contains("{2})+$") {
-        return chance.hex(32);
-    }
-    let (least, most) = (
-        usize::try_from(schema["minLength"].as_u64().unwrap_or(0)).unwrap(),
-        usize::try_from(schema["maxLength"].as_u64().unwrap_or(40)).unwrap(),
-    );
-    let length = match chance.below(5) {
-        0 => least,
-        1 => most,
-        _ => least + chance.below(most.min(least + 60) - least + 1),
-    };
-    let letters = *chance.pick(&["abc xyz", "Tülay né", "消防車 救命", "🚑🔥 ok", "a\tb\nc"]);
-    let letters: Vec<char> = letters.chars().collect();
-    // A first letter, so that it is not blank.
-    (0..length)
-        .map(|n| if n == 0 { 'M' } else { *chance.pick(&letters) })
-        .collect()
-}
-
-fn odd(chance: &mut Chance) -> String {
-    match chance.below(4) {
-        0 => {
-            let length = chance.below(3_000);
-            "y".repeat(length)
-        }
-        1 => (0..chance.below(12))
-            .filter_map(|_| char::from_u32(u32::try_from(chance.below(0x11_0000)).unwrap()))
-            .collect(),
-        _ => (*chance.pick(&ODD)).to_owned(),
-    }
-}
-
-/// What a header may hold at all: no line breaks and no NUL.
-fn odd_header(chance: &mut Chance) -> Vec<u8> {
-    let text = odd(chance).into_bytes();
-    text.into_iter()
-        .filter(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 127))
-        .take(2_000)
-        .collect()
-}
-
-fn garbage(chance: &mut Chance) -> Vec<u8> {
-    let texts: [&[u8]; 8] = [
-        b"",
-        b"{",
-        b"null",
-        b"[]",
-        b"{\"type\":\"FIRE\",\"type\":\"FIRE\"}",
-        b"\xff\xfe{}",
-        b"{} x",
-        b"\"\\ud800\"",
-    ];
-    match chance.below(3) {
-        0 => (0..chance.below(300))
-            .map(|_| chance.next().to_le_bytes()[0])
-            .collect(),
-        _ => chance.pick(&texts).to_vec(),
-    }
-}
-
-/// Breaks something in a body.
-fn spoil(chance: &mut Chance, body: &mut Value) {
-    let wrong = match chance.below(9) {
-        0 => Value::Null,
-        1 => json!(odd(chance)),
-        2 => json!([]),
-        3 => json!({"a": {"b": []}}),
-        4 => json!(-1),
-        5 => json!(1e300),
-        6 => json!(u64::MAX),
-        7 => json!("x".repeat(5_000)),
-        _ => json!(true),
-    };
-    let Value::Object(object) = body else {
-        *body = wrong;
-        return;
-    };
-    let names: Vec<String> = object.keys().cloned().collect();
-    if names.is_empty() || chance.one_in(10) {
-        object.insert(odd(chance), wrong);
-        return;
-    }
-    let name = chance.pick(&names).clone();
-    match chance.below(4) {
-        0 => drop(object.remove(&name)),
-        1 if object[&name].is_object() => spoil(chance, &mut object[&name]),
-        _ => object[&name] = wrong,
-    }
-}
-
-/// For a path or a query.
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b',' => {
-                char::from(byte).to_string()
-            }
-            // A lone dot would be a step in a path.
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
 }

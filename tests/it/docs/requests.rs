@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::mill::{Chance, Known, Mill, Planned};
+use super::chance::{Chance, Known};
+use super::mill::{Mill, Planned};
 use crate::support::document::{Document, template_of, wrong_with};
 use crate::support::http::Answer;
 use crate::support::{DEADLINE, Engine, UNLIMITED};

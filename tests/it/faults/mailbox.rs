@@ -6,6 +6,7 @@ use mayday::domain::room::Seq;
 use mayday::store::Store;
 
 use super::node::{Node, count, creates};
+use crate::support::eventually;
 
 const LIMIT: usize = 16;
 const SENT: usize = 100;
@@ -22,6 +23,12 @@ async fn a_full_mailbox_refuses_by_name_and_loses_nothing_it_took() {
     owner
         .hears_until("the room is there", |heard| count(heard, "room-created") == 1)
         .await;
+
+    // Whoever made the room is answered a moment before their place in the queue is free.
+    eventually("nothing waits", || async {
+        (node.engine.node().registry.get(&room).waiting() == 0).then_some(())
+    })
+    .await;
 
     node.store.hold();
     for n in 0..SENT {

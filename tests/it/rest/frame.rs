@@ -31,7 +31,7 @@ async fn an_unknown_route_is_not_found_in_the_envelope() {
     let engine = Engine::start(&[]);
     let ana = engine.user("Ana");
     for path in [
-        "/",
+        "/live",
         "/api",
         "/api/v1",
         "/api/v1/nothing",

@@ -1,0 +1,273 @@
+//! What the settings mean: times with their unit, lists, and the rules that other parts go by.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use super::sections::{
+    Abuse, Auth, Cors, Devices, Drain, Http, Limits, Locations, Retention, Rooms, Sessions, Tls, Trips,
+};
+use crate::domain::budget::MessageBudget;
+use crate::domain::hints::HintPolicy;
+use crate::domain::location::LocationPolicy;
+use crate::domain::room::Policy;
+use crate::domain::time::Timestamp;
+
+macro_rules! durations {
+    ($($name:ident { $($(#[$doc:meta])* $method:ident = $from:ident($key:ident)),* $(,)? })*) => {
+        $(impl $name {
+            $($(#[$doc])* pub const fn $method(&self) -> Duration { Duration::$from(self.$key) })*
+        })*
+    };
+}
+
+durations! {
+    Http {
+        /// The head of a request must be here by then.
+        header_timeout = from_millis(header_timeout_ms),
+        /// A request must be answered by then.
+        request_timeout = from_millis(request_timeout_ms),
+        /// How long an unused connection is kept.
+        keep_alive = from_secs(keep_alive_s),
+    }
+    Tls {
+        /// How often the files are looked at.
+        reload = from_secs(reload_s),
+        /// A handshake must be done by then.
+        handshake_timeout = from_millis(handshake_timeout_ms),
+    }
+    Auth {
+        /// How far clocks may differ.
+        leeway = from_secs(leeway_s),
+        /// How often the key set is fetched.
+        jwks_refresh = from_secs(jwks_refresh_s),
+        /// At least this long between fetches that an unknown key causes.
+        jwks_early_min = from_secs(jwks_early_min_s),
+        /// How long a request with an unknown key waits for such a fetch.
+        jwks_wait = from_millis(jwks_wait_ms),
+        /// A fetch must be done by then.
+        jwks_timeout = from_millis(jwks_timeout_ms),
+        /// How long the last good set counts.
+        jwks_stale_max = from_secs(jwks_stale_max_s),
+        /// How long before its credential ends a connection is told.
+        expiry_warning = from_secs(expiry_warning_s),
+        /// How long a ticket is good.
+        ticket_ttl = from_secs(ticket_ttl_s),
+    }
+    Limits {
+        /// The window of an anonymous device's requests.
+        anon_window = from_secs(anon_window_s),
+        /// The window of a registered user's requests.
+        user_window = from_secs(user_window_s),
+    }
+    Locations {
+        /// How often waiting fixes are looked at.
+        tick = from_millis(tick_ms),
+        /// How long a kept fix that came over a socket may wait to be written.
+        history_delay = from_millis(history_delay_ms),
+        /// A position older than this is no longer the present one; zero: it always is.
+        stale_after = from_secs(stale_after_s),
+    }
+    Rooms {
+        /// A room that nobody used for this long leaves memory.
+        passivate_after = from_secs(passivate_after_s),
+        /// A command must be answered by then.
+        command_timeout = from_millis(command_timeout_ms),
+    }
+    Trips {
+        /// After so long one is over that nobody ended; zero: never.
+        longest = from_secs(longest_s),
+    }
+    Devices {
+        /// A device's record says when it was seen last, to within this.
+        seen_every = from_secs(seen_every_s),
+        /// An export must be read by then.
+        export_timeout = from_secs(export_timeout_s),
+    }
+    Sessions {
+        /// Signals leave at most once in this time.
+        signal_gap = from_millis(signal_gap_ms),
+        /// How often a quiet peer is pinged.
+        ping_interval = from_secs(ping_interval_s),
+        /// A peer silent for this long is dead.
+        ping_timeout = from_secs(ping_timeout_s),
+        /// How long a peer has to answer a close.
+        close_timeout = from_millis(close_timeout_ms),
+    }
+    Retention {
+        /// How often the janitor looks.
+        sweep = from_secs(sweep_s),
+    }
+    Drain {
+        /// How long it waits for work in hand.
+        grace = from_millis(grace_ms),
+        /// Over how long clients are told to spread their return.
+        spread = from_millis(spread_ms),
+    }
+}
+
+/// `count`, or the number of cores when it is 0.
+fn or_cores(count: usize) -> usize {
+    if count > 0 {
+        count
+    } else {
+        std::thread::available_parallelism().map_or(1, NonZero::get)
+    }
+}
+
+impl Http {
+    /// Threads that serve requests.
+    pub fn workers(&self) -> usize {
+        or_cores(self.workers)
+    }
+}
+
+impl Tls {
+    /// Whether there is TLS.
+    pub fn is_on(&self) -> bool {
+        !self.certificate.is_empty()
+    }
+}
+
+/// The parts of a comma-separated list.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+impl Cors {
+    /// Origins whose pages may use the API.
+    pub fn origins(&self) -> impl Iterator<Item = &str> {
+        list(&self.origins)
+    }
+}
+
+impl Auth {
+    /// Origins of other sites whose pages may use the cookie.
+    pub fn cookie_origins(&self) -> impl Iterator<Item = &str> {
+        list(&self.cookie_origins)
+    }
+
+    /// One of these a token must be for; none: it may be for anybody.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        list(&self.audience)
+    }
+}
+
+impl Limits {
+    /// No limit on anything, for tests of something else.
+    pub fn none() -> Self {
+        Self {
+            sos_per_hour: 0,
+            user_sos_per_hour: 0,
+            anon_requests: 0,
+            user_requests: 0,
+            anon_writes: 0,
+            user_writes: 0,
+            locations_per_minute: 0,
+            registrations_per_hour: 0,
+            connects_per_minute: 0,
+            reports_per_hour: 0,
+            address_sos_per_hour: 0,
+            address_sos_max_per_hour: 0,
+            address_requests: 0,
+            address_writes: 0,
+            address_locations_per_minute: 0,
+            address_registrations_per_hour: 0,
+            address_connects_per_minute: 0,
+            address_reports_per_hour: 0,
+            connections_per_address: 0,
+            connections_per_subject: 0,
+            http_connections_per_address: 0,
+            messages_per_second: 0,
+            ..Self::default()
+        }
+    }
+
+    /// The budget of a connection that opens at `now`.
+    pub fn message_budget(&self, now: Timestamp) -> MessageBudget {
+        MessageBudget::new(self.messages_per_second, self.messages_burst, now)
+    }
+}
+
+impl Abuse {
+    /// The rules by which hints for staff are made.
+    pub fn hint_policy(&self) -> HintPolicy {
+        HintPolicy {
+            radius_m: self.duplicates_radius_m.into(),
+            window: Duration::from_secs(self.duplicates_window_s),
+            keep: Duration::from_secs(self.hints_keep_s),
+            incidents_max: self.hints_max_incidents,
+            people_max: self.hints_max_people,
+        }
+    }
+}
+
+impl Locations {
+    /// Batchers.
+    pub fn shards(&self) -> usize {
+        or_cores(self.shards)
+    }
+
+    /// The rules for positions.
+    pub fn policy(&self) -> LocationPolicy {
+        LocationPolicy {
+            min_interval: Duration::from_millis(self.min_interval_ms),
+            keep_distance_m: self.history_min_distance_m.into(),
+            keep_interval: Duration::from_secs(self.history_min_interval_s),
+            max_ahead: Duration::from_secs(self.max_ahead_s),
+            max_speed_mps: self.max_speed_mps.into(),
+        }
+    }
+}
+
+impl Rooms {
+    /// The rules of time and number that rooms go by.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            idle_participant: Duration::from_secs(self.idle_participant_s),
+            empty_room: Duration::from_secs(self.empty_room_s),
+            return_grace: Duration::from_secs(self.return_grace_s),
+            members_max: self.members_max,
+            requests_max: self.requests_max,
+            ..Policy::default()
+        }
+    }
+}
+
+impl Sessions {
+    /// After how long the kernel gives up on a peer; `None`: its default.
+    pub fn tcp_user_timeout(&self) -> Option<Duration> {
+        (self.tcp_user_timeout_ms > 0).then(|| Duration::from_millis(self.tcp_user_timeout_ms.into()))
+    }
+}
+
+impl Retention {
+    /// How long positions are kept; zero: for ever.
+    pub const fn locations(&self) -> Duration {
+        Duration::from_secs(self.locations_days as u64 * 86_400)
+    }
+
+    /// How long reports of misconduct are kept; zero: for ever.
+    pub const fn reports(&self) -> Duration {
+        Duration::from_secs(self.reports_days as u64 * 86_400)
+    }
+
+    /// How long idempotency keys are kept; zero: for ever.
+    pub const fn idempotency(&self) -> Duration {
+        Duration::from_secs(self.idempotency_hours as u64 * 3_600)
+    }
+
+    /// How long a device that is not seen can be told to have been somebody; zero: for ever.
+    pub const fn device_links(&self) -> Duration {
+        Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
+    }
+
+    /// How long a backup is kept from bringing back who was erased; zero: for ever.
+    pub const fn erasures(&self) -> Duration {
+        Duration::from_secs(self.erasures_days as u64 * 86_400)
+    }
+
+    /// How long the record of a device that is not seen is kept; zero: for ever.
+    pub const fn devices(&self) -> Duration {
+        Duration::from_secs(self.devices_delete_days as u64 * 86_400)
+    }
+}
