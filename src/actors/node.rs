@@ -16,6 +16,7 @@ use super::room::Door;
 use super::settings::Settings;
 use super::trips::Trips;
 use super::turns::Turns;
+use crate::bus::{Bus, Health};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
@@ -25,6 +26,8 @@ use crate::store::Store;
 pub struct Node {
     /// The durable truth.
     pub store: Arc<dyn Store>,
+    /// The way to the other nodes.
+    pub bus: Arc<dyn Bus>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The numbers.
@@ -65,6 +68,11 @@ impl Node {
         if let Some(device) = who.own_device() {
             self.notes.saw(device, self.now());
         }
+    }
+
+    /// Whether there may be other nodes.
+    pub fn is_clustered(&self) -> bool {
+        self.bus.health() != Health::Alone
     }
 
     /// The way to a room.

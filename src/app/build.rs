@@ -15,8 +15,10 @@ use super::capacity::Capacity;
 use super::certificates::{CertificateError, Certificates};
 use super::listeners::{Addresses, Services, Workers, listen};
 use super::{AppError, backup, observe, open_store, secrets, settings};
+use crate::actors::clock::random;
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
+use crate::bus::{Alone, NodeId};
 use crate::config::Config;
 use crate::delivery;
 use crate::http::auth;
@@ -80,6 +82,7 @@ impl Running {
         // Before anybody can be served: nobody slips in while the list is read.
         gate.blocks().load(&*store, SystemClock.now()).await?;
         let engine = Engine::start(Parts {
+            bus: Alone::new(NodeId::from_bits(u64::from_be_bytes(random()))),
             blocks: Arc::clone(gate.blocks()),
             store: Arc::clone(&store),
             clock: Arc::new(SystemClock),

@@ -3,8 +3,14 @@
 //! A message is a hint, never the truth: the truth is the store. Whoever misses one finds a jump in a room's `seq`,
 //! or hears that the bus was away, and reads the store. So a bus may lose, repeat and reorder; it may not wait.
 
+mod alone;
 mod contract;
+#[doc(hidden)]
+pub mod contract_tests;
+pub mod local;
 mod news;
 
-pub use contract::{Bus, Health, Listener};
-pub use news::{News, NodeId, Topic};
+pub use alone::Alone;
+pub use contract::{Bus, Health, Listener, Peer, Vitals};
+pub use local::{Hub, LocalBus};
+pub use news::{Attendance, News, NodeId, Topic};

@@ -7,6 +7,7 @@ use crate::domain::area::Cell;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{Person, Subject};
+use crate::domain::phone::PhoneNumber;
 use crate::domain::room::Event;
 use crate::store::IncidentRow;
 
@@ -49,15 +50,26 @@ pub enum Topic {
     Everyone,
 }
 
+/// Whether somebody has a connection on the node that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attendance {
+    /// Who.
+    pub who: ParticipantId,
+    /// They have one now.
+    pub here: bool,
+    /// That they came is in no log: whoever sits in the room is told by this.
+    pub greet: bool,
+}
+
 /// What is said.
 #[derive(Clone, Debug, PartialEq)]
 pub enum News {
     /// Events that are durable, in order and without gaps, with the records of those whom they name for the first time
-    /// or whose record changed. Empty events: look into the store.
+    /// or whose record changed.
     Events {
         /// The room.
         room: RoomId,
-        /// The events.
+        /// The events, at least one.
         events: Vec<Event>,
         /// The records.
         people: Vec<Person>,
@@ -69,12 +81,16 @@ pub enum News {
         /// Whose and where.
         fixes: Vec<(ParticipantId, Fix)>,
     },
-    /// People came to a room, or went, on the node that says so: connected or not, whatever the log says.
+    /// Who of a room is connected on the node that says so.
     Presence {
         /// The room.
         room: RoomId,
-        /// Who, and whether they have a connection on that node now.
-        changes: Vec<(ParticipantId, bool)>,
+        /// Who came or went; with `whole`, everybody who is there.
+        changes: Vec<Attendance>,
+        /// Whoever is not named is not there.
+        whole: bool,
+        /// The others are asked to say who is there with them.
+        asks: bool,
     },
     /// How an incident in a cell stands.
     Incident {
@@ -83,22 +99,39 @@ pub enum News {
         /// It was just raised.
         created: bool,
     },
-    /// Somebody was brought into a room: their connections are seated there by whoever holds them.
-    Seated {
+    /// A circle calls its owner's emergency contacts who are connected anywhere.
+    Called {
+        /// The circle.
+        room: RoomId,
+        /// Its owner.
+        owner: Subject,
+        /// The owner has raised an SOS; otherwise the circle was just made, and they are brought in.
+        alarm: bool,
+    },
+    /// Something in a room waits for somebody who need not sit in it: whoever holds their connections tells them.
+    Concerns {
         /// Whom.
         subject: Subject,
         /// Where.
         room: RoomId,
     },
-    /// Rooms that somebody is in have changed.
+    /// Rooms that these people are in have changed.
     Memberships {
         /// Whose.
-        subject: Subject,
+        subjects: Vec<Subject>,
     },
     /// Somebody's contact lists have changed.
     Contacts {
         /// Whose.
         owner: Subject,
+        /// What they are called.
+        name: Option<String>,
+        /// Their circles.
+        circles: Vec<RoomId>,
+        /// Emergency contacts that were not listed before.
+        added: Vec<PhoneNumber>,
+        /// Emergency contacts that are listed no more.
+        removed: Vec<PhoneNumber>,
     },
     /// Staff blocked somebody or lifted a block: the list is read again.
     Blocks,
@@ -109,4 +142,7 @@ pub enum News {
         /// Who they were where.
         places: Vec<(RoomId, ParticipantId)>,
     },
+    /// Something about this topic could not be said when it was time: look into the store. On `Everyone`: about any
+    /// topic.
+    Missed,
 }

@@ -22,6 +22,7 @@ use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::trips::Trips;
 use crate::actors::turns::Turns;
+use crate::bus::Bus;
 use crate::domain::ids::RoomId;
 use crate::store::Store;
 
@@ -32,6 +33,8 @@ const DEATHS_MAX: usize = 1024;
 pub struct Parts {
     /// The durable truth.
     pub store: Arc<dyn Store>,
+    /// The way to the other nodes; [`crate::bus::Alone`] when there are none.
+    pub bus: Arc<dyn Bus>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The numbers.
@@ -50,6 +53,7 @@ impl Engine {
     pub fn start(parts: Parts) -> Self {
         let Parts {
             store,
+            bus,
             clock,
             settings,
             observer,
@@ -70,6 +74,7 @@ impl Engine {
             raising: Turns::default(),
             draining: AtomicBool::new(false),
             store,
+            bus,
             clock,
             settings,
             observer,

@@ -10,6 +10,7 @@ use mayday::actors::pass::FreePass;
 use mayday::actors::room::{Act, By, Reply, Work};
 use mayday::actors::session::SessionShared;
 use mayday::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
+use mayday::bus::{Alone, NodeId};
 use mayday::delivery::Outbox;
 use mayday::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use mayday::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, UserId};
@@ -286,6 +287,7 @@ impl Node {
             panic_after: AtomicUsize::new(NEVER),
         });
         let engine = Engine::start(Parts {
+            bus: Alone::new(NodeId::from_bits(1)),
             blocks: Arc::new(Blocks::new(b"a secret of the test", 100)),
             store: Arc::clone(&store) as Arc<dyn Store>,
             clock: Arc::new(SystemClock),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mayday::actors::blocks::Blocks;
 use mayday::actors::engine::Parts;
 use mayday::actors::{Clock, Engine, NoObserver, Settings};
+use mayday::bus::{Alone, NodeId};
 use mayday::domain::geo::Position;
 use mayday::domain::ids::{DeviceId, RoomId};
 use mayday::domain::incident::{Address, IncidentType, Report, Severity, Visibility};
@@ -57,6 +58,7 @@ fn start() -> Node {
         ..Settings::default()
     };
     let engine = Engine::start(Parts {
+        bus: Alone::new(NodeId::from_bits(1)),
         blocks: Arc::new(Blocks::new(b"a secret of the test", 100)),
         store: Arc::clone(&store) as Arc<dyn Store>,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,

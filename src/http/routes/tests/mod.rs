@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use super::{Api, Readiness, configure};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
+use crate::bus::{Alone, NodeId};
 use crate::config::{Auth, Config, DeviceSecrets, Secret, Secrets};
 use crate::domain::ids::{DeviceId, UserId};
 use crate::domain::people::{Identity, Role, Subject};
@@ -99,6 +100,7 @@ impl Rig {
         let keys = Arc::new(KeyRing::of(&config.auth, &secrets.jwt).unwrap());
         let gate = Gate::new(&config, &secrets, keys, Arc::clone(&metrics), clock);
         let engine = Engine::start(Parts {
+            bus: Alone::new(NodeId::from_bits(1)),
             blocks: Arc::clone(gate.blocks()),
             store,
             clock: Arc::new(SystemClock),
