@@ -17,6 +17,7 @@ pub mod node;
 pub mod notes;
 pub mod observer;
 pub mod pass;
+pub mod redis_bridge;
 pub mod registry;
 pub mod room;
 pub mod session;

@@ -7,8 +7,10 @@ mod alone;
 mod contract;
 #[doc(hidden)]
 pub mod contract_tests;
+pub mod envelope;
 pub mod local;
 mod news;
+pub mod redis;
 
 pub use alone::Alone;
 pub use contract::{Bus, Health, Listener, Peer, Vitals};

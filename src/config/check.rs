@@ -26,6 +26,7 @@ impl Config {
         let Self {
             http,
             store,
+            bus,
             auth,
             locations,
             rooms,
@@ -58,6 +59,12 @@ impl Config {
             ("store.search_max_messages", wide(store.search_max_messages)),
             ("store.checkpoint_kib", u64::from(store.checkpoint_kib)),
             ("store.checkpoint_max_kib", u64::from(store.checkpoint_max_kib)),
+            ("bus.connect_timeout_ms", bus.connect_timeout_ms),
+            ("bus.response_timeout_ms", bus.response_timeout_ms),
+            ("bus.reconnect_min_ms", bus.reconnect_min_ms),
+            ("bus.reconnect_max_ms", bus.reconnect_max_ms),
+            ("bus.health_interval_ms", bus.health_interval_ms),
+            ("bus.commands_max", wide(bus.commands_max)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -128,6 +135,11 @@ impl Config {
                 11,
             ),
             ("store.readers", wide(store.readers), 256),
+            ("bus.connect_timeout_ms", bus.connect_timeout_ms, 60_000),
+            ("bus.response_timeout_ms", bus.response_timeout_ms, 60_000),
+            ("bus.reconnect_max_ms", bus.reconnect_max_ms, 60_000),
+            ("bus.health_interval_ms", bus.health_interval_ms, 60_000),
+            ("bus.commands_max", wide(bus.commands_max), 1_000_000),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
             ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
@@ -163,6 +175,10 @@ impl Config {
         if store.group_max_ops > store.writer_queue_max_ops {
             let what = "must not be greater than store.writer_queue_max_ops";
             problems.push(Problem::new("store.group_max_ops", what));
+        }
+        if self.bus.reconnect_min_ms > self.bus.reconnect_max_ms {
+            let what = "must not be greater than bus.reconnect_max_ms";
+            problems.push(Problem::new("bus.reconnect_min_ms", what));
         }
         if sessions.frame_max_bytes > sessions.message_max_bytes {
             let what =
@@ -246,11 +262,40 @@ impl Config {
         }
         self.check_listeners(problems);
         self.check_keys(problems);
+        self.check_bus(problems);
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
             problems.push(Problem::new(
                 "log.filter",
                 format!("must be a filter such as info,mayday=debug: {error}"),
             ));
+        }
+    }
+
+    fn check_bus(&self, problems: &mut Vec<Problem>) {
+        let bus = &self.bus;
+        let tls = match bus.url.parse() {
+            Ok(address) => address.is_some_and(|address| address.tls),
+            Err(what) => {
+                problems.push(Problem::new("bus.url", what.to_string()));
+                return;
+            }
+        };
+        let files = [
+            ("bus.tls_ca_file", &bus.tls_ca_file),
+            ("bus.tls_certificate", &bus.tls_certificate),
+            ("bus.tls_key", &bus.tls_key),
+        ];
+        for (key, _) in files.iter().filter(|(_, file)| !tls && !file.is_empty()) {
+            let what = "must be empty unless bus.url begins with rediss";
+            problems.push(Problem::new(*key, what));
+        }
+        if bus.tls_certificate.is_empty() != bus.tls_key.is_empty() {
+            let (missing, given) = if bus.tls_key.is_empty() {
+                ("bus.tls_key", "bus.tls_certificate")
+            } else {
+                ("bus.tls_certificate", "bus.tls_key")
+            };
+            problems.push(Problem::new(missing, format!("must be set when {given} is")));
         }
     }
 
@@ -344,6 +389,18 @@ mod tests {
             ),
             ("[store]\nreaders = 0", "store.readers"),
             ("[store]\ngroup_max_ops = 100000", "store.group_max_ops"),
+            ("[bus]\nurl = '127.0.0.1:6379'", "bus.url"),
+            ("[bus]\nurl = 'redis+sentinel://127.0.0.1'", "bus.url"),
+            (
+                "[bus]\nurl = 'redis://a'\ntls_ca_file = 'ca.pem'",
+                "bus.tls_ca_file",
+            ),
+            (
+                "[bus]\nurl = 'rediss://a'\ntls_certificate = 'c.pem'",
+                "bus.tls_key",
+            ),
+            ("[bus]\nreconnect_min_ms = 9000", "bus.reconnect_min_ms"),
+            ("[bus]\ncommands_max = 0", "bus.commands_max"),
             ("[auth]\nleeway_s = 9999999", "auth.leeway_s"),
             ("[auth]\ncookie = 'a b'", "auth.cookie"),
             ("[auth]\njwks_url = 'keys.json'", "auth.jwks_url"),

@@ -4,7 +4,8 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Cors, Devices, Drain, Http, Limits, Locations, Retention, Rooms, Sessions, Tls, Trips,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Retention, Rooms, Sessions, Tls,
+    Trips,
 };
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;
@@ -34,6 +35,18 @@ durations! {
         reload = from_secs(reload_s),
         /// A handshake must be done by then.
         handshake_timeout = from_millis(handshake_timeout_ms),
+    }
+    Bus {
+        /// A connection must stand by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// A command must be answered by then.
+        response_timeout = from_millis(response_timeout_ms),
+        /// The wait before the second attempt to connect.
+        reconnect_min = from_millis(reconnect_min_ms),
+        /// The longest wait between two attempts.
+        reconnect_max = from_millis(reconnect_max_ms),
+        /// How often Redis is asked whether it is well.
+        health_interval = from_millis(health_interval_ms),
     }
     Auth {
         /// How far clocks may differ.

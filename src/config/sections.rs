@@ -8,6 +8,7 @@ use super::proxies::TrustedProxies;
 use super::secret::Secret;
 use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
 use super::value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};
+use crate::bus::redis::BusUrl;
 use crate::domain::bounds::ServiceArea;
 use crate::domain::phone::Region;
 
@@ -176,6 +177,29 @@ sections! {
         integrity_check: bool = true,
         /// Bring an older schema up to date when starting.
         migrate_on_start: bool = true,
+    }
+    /// The way to the other nodes.
+    bus: Bus {
+        /// Where Redis is; empty: there are no other nodes.
+        url: BusUrl = BusUrl::default(),
+        /// Authorities, PEM, that vouch for it; empty: those of the system.
+        tls_ca_file: String = String::new(),
+        /// This node's certificate chain, PEM, for a Redis that asks for one.
+        tls_certificate: String = String::new(),
+        /// Its private key, PEM.
+        tls_key: String = String::new(),
+        /// A connection must stand by then.
+        connect_timeout_ms: u64 = 1_000,
+        /// A command must be answered by then.
+        response_timeout_ms: u64 = 1_000,
+        /// The wait before the second attempt to connect.
+        reconnect_min_ms: u64 = 50,
+        /// The longest wait between two attempts.
+        reconnect_max_ms: u64 = 2_000,
+        /// How often Redis is asked whether it is well.
+        health_interval_ms: u64 = 1_000,
+        /// Commands that wait for their answer.
+        commands_max: usize = 10_000,
     }
     /// Who is speaking.
     auth: Auth {

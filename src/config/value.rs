@@ -7,6 +7,7 @@ use config::ValueKind;
 
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
+use crate::bus::redis::BusUrl;
 use crate::domain::bounds::ServiceArea;
 use crate::domain::phone::Region;
 
@@ -119,6 +120,16 @@ impl Setting for Option<Secret> {
             "" => Some(None),
             text => Secret::new(text).ok().map(Some),
         }
+    }
+}
+
+/// It may hold a password. What is wrong with it is told when it is looked at.
+impl Setting for BusUrl {
+    const EXPECTED: &'static str = "a text such as redis://127.0.0.1:6379, or an empty one";
+    const HIDDEN: bool = true;
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        text(raw).map(Self::new)
     }
 }
 

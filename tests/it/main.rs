@@ -13,6 +13,7 @@ mod support;
 mod abuse;
 mod auth;
 mod backup;
+mod bus;
 mod circle;
 mod docs;
 mod faults;

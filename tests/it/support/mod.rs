@@ -7,6 +7,7 @@ pub mod http;
 pub mod matching;
 pub mod people;
 pub mod raw;
+pub mod redis;
 pub mod stories;
 pub mod tls;
 
