@@ -6,6 +6,7 @@
 pub mod area;
 pub mod batcher;
 pub mod blocks;
+mod boarding;
 pub mod clock;
 pub mod directory;
 pub mod engine;

@@ -16,7 +16,7 @@ use super::room::Door;
 use super::settings::Settings;
 use super::trips::Trips;
 use super::turns::Turns;
-use crate::bus::{Bus, Health};
+use crate::bus::{Board, Bus, Health};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
@@ -28,6 +28,8 @@ pub struct Node {
     pub store: Arc<dyn Store>,
     /// The way to the other nodes.
     pub bus: Arc<dyn Bus>,
+    /// Where the nodes put things for each other.
+    pub board: Arc<dyn Board>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The numbers.

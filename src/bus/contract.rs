@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::board::{Board, NoBoard};
 use super::news::{News, NodeId, Topic};
 use crate::domain::people::Subject;
 
@@ -59,6 +60,11 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Listens no more, after a grace time in which `subscribe` takes it back.
     fn unsubscribe(&self, topic: &Topic);
+
+    /// Where the nodes put things for each other.
+    fn board(&self) -> Arc<dyn Board> {
+        Arc::new(NoBoard)
+    }
 
     /// How the way to the others is. Costs next to nothing.
     fn health(&self) -> Health;

@@ -73,6 +73,7 @@ impl Engine {
             janitor: Done::default(),
             raising: Turns::default(),
             draining: AtomicBool::new(false),
+            board: bus.board(),
             store,
             bus,
             clock,

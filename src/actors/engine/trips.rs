@@ -11,6 +11,7 @@ use crate::actors::clock::random;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Act, By, Glimpse, Reply};
 use crate::actors::trips::{NearTrip, Nearby};
+use crate::bus::{Around, Note};
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::incident::Report;
 use crate::domain::people::{Identity, Person, Role, Subject};
@@ -204,13 +205,14 @@ impl Engine {
         who: &Arc<Identity>,
         nearby: &Nearby,
     ) -> Result<Vec<FoundTrip>, CommandError> {
-        let near = self.node().trips.near(nearby);
+        let near = self.places_near(nearby).await;
         // Where a trip is is a hint: its log says what it is, and whether it goes on.
         let look = |near: NearTrip| async move {
             match self.trip(who, &near.trip).await {
                 Ok(info) if info.ended_at.is_none() => Ok(Some(FoundTrip { near, info })),
                 Ok(_) | Err(CommandError::Rejected(_)) => {
                     self.node().trips.ended(&near.trip);
+                    self.node().board.put(Note::TripEnded(near.trip));
                     Ok(None)
                 }
                 Err(error) => Err(error),
@@ -222,6 +224,37 @@ impl Engine {
             found.extend(one?);
         }
         Ok(found)
+    }
+
+    /// What this node knows and what the board says, the newest of each trip.
+    async fn places_near(&self, nearby: &Nearby) -> Vec<NearTrip> {
+        let here = self.node().trips.near(nearby);
+        let around = Around {
+            centre: nearby.centre,
+            radius_m: nearby.radius_m,
+            limit: nearby.limit,
+        };
+        let Some(there) = self.node().board.trips_near(around).await else {
+            return here;
+        };
+        let mut newest: BTreeMap<RoomId, NearTrip> = BTreeMap::new();
+        let there = there.into_iter().map(|place| NearTrip {
+            distance_m: place.position.distance_m(nearby.centre),
+            trip: place.trip,
+            position: place.position,
+            at: place.at,
+        });
+        for near in there.chain(here) {
+            match newest.get(&near.trip) {
+                Some(known) if known.at >= near.at => {}
+                _ => drop(newest.insert(near.trip.clone(), near)),
+            }
+        }
+        let mut found: Vec<_> = newest.into_values().collect();
+        found.retain(|near| near.at >= nearby.since && near.distance_m <= nearby.radius_m);
+        found.sort_by(|a, b| a.distance_m.total_cmp(&b.distance_m));
+        found.truncate(nearby.limit);
+        found
     }
 
     /// The trip that an SOS is raised on, if whoever raises it is on it. Never keeps an SOS from being taken. A

@@ -9,6 +9,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, 
 use tokio::sync::oneshot;
 
 use super::core::RoomCore;
+use super::noted::Noted;
 use super::messages::{Look, Poke, Positions, Reload, Rest, Ticketed, Work};
 use super::seats::{Phase, RoomShared};
 use super::steps::Step;
@@ -29,6 +30,9 @@ const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a batch is decided anew because another writer was first.
 const CONFLICTS_MAX: u32 = 5;
+
+/// What is read when a room is loaded: its log, its owner's contacts, where everybody is on other nodes.
+type Read = (Option<StoredRoom>, ContactBook, Vec<(ParticipantId, Fix)>);
 
 /// A room.
 pub struct RoomActor {
@@ -58,6 +62,7 @@ pub struct RoomActor {
     seated: bool,
     /// What is stored is newer than what is remembered.
     stale: bool,
+    pub(super) noted: Noted,
 }
 
 type Ctx = Context<RoomActor>;
@@ -93,6 +98,7 @@ impl RoomActor {
             resting: false,
             seated: fresh,
             stale: false,
+            noted: Noted::default(),
         }
     }
 
@@ -109,17 +115,22 @@ impl RoomActor {
             let stored = node.store.load(&id).await?;
             let owner = stored.as_ref().and_then(owner_of_circle);
             let contacts = match owner {
-                Some(owner) => node.store.contacts(&owner).await?,
+                Some(owner) => node.emergency_contacts(&owner).await?,
                 None => ContactBook::default(),
             };
-            Ok::<_, StoreError>((stored, contacts))
+            // Others may have seen newer positions than history has.
+            let newest = match stored {
+                Some(_) => node.board.newest(&id).await,
+                None => vec![],
+            };
+            Ok::<_, StoreError>((stored, contacts, newest))
         };
         ctx.spawn(read.into_actor(self).map(|read, act, ctx| act.loaded(read, ctx)));
     }
 
-    fn loaded(&mut self, read: Result<(Option<StoredRoom>, ContactBook), StoreError>, ctx: &mut Ctx) {
+    fn loaded(&mut self, read: Result<Read, StoreError>, ctx: &mut Ctx) {
         let now = self.node.now();
-        let (stored, contacts) = match read {
+        let (stored, contacts, newest) = match read {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(room = %self.id, %error, "could not read the room's log");
@@ -140,6 +151,11 @@ impl RoomActor {
             Some(stored) => {
                 let events = stored.events.clone();
                 self.core.restore(stored, now);
+                for (who, fix) in newest {
+                    if self.core.state.shows_position_of(who) {
+                        self.core.note_fix(who, fix);
+                    }
+                }
                 Some(events)
             }
             None => {
@@ -285,6 +301,7 @@ impl RoomActor {
                 self.conflicts = 0;
                 self.enter_phase(Phase::Ready);
                 self.release(steps, ctx);
+                self.note_incident();
                 self.drive_links(ctx);
                 if self.stale {
                     self.read_again(ctx);
@@ -437,6 +454,7 @@ impl Handler<Rest> for RoomActor {
     fn handle(&mut self, _: Rest, ctx: &mut Ctx) {
         self.departures(ctx);
         self.note_signs();
+        self.note_again();
         self.rest(ctx);
     }
 }

@@ -10,6 +10,7 @@ use super::actor::RoomActor;
 use super::seating::Coming;
 use crate::actors::observer::Positions;
 use crate::actors::session::SessionShared;
+use crate::bus::Note;
 use crate::delivery::{Except, Frame, Signal, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::ParticipantId;
@@ -67,6 +68,7 @@ impl RoomActor {
                 self.forget_membership(*who);
                 self.core.presence.forget(*who);
                 self.drop_position(*who);
+                self.note_absence(*who);
                 self.unseat(Some(*who), origin);
             }
             EventBody::Created(Genesis::Trip(manifest)) => {
@@ -77,6 +79,7 @@ impl RoomActor {
             EventBody::TripEnded => {
                 self.everybody_left();
                 self.node.trips.ended(&self.id);
+                self.node.board.put(Note::TripEnded(self.id.clone()));
             }
             EventBody::StatusChanged { to, .. } if !to.is_open() => self.everybody_left(),
             _ => {}
@@ -214,6 +217,7 @@ impl RoomActor {
                 self.node.trips.moved(&self.id, &fix);
             }
             self.core.presence.touch(who, now);
+            self.note_movement(who);
             if !self.audience.is_empty() {
                 let frame = Frame::text(&self.encode_fix(who, &fix, now));
                 signals.push(Signal {

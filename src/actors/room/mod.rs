@@ -3,7 +3,7 @@
 //! `door` and `handle` are what others hold; `core` joins the state with the records beside it; `actor` is
 //! the mailbox, the queue and the store; `steps` decides, `release` carries out what became durable,
 //! `announce` tells everybody; `seats` are those who listen, `seating` their coming and going, `catch_up`
-//! their past; `links` ties an incident to the rooms it was raised from.
+//! their past; `links` ties an incident to the rooms it was raised from, `noted` shows it to the other nodes.
 
 mod actor;
 mod announce;
@@ -16,6 +16,7 @@ mod handle;
 mod life;
 mod links;
 mod messages;
+mod noted;
 mod release;
 mod seating;
 mod seats;

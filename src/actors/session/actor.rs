@@ -108,6 +108,7 @@ impl SessionActor {
             node.observer.connected(begun.elapsed());
             // Only now: `connected` is the first thing they hear.
             node.directory.add(&shared);
+            node.note_session(&shared, true);
             // Blocked while it was opened: whoever closes sessions has not seen this one.
             if node.blocks.holds(&identity.subject, node.now()) {
                 shared.close(CloseReason::Forbidden);
@@ -170,6 +171,7 @@ impl Actor for SessionActor {
         let reason = self.shared.outbox().end_reason().map_or("left", EndReason::label);
         tracing::debug!(session = %self.shared.id(), reason, "session ended");
         self.node.directory.remove(&self.shared);
+        self.node.note_session(&self.shared, false);
         if let Some(watcher) = self.watching.take() {
             self.node.areas.unwatch(watcher);
         }

@@ -164,7 +164,7 @@ impl SessionActor {
         }
         let room = room.unwrap_or_else(|| RoomId::from_random(random()));
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
-        let contacts = async move { node.store.contacts(&shared.identity().subject).await };
+        let contacts = async move { node.emergency_contacts(&shared.identity().subject).await };
         ctx.wait(contacts.into_actor(self).map(
             move |contacts: Result<ContactBook, _>, act, _| match contacts {
                 Ok(book) => {

@@ -1,6 +1,7 @@
 //! Redis: where it is, the connection that all share, and what goes over it.
 
 mod address;
+mod board;
 mod channel;
 mod connection;
 mod failure;
@@ -10,6 +11,7 @@ mod options;
 mod outbound;
 mod subscriptions;
 
+pub use board::{BoardSettings, RedisBoard};
 pub use address::{Address, BadUrl, BusUrl, Credentials, Host, Kind};
 pub use channel::Channels;
 pub use connection::{Connection, Counts, State};
