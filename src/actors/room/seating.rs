@@ -412,7 +412,8 @@ impl RoomActor {
                 who,
                 reason: LeaveReason::Removed,
             };
-            self.queue.push_back((Work::system(command), None));
+            // Before what waits: a room that is being read may have been asked by one of them already.
+            self.queue.push_front((Work::system(command), None));
         }
     }
 
