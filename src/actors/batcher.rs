@@ -324,7 +324,9 @@ impl LocationBatcher {
         }
         self.outgoing = late;
         if !self.sightings.is_empty() {
-            self.node.board.put(Note::Positions(std::mem::take(&mut self.sightings)));
+            self.node
+                .board
+                .put(Note::Positions(std::mem::take(&mut self.sightings)));
         }
         self.write(ctx);
         self.arm(ctx);

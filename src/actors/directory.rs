@@ -66,7 +66,9 @@ impl Directory {
     /// The newest session of everybody of whom `whose` is true.
     pub fn newest_where(&self, whose: impl Fn(&Subject) -> bool) -> Vec<Arc<SessionShared>> {
         let concerned = self.by_subject.iter().filter(|entry| whose(entry.key()));
-        concerned.filter_map(|entry| entry.value().last().cloned()).collect()
+        concerned
+            .filter_map(|entry| entry.value().last().cloned())
+            .collect()
     }
 
     /// Closes the sessions of everybody of whom `whose` is true.

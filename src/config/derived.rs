@@ -4,8 +4,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Retention, Rooms, Sessions, Tls,
-    Trips,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Retention, Rooms, Sessions, Tls, Trips,
 };
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;

@@ -21,8 +21,8 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::actors::clock::{Clock, SystemClock};
 use crate::bus::redis::{
-    BoardSettings, RedisBoard,
-    Channels, Connection, Inbound, InboundCounts, Options, Outbound, OutboundLimits, Subscriptions,
+    BoardSettings, Channels, Connection, Inbound, InboundCounts, Options, Outbound, OutboundLimits,
+    RedisBoard, Subscriptions,
 };
 use crate::bus::{Board, Bus, Health, Listener, News, NodeId, Peer, Topic, Vitals};
 

@@ -9,8 +9,8 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, 
 use tokio::sync::oneshot;
 
 use super::core::RoomCore;
-use super::noted::Noted;
 use super::messages::{Look, Poke, Positions, Reload, Rest, Ticketed, Work};
+use super::noted::Noted;
 use super::seats::{Phase, RoomShared};
 use super::steps::Step;
 use crate::actors::error::CommandError;

@@ -11,8 +11,8 @@ mod options;
 mod outbound;
 mod subscriptions;
 
-pub use board::{BoardSettings, RedisBoard};
 pub use address::{Address, BadUrl, BusUrl, Credentials, Host, Kind};
+pub use board::{BoardSettings, RedisBoard};
 pub use channel::Channels;
 pub use connection::{Connection, Counts, State};
 pub use failure::Failure;

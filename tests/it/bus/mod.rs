@@ -1,5 +1,6 @@
 //! What goes between nodes, on real Redis servers.
 
+mod board;
 mod connection;
 mod contract;
 

@@ -15,9 +15,7 @@ use futures_util::{StreamExt, stream};
 use redis::{Pipeline, cmd, pipe};
 
 use super::{Channels, Connection, Failure};
-use crate::bus::{
-    Around, Board, BoardCounts, Cached, Health, Note, SessionNote, TripPlace,
-};
+use crate::bus::{Around, Board, BoardCounts, Cached, Health, Note, SessionNote, TripPlace};
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::Contact;
@@ -187,7 +185,10 @@ async fn put(shared: &Shared, batch: &Batch) -> Result<(), Failure> {
 /// Cuts the stream to its length; its age is looked after by whoever adds to it.
 async fn trim(shared: &Shared) {
     let mut trim = cmd("XTRIM");
-    trim.arg(keys::STREAM).arg("MAXLEN").arg("~").arg(shared.settings.stream_max);
+    trim.arg(keys::STREAM)
+        .arg("MAXLEN")
+        .arg("~")
+        .arg(shared.settings.stream_max);
     if let Err(failure) = shared.connection.ask::<u64>(&trim).await {
         tracing::debug!(%failure, "the stream of positions was not trimmed");
     }
@@ -237,7 +238,10 @@ impl Board for RedisBoard {
         all.arg(keys::newest(&self.shared.channels, room));
         let found: Option<HashMap<String, String>> = self.ask(self.shared.connection.ask(&all)).await;
         let found = found.unwrap_or_default();
-        found.iter().filter_map(|(who, text)| texts::read_newest(who, text)).collect()
+        found
+            .iter()
+            .filter_map(|(who, text)| texts::read_newest(who, text))
+            .collect()
     }
 
     async fn session(&self, user: &UserId) -> Option<SessionNote> {
@@ -282,7 +286,10 @@ impl Board for RedisBoard {
     async fn sweep(&self, before: Timestamp, closed: Vec<RoomId>) -> Vec<RoomId> {
         let connection = &self.shared.connection;
         let mut stale = cmd("ZRANGEBYSCORE");
-        stale.arg(keys::TRIPS_SEEN).arg("-inf").arg(format!("({}", before.ms()));
+        stale
+            .arg(keys::TRIPS_SEEN)
+            .arg("-inf")
+            .arg(format!("({}", before.ms()));
         stale.arg("LIMIT").arg(0).arg(SWEEP_MAX);
         if let Some(stale) = self.ask(connection.ask::<Vec<String>>(&stale)).await {
             let stale: Vec<RoomId> = stale.iter().filter_map(|member| keys::trip_of(member)).collect();

@@ -162,7 +162,10 @@ impl<'a> Pipelines<'a> {
         for (trip, fix) in &trips {
             // Redis knows no poles.
             let latitude = fix.position.latitude().clamp(-85.05, 85.05);
-            places.arg(fix.position.longitude()).arg(latitude).arg(keys::trip(trip));
+            places
+                .arg(fix.position.longitude())
+                .arg(latitude)
+                .arg(keys::trip(trip));
         }
         places.ignore();
         let seen = pipeline.cmd("ZADD").arg(keys::TRIPS_SEEN).arg("GT");
@@ -213,23 +216,34 @@ impl<'a> Pipelines<'a> {
             let oldest = self.now.before(keys::PRESENCE_STALE).ms();
             let pipeline = self.of(&key);
             let here = pipeline.cmd("EVAL").arg(BE_HERE).arg(1).arg(&key).arg(&note.node);
-            here.arg(texts::presence(note)).arg(oldest).arg(ms(keys::PRESENCE)).ignore();
+            here.arg(texts::presence(note))
+                .arg(oldest)
+                .arg(ms(keys::PRESENCE))
+                .ignore();
         } else {
             pipeline.hdel(&key, &note.node).ignore();
         }
     }
 
     fn changed(&mut self, user: &UserId) {
-        let Some([list, version]) = keys::contacts(user) else { return };
+        let Some([list, version]) = keys::contacts(user) else {
+            return;
+        };
         let pipeline = self.of(&list);
         pipeline.incr(&version, 1).ignore();
         // As long as anybody could still remember what was there before.
-        pipeline.cmd("PEXPIRE").arg(&version).arg(ms(keys::CONTACTS)).ignore();
+        pipeline
+            .cmd("PEXPIRE")
+            .arg(&version)
+            .arg(ms(keys::CONTACTS))
+            .ignore();
         pipeline.del(&list).ignore();
     }
 
     fn fill(&mut self, owner: &UserId, version: u64, contacts: &[Contact]) {
-        let Some([list, count]) = keys::contacts(owner) else { return };
+        let Some([list, count]) = keys::contacts(owner) else {
+            return;
+        };
         if contacts.is_empty() {
             return;
         }

@@ -199,11 +199,17 @@ pub(super) fn read_newest(who: &str, text: &str) -> Option<(ParticipantId, Fix)>
     let position = Position::new(number()?, number()?).ok()?;
     let mut extra = || {
         let text = fields.next()?;
-        Some(if text.is_empty() { None } else { Some(text.parse::<f64>().ok()?) })
+        Some(if text.is_empty() {
+            None
+        } else {
+            Some(text.parse::<f64>().ok()?)
+        })
     };
     let (accuracy, speed, heading) = (extra()?, extra()?, extra()?);
     let at = Timestamp::from_ms(fields.next()?.parse().ok()?);
-    let fix = Fix::new(position, at).with_motion(accuracy, speed, heading).ok()?;
+    let fix = Fix::new(position, at)
+        .with_motion(accuracy, speed, heading)
+        .ok()?;
     Some((who.parse().ok()?, fix))
 }
 
@@ -245,7 +251,10 @@ mod tests {
         let told = read(&note);
         assert_eq!(told["closedAt"], "2025-11-21T01:18:47.000Z");
         assert_eq!(told["closedBy"], "p-0000000000000002");
-        assert_eq!(told["location"], json!({"latitude": 14.5, "longitude": 121.0, "accuracy": 5.0}));
+        assert_eq!(
+            told["location"],
+            json!({"latitude": 14.5, "longitude": 121.0, "accuracy": 5.0})
+        );
         assert_eq!(told["lastLocationUpdate"], "2025-11-21T01:18:46.500Z");
     }
 
@@ -261,7 +270,9 @@ mod tests {
             node: "00ff".into(),
             online: true,
         };
-        let fields = session(&note).into_iter().map(|(name, text)| (name.to_owned(), text));
+        let fields = session(&note)
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text));
         let mut fields: std::collections::HashMap<_, _> = fields.collect();
         assert_eq!(read_session(&fields), Some(note));
         fields.insert("role".into(), "KING".into());

@@ -26,7 +26,12 @@ pub(super) struct Batch {
 impl Batch {
     /// How many notes it has.
     pub fn len(&self) -> usize {
-        let lists = [self.ended.len(), self.incidents.len(), self.sessions.len(), self.changed.len()];
+        let lists = [
+            self.ended.len(),
+            self.incidents.len(),
+            self.sessions.len(),
+            self.changed.len(),
+        ];
         let others = [self.fills.len(), self.users.len(), self.places.len()];
         self.positions.len() + lists.into_iter().chain(others).sum::<usize>()
     }
@@ -51,7 +56,12 @@ struct Inner {
 
 impl Inner {
     fn notes(&self) -> usize {
-        let maps = [self.ended.len(), self.incidents.len(), self.sessions.len(), self.changed.len()];
+        let maps = [
+            self.ended.len(),
+            self.incidents.len(),
+            self.sessions.len(),
+            self.changed.len(),
+        ];
         let others = [self.fills.len(), self.users.len(), self.places.len()];
         maps.into_iter().chain(others).sum()
     }
