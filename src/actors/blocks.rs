@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use sha2::Sha256;
 use tokio::sync::watch;
 
+use super::node::Node;
+use crate::delivery::CloseReason;
 use crate::domain::conduct::{Block, BlockKey};
 use crate::domain::people::Subject;
 use crate::domain::time::Timestamp;
@@ -188,11 +190,22 @@ impl Blocks {
         self.changes.send_modify(|number| *number += 1);
     }
 
-    /// Hears when this node has changed the list on disk, to tell other nodes, which then call
-    /// [`super::Engine::blocks_changed`].
+    /// Hears when this node has changed the list on disk, to tell other nodes, which then follow.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
+}
+
+/// Another node has changed the list: reads it anew, and closes what this one holds of those on it.
+///
+/// # Errors
+/// When the store fails.
+pub(super) async fn follow(node: &Node) -> Result<(), StoreError> {
+    let now = node.now();
+    node.blocks.load(&*node.store, now).await?;
+    node.directory
+        .close_where(|subject| node.blocks.holds(subject, now), CloseReason::Forbidden);
+    Ok(())
 }
 
 #[cfg(test)]

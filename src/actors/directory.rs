@@ -1,6 +1,7 @@
 //! Who is connected to this node: sessions by person and by phone number.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use smallvec::SmallVec;
@@ -16,19 +17,20 @@ type Sessions = SmallVec<[Arc<SessionShared>; 1]>;
 /// The sessions of everybody but sister services.
 #[derive(Default)]
 pub struct Directory {
+    connections: AtomicUsize,
     by_subject: DashMap<Subject, Sessions>,
     by_phone: DashMap<PhoneNumber, Sessions>,
 }
 
 impl Directory {
-    /// A session has begun.
-    pub fn add(&self, session: &Arc<SessionShared>) {
+    /// A session has begun. True when it is the first of its subject.
+    pub fn add(&self, session: &Arc<SessionShared>) -> bool {
         let identity = session.identity();
+        let mut first = false;
         if !matches!(identity.subject, Subject::Service(_)) {
-            self.by_subject
-                .entry(identity.subject.clone())
-                .or_default()
-                .push(Arc::clone(session));
+            let mut sessions = self.by_subject.entry(identity.subject.clone()).or_default();
+            first = sessions.is_empty();
+            sessions.push(Arc::clone(session));
         }
         if let Some(phone) = &identity.phone {
             self.by_phone
@@ -36,15 +38,31 @@ impl Directory {
                 .or_default()
                 .push(Arc::clone(session));
         }
+        first
     }
 
-    /// A session has ended.
-    pub fn remove(&self, session: &SessionShared) {
+    /// A session that may have been added has ended. True when it was the last of its subject.
+    pub fn remove(&self, session: &SessionShared) -> bool {
         let identity = session.identity();
-        remove_from(&self.by_subject, &identity.subject, session);
         if let Some(phone) = &identity.phone {
             remove_from(&self.by_phone, phone, session);
         }
+        remove_from(&self.by_subject, &identity.subject, session)
+    }
+
+    /// How many sessions there are, greeted or not.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// One more session has begun.
+    pub fn count_in(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It has ended.
+    pub fn count_out(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Somebody's sessions.
@@ -71,6 +89,16 @@ impl Directory {
             .collect()
     }
 
+    /// Whether nobody who is connected has a number that their credential vouches for.
+    pub fn knows_no_phones(&self) -> bool {
+        self.by_phone.is_empty()
+    }
+
+    /// The numbers of everybody who is connected.
+    pub fn phones(&self) -> Vec<PhoneNumber> {
+        self.by_phone.iter().map(|entry| entry.key().clone()).collect()
+    }
+
     /// Closes the sessions of everybody of whom `whose` is true.
     pub fn close_where(&self, whose: impl Fn(&Subject) -> bool, reason: CloseReason) {
         let concerned = self.by_subject.iter().filter(|entry| whose(entry.key()));
@@ -91,9 +119,19 @@ impl Directory {
     }
 }
 
-fn remove_from<K: Eq + std::hash::Hash>(map: &DashMap<K, Sessions>, key: &K, session: &SessionShared) {
-    if let Some(mut sessions) = map.get_mut(key) {
-        sessions.retain(|other| other.id() != session.id());
-    }
+/// True when it was the last of its key.
+fn remove_from<K: Eq + std::hash::Hash>(
+    map: &DashMap<K, Sessions>,
+    key: &K,
+    session: &SessionShared,
+) -> bool {
+    let Some(mut sessions) = map.get_mut(key) else {
+        return false;
+    };
+    let before = sessions.len();
+    sessions.retain(|other| other.id() != session.id());
+    let last = before > 0 && sessions.is_empty();
+    drop(sessions);
     map.remove_if(key, |_, sessions| sessions.is_empty());
+    last
 }

@@ -9,7 +9,9 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, StreamHandler, WrapFut
 use futures_util::stream::unfold;
 use tokio::sync::mpsc;
 
+use super::cluster::Counts;
 use super::node::Node;
+use crate::bus::{Health, News, Topic, Vitals};
 use crate::domain::ids::RoomId;
 use crate::store::{Purged, StoreError};
 
@@ -22,6 +24,13 @@ const REBUILD_AFTER: Duration = Duration::from_millis(10);
 
 /// After a sweep rooms have this long to say what is to be noted.
 const NOTE_AFTER: Duration = Duration::from_secs(1);
+
+/// Heartbeats after which a node that has just started knows the others.
+const WAIT_FIRST: u32 = 3;
+/// Heartbeats for which it waits for the bus to come; then it takes everything for its own.
+const WAIT_AWAY: u32 = 30;
+/// Whoever minds a room of this name removes what is too old.
+const PURGE: &str = "purge";
 
 /// Something that wants to be done at every sweep.
 pub type Chore = Box<dyn Fn() + Send>;
@@ -75,6 +84,11 @@ pub struct Janitor {
     noting: bool,
     /// What the board was at the last sweep.
     epoch: u64,
+    waking: bool,
+    wake_again: bool,
+    /// Rooms have been woken since the start.
+    woken: bool,
+    heartbeats_waited: u32,
 }
 
 impl Janitor {
@@ -87,31 +101,67 @@ impl Janitor {
             sweeping: false,
             noting: false,
             epoch: 0,
+            waking: false,
+            wake_again: false,
+            woken: false,
+            heartbeats_waited: 0,
         }
     }
 
-    fn wake(&self, ctx: &mut Context<Self>) {
+    /// Wakes the rooms in which something may be due: of many nodes each its own share.
+    fn wake(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.waking, true) {
+            self.wake_again = true;
+            return;
+        }
         let node = Arc::clone(&self.node);
-        let woken = async move {
-            let mut after: Option<RoomId> = None;
-            loop {
-                let page = node.store.live_rooms(after.as_ref(), WAKE_PAGE).await?;
-                let Some(last) = page.last().cloned() else { break };
-                for room in &page {
-                    let _ = node.registry.get(room);
-                }
-                node.janitor.woken.fetch_add(page.len() as u64, Relaxed);
-                after = Some(last);
-                tokio::time::sleep(WAKE_PAUSE).await;
-            }
-            Ok::<(), StoreError>(())
-        };
+        let woken = async move { wake(&node).await };
         ctx.spawn(woken.into_actor(self).map(|woken, act, ctx| {
-            if let Err(error) = woken {
+            act.waking = false;
+            if std::mem::take(&mut act.wake_again) {
+                act.wake(ctx);
+            } else if let Err(error) = woken {
                 tracing::warn!(%error, "could not wake rooms, will try again");
-                ctx.run_later(act.node.settings.sweep, |act, ctx| act.wake(ctx));
+                ctx.run_later(act.node.settings.sweep, Self::wake);
             }
         }));
+    }
+
+    /// Says that this node lives, and looks who else does.
+    fn beat(&mut self, ctx: &mut Context<Self>) {
+        let node = &self.node;
+        node.bus.beat(Vitals {
+            connections: node.directory.connections() as u64,
+            rooms: node.registry.len() as u64,
+            draining: node.is_draining(),
+        });
+        if !node.cluster.peers.update(node.bus.nodes()) {
+            return;
+        }
+        Counts::add(&node.cluster.counts.membership_changes, 1);
+        tracing::info!(
+            nodes = node.cluster.peers.alive().len(),
+            "the set of living nodes has changed"
+        );
+        for room in node.registry.handles() {
+            room.census();
+        }
+        if self.woken {
+            self.wake(ctx);
+        }
+    }
+
+    /// A node that has just started does not know the others yet: it must not take everything for its own.
+    fn wake_first(&mut self, ctx: &mut Context<Self>) {
+        let heartbeat = self.node.settings.cluster.heartbeat;
+        self.heartbeats_waited += 1;
+        let away = self.node.bus.health() == Health::Away && self.heartbeats_waited < WAIT_AWAY;
+        if self.node.cluster.clustered && (self.heartbeats_waited <= WAIT_FIRST || away) {
+            ctx.run_later(heartbeat, Self::wake_first);
+            return;
+        }
+        self.woken = true;
+        self.wake(ctx);
     }
 
     fn sweep(&mut self, ctx: &mut Context<Self>) {
@@ -124,6 +174,10 @@ impl Janitor {
         }
         let wait = NOTE_AFTER.min(self.node.settings.sweep / 2);
         ctx.run_later(wait, Self::write_notes);
+        if self.node.cluster.clustered && self.woken {
+            // Rooms that other nodes made, and those of nodes that have gone.
+            self.wake(ctx);
+        }
         self.node.janitor.sweeps.fetch_add(1, Relaxed);
         self.node.memberships.sweep();
         self.chores.iter().for_each(|chore| chore());
@@ -131,7 +185,9 @@ impl Janitor {
         let lost = std::mem::replace(&mut self.epoch, epoch) != epoch;
         let sweeps = self.node.janitor.sweeps.load(Relaxed);
         self.node.refresh_sessions(sweeps, lost);
-        if std::mem::replace(&mut self.sweeping, true) {
+        // One node is enough to look for what is too old.
+        let mine = RoomId::new(PURGE).is_ok_and(|name| self.node.cluster.peers.minds(&name));
+        if !mine || std::mem::replace(&mut self.sweeping, true) {
             return;
         }
         let node = Arc::clone(&self.node);
@@ -171,6 +227,27 @@ impl Janitor {
     }
 }
 
+/// Starts the rooms that may change by themselves and are this node's to mind.
+async fn wake(node: &Node) -> Result<(), StoreError> {
+    let mut after: Option<RoomId> = None;
+    loop {
+        let page = node.store.live_rooms(after.as_ref(), WAKE_PAGE).await?;
+        let Some(last) = page.last().cloned() else {
+            return Ok(());
+        };
+        let mut woken = 0;
+        for room in page.iter().filter(|room| node.cluster.peers.minds(room)) {
+            if node.registry.peek(room).is_none() {
+                let _ = node.registry.get(room);
+                woken += 1;
+            }
+        }
+        node.janitor.woken.fetch_add(woken, Relaxed);
+        after = Some(last);
+        tokio::time::sleep(WAKE_PAUSE).await;
+    }
+}
+
 /// Removes what was kept for long enough, slice by slice, and has the rooms forget whom they no longer know.
 async fn purge(node: &Node) -> Result<Purged, StoreError> {
     let mut total = Purged::default();
@@ -181,6 +258,10 @@ async fn purge(node: &Node) -> Result<Purged, StoreError> {
             node.memberships.forget(subject);
             if let Some(room) = node.registry.peek(room) {
                 room.forget(subject.clone());
+            }
+            // Other nodes read the records of those whom they remember.
+            if node.cluster.clustered {
+                node.bus.publish(Topic::Room(room.clone()), News::Missed);
             }
         }
         total.locations += slice.locations;
@@ -221,7 +302,9 @@ impl Actor for Janitor {
                 deaths.recv().await.map(|room| (room, deaths))
             }));
         }
-        self.wake(ctx);
+        self.beat(ctx);
+        self.wake_first(ctx);
+        ctx.run_interval(self.node.settings.cluster.heartbeat, Self::beat);
         ctx.run_interval(self.node.settings.sweep, Self::sweep);
     }
 }

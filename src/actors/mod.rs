@@ -8,6 +8,7 @@ pub mod batcher;
 pub mod blocks;
 mod boarding;
 pub mod clock;
+pub mod cluster;
 pub mod directory;
 pub mod engine;
 pub mod error;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::area::Areas;
 use super::blocks::Blocks;
 use super::clock::Clock;
+use super::cluster::Cluster;
 use super::directory::Directory;
 use super::janitor::Done;
 use super::memberships::Memberships;
@@ -16,7 +17,7 @@ use super::room::Door;
 use super::settings::Settings;
 use super::trips::Trips;
 use super::turns::Turns;
-use crate::bus::{Board, Bus, Health};
+use crate::bus::{Board, Bus};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
@@ -52,6 +53,8 @@ pub struct Node {
     pub janitor: Done,
     /// Who raises an SOS just now.
     pub raising: Turns,
+    /// One of many.
+    pub cluster: Cluster,
     /// Whom staff keep out.
     pub blocks: Arc<Blocks>,
     /// Who counts.
@@ -70,11 +73,6 @@ impl Node {
         if let Some(device) = who.own_device() {
             self.notes.saw(device, self.now());
         }
-    }
-
-    /// Whether there may be other nodes.
-    pub fn is_clustered(&self) -> bool {
-        self.bus.health() != Health::Alone
     }
 
     /// The way to a room.

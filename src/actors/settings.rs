@@ -7,6 +7,39 @@ use crate::domain::phone::Region;
 use crate::domain::room::Policy;
 use crate::store::Retention;
 
+/// What many nodes go by.
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    /// How often a node says that it lives, and looks who else does.
+    pub heartbeat: Duration,
+    /// Rooms that look into the store at the same time.
+    pub looks_at_once: usize,
+    /// Events that one look reads; more are read by further ones.
+    pub look_page: usize,
+    /// How long a look may take.
+    pub look_timeout: Duration,
+    /// A room that others may write in looks at least this often, whatever it hears; zero: never.
+    pub compare_every: Duration,
+    /// The most events of other nodes that wait in one room.
+    pub heard_max: usize,
+    /// The most orders of other nodes that wait to be carried out.
+    pub orders_max: usize,
+}
+
+impl Default for ClusterSettings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(1),
+            looks_at_once: 32,
+            look_page: 200,
+            look_timeout: Duration::from_secs(2),
+            compare_every: Duration::from_secs(300),
+            heard_max: 1024,
+            orders_max: 4096,
+        }
+    }
+}
+
 /// All of them.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -72,6 +105,8 @@ pub struct Settings {
     pub devices_seen_every: Duration,
     /// The most devices whose last sight is remembered.
     pub devices_seen_max: usize,
+    /// What many nodes go by.
+    pub cluster: ClusterSettings,
 }
 
 impl Default for Settings {
@@ -108,6 +143,7 @@ impl Default for Settings {
             stale_after: Duration::from_secs(900),
             devices_seen_every: Duration::from_secs(3_600),
             devices_seen_max: 100_000,
+            cluster: ClusterSettings::default(),
         }
     }
 }

@@ -131,9 +131,26 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
             scrape.counter("mayday_removed_total", help, &[("what", what)], count);
         }
         notes(scrape, engine.node());
+        cluster(scrape, engine.node());
         let watchers = engine.node().areas.watchers() as u64;
         scrape.gauge("mayday_area_watchers", "Areas watched.", &[], watchers);
     });
+}
+
+fn cluster(scrape: &mut Scrape, node: &Node) {
+    let cluster = &node.cluster;
+    for (what, count) in cluster.counts.all() {
+        let help = "What was heard of other nodes, and what came of it.";
+        scrape.counter("mayday_cluster_total", help, &[("what", what)], count);
+    }
+    for peer in cluster.peers.alive().iter() {
+        let (node, vitals) = (peer.node.to_string(), peer.vitals);
+        for (what, count) in [("connections", vitals.connections), ("rooms", vitals.rooms)] {
+            let help = "What the living nodes hold, as each says of itself.";
+            let labels = [("node", node.as_str()), ("what", what)];
+            scrape.gauge("mayday_cluster_nodes", help, &labels, count);
+        }
+    }
 }
 
 fn notes(scrape: &mut Scrape, node: &Node) {

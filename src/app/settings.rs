@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::settings::ClusterSettings;
 use crate::config::Config;
 use crate::domain::room::Policy;
 use crate::store::Retention;
@@ -53,6 +54,15 @@ pub(super) fn actors(config: &Config) -> Settings {
         stale_after: config.locations.stale_after(),
         devices_seen_every: config.devices.seen_every(),
         devices_seen_max: config.devices.seen_max,
+        cluster: ClusterSettings {
+            heartbeat: Duration::from_millis(config.cluster.heartbeat_ms),
+            looks_at_once: config.cluster.looks_max,
+            look_page: config.cluster.look_page_events,
+            look_timeout: Duration::from_millis(config.cluster.look_timeout_ms),
+            compare_every: Duration::from_secs(config.cluster.compare_every_s),
+            heard_max: config.cluster.heard_max_events,
+            orders_max: config.cluster.orders_max,
+        },
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::board::{Board, NoBoard};
 use super::news::{News, NodeId, Topic};
-use crate::domain::people::Subject;
 
 /// How the way to the other nodes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +74,6 @@ pub trait Bus: Send + Sync + 'static {
     /// The nodes that are alive in the order of their ids, this one among them, from memory. One that died is gone
     /// from here within a few heartbeats. While the way is closed: as they were before.
     fn nodes(&self) -> Arc<[Peer]>;
-
-    /// Somebody's first connection to this node has begun, or their last one has ended. For keys that others read.
-    fn person(&self, subject: &Subject, here: bool) {
-        let _ = (subject, here);
-    }
 }
 
 /// Who hears the news on a node. Must return soon: it hands things on.

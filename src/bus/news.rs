@@ -117,7 +117,7 @@ pub enum News {
     },
     /// Rooms that these people are in have changed.
     Memberships {
-        /// Whose.
+        /// Whose; empty: anybody's.
         subjects: Vec<Subject>,
     },
     /// Somebody's contact lists have changed.

@@ -22,8 +22,8 @@ pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
-    Abuse, Areas, Auth, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations, Log,
-    Pages, Retention, Rooms, Sessions, Store, Tls, Trips,
+    Abuse, Areas, Auth, Cluster, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations,
+    Log, Pages, Retention, Rooms, Sessions, Store, Tls, Trips,
 };
 pub use tokens::{ApiKey, ApiKeys, KeyFile, KeyFiles, TokenAlgorithm, TokenAlgorithms};
 pub use value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};

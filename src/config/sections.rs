@@ -410,6 +410,23 @@ sections! {
         /// Those whose place a node remembers.
         held_max: usize = 100_000,
     }
+    /// Many nodes as one.
+    cluster: Cluster {
+        /// How often a node says that it lives, and looks who else does.
+        heartbeat_ms: u64 = 1_000,
+        /// Rooms that look into the store at the same time, whether they are up to date.
+        looks_max: usize = 32,
+        /// Events that one look reads.
+        look_page_events: usize = 200,
+        /// A look must be answered by then.
+        look_timeout_ms: u64 = 2_000,
+        /// A room looks at least this often; 0: only when it must.
+        compare_every_s: u64 = 300,
+        /// Events of other nodes that wait in one room.
+        heard_max_events: usize = 1_024,
+        /// What other nodes ask of this one, and waits to be done.
+        orders_max: usize = 4_096,
+    }
     /// Connections.
     sessions: Sessions {
         /// Bytes that wait to be sent to one of them.

@@ -71,6 +71,18 @@ pub trait Store: Send + Sync + 'static {
     /// Events after `after`, in order, at most `limit`.
     async fn events(&self, room: &RoomId, after: Seq, limit: usize) -> Result<Vec<Event>, StoreError>;
 
+    /// The records of those of `who` that a room has.
+    async fn people(&self, room: &RoomId, who: &[ParticipantId]) -> Result<Vec<Person>, StoreError> {
+        let mut people = self.load(room).await?.unwrap_or_default().people;
+        people.retain(|person| who.contains(&person.participant));
+        Ok(people)
+    }
+
+    /// The last signs of life that were noted of those who are in a room: [`StoredRoom::seen`].
+    async fn signs(&self, room: &RoomId) -> Result<Vec<(ParticipantId, Timestamp)>, StoreError> {
+        Ok(self.load(room).await?.unwrap_or_default().seen)
+    }
+
     /// Rooms that may change by themselves (open incidents, incidents with links to end, circles awake), in
     /// an order of the store's own that does not change; `after` is the last one of the page before.
     async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError>;

@@ -20,6 +20,7 @@ mod faults;
 mod fuzzed;
 mod layers;
 mod life;
+mod nodes;
 mod pages;
 mod privacy;
 mod rest;

@@ -4,7 +4,7 @@
 mod news;
 mod relay;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +16,7 @@ pub use news::News;
 use self::relay::AreaRelay;
 use super::node::Node;
 use super::session::{SessionId, SessionShared};
-use crate::domain::area::Area;
+use crate::domain::area::{Area, Cell};
 use crate::domain::ids::RoomId;
 
 /// Names one watched area.
@@ -26,6 +26,15 @@ pub type WatcherId = SessionId;
 struct Inbox {
     order: VecDeque<RoomId>,
     news: HashMap<RoomId, News>,
+    hearing: Hearing,
+}
+
+/// What the bus did since the relay looked last. Bounded by the cells that are watched.
+#[derive(Default)]
+struct Hearing {
+    listening: HashSet<Cell>,
+    missed: HashSet<Cell>,
+    missed_all: bool,
 }
 
 /// The handle: publishing never waits and is bounded by the number of incidents.
@@ -64,6 +73,8 @@ impl Areas {
             let created = news.created;
             let room = news.summary.sos.clone();
             match inbox.news.get_mut(&room) {
+                // What other nodes say may come late.
+                Some(waiting) if waiting.summary.seq > news.summary.seq => waiting.created |= created,
                 Some(waiting) => {
                     let created = created || waiting.created;
                     *waiting = News { created, ..news };
@@ -74,6 +85,10 @@ impl Areas {
                 }
             }
         }
+        self.poke();
+    }
+
+    fn poke(&self) {
         if !self.poked.swap(true, Ordering::AcqRel)
             && self
                 .relay
@@ -82,6 +97,24 @@ impl Areas {
         {
             self.poked.store(false, Ordering::Release);
         }
+    }
+
+    /// What other nodes say of these cells is heard from now on.
+    pub(super) fn listening(&self, cells: &[Cell]) {
+        self.inbox.lock().hearing.listening.extend(cells);
+        self.poke();
+    }
+
+    /// Something about these cells was not heard.
+    pub(super) fn missed(&self, cells: &[Cell]) {
+        self.inbox.lock().hearing.missed.extend(cells);
+        self.poke();
+    }
+
+    /// Something about any cell was not heard.
+    pub(super) fn missed_all(&self) {
+        self.inbox.lock().hearing.missed_all = true;
+        self.poke();
     }
 
     /// Starts to watch; the session hears from now on. `None` when too many are watched.

@@ -7,6 +7,7 @@ use crate::delivery::Frame;
 use crate::domain::geo::Position;
 use crate::domain::ids::RoomId;
 use crate::domain::time::Timestamp;
+use crate::store::IncidentRow;
 use crate::wire::json::{ServerMessage, SosSummary};
 
 /// What became of an incident. A newer one takes the place of an older that waits.
@@ -22,6 +23,37 @@ pub struct News {
     pub open: bool,
     /// It was just raised.
     pub created: bool,
+}
+
+impl News {
+    /// What another node says of an incident; `None` when it lies nowhere.
+    pub fn of(row: &IncidentRow, created: bool) -> Option<Self> {
+        let summary = summary(row);
+        Some(Self {
+            position: row.report.position?,
+            public: row.report.is_public(),
+            open: row.status.is_open(),
+            summary,
+            created,
+        })
+    }
+}
+
+/// An incident as watchers see it.
+pub(super) fn summary(row: &IncidentRow) -> SosSummary {
+    SosSummary {
+        sos: row.room.clone(),
+        kind: row.report.kind,
+        message: row.report.message.clone(),
+        severity: row.report.severity,
+        status: row.status,
+        position: row.report.position,
+        city_id: row.report.city_id.clone(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        seq: row.seq,
+        active_participants: row.active_participants.into(),
+    }
 }
 
 /// News that wait for one watcher: the newest of each incident, in the order of the first.

@@ -1,16 +1,18 @@
 //! The actor behind an area: it finds out who watches where an incident lies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use parking_lot::Mutex;
 
-use super::news::{Held, News, frame_of};
-use super::{Inbox, Relay, Unwatch, Watch, WatcherId};
+use super::news::{Held, News, frame_of, summary};
+use super::{Hearing, Inbox, Relay, Unwatch, Watch, WatcherId};
 use crate::actors::node::Node;
 use crate::actors::session::SessionShared;
+use crate::bus::{Health, Topic};
 use crate::domain::area::{Area, Cell};
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
@@ -22,6 +24,8 @@ use crate::wire::json::{ServerMessage, SosSummary};
 const LIST_MAX: usize = 500;
 /// How many incidents' news are relayed before other work on this thread gets its turn.
 const SLICE: usize = 256;
+/// The first list waits so long for the bus at most.
+const LISTEN_WITHIN: Duration = Duration::from_millis(500);
 
 struct Watcher {
     session: Arc<SessionShared>,
@@ -30,6 +34,16 @@ struct Watcher {
     /// What waits until the present list was sent, or until the session has read what it is owed; `None`: nothing
     /// stands in the way.
     held: Option<Held>,
+    /// The first list waits until what is said of its cells is heard.
+    waiting: bool,
+}
+
+/// A cell of the map that somebody watches.
+#[derive(Default)]
+struct Watched {
+    by: Vec<WatcherId>,
+    /// What other nodes say of it is heard.
+    open: bool,
 }
 
 impl Watcher {
@@ -45,7 +59,9 @@ pub(super) struct AreaRelay {
     poked: Arc<AtomicBool>,
     count: Arc<AtomicUsize>,
     watchers: HashMap<WatcherId, Watcher>,
-    cells: HashMap<Cell, Vec<WatcherId>>,
+    cells: HashMap<Cell, Watched>,
+    /// How far each incident was told: what comes twice or late is told once.
+    told: HashMap<RoomId, Seq>,
 }
 
 impl AreaRelay {
@@ -62,13 +78,15 @@ impl AreaRelay {
             count,
             watchers: HashMap::new(),
             cells: HashMap::new(),
+            told: HashMap::new(),
         }
     }
 
     fn relay(&mut self, ctx: &mut Context<Self>) {
         self.poked.store(false, Ordering::Release);
-        let (slice, more) = {
+        let (slice, more, hearing) = {
             let mut inbox = self.inbox.lock();
+            let hearing = std::mem::take(&mut inbox.hearing);
             let count = inbox.order.len().min(SLICE);
             let rooms: Vec<RoomId> = inbox.order.drain(..count).collect();
             let slice: Vec<Arc<News>> = rooms
@@ -76,8 +94,9 @@ impl AreaRelay {
                 .filter_map(|room| inbox.news.remove(room))
                 .map(Arc::new)
                 .collect();
-            (slice, !inbox.order.is_empty())
+            (slice, !inbox.order.is_empty(), hearing)
         };
+        self.hark(hearing, ctx);
         let mut dead = Vec::new();
         for news in slice {
             self.tell(&news, &mut dead, ctx);
@@ -96,16 +115,24 @@ impl AreaRelay {
     }
 
     fn tell(&mut self, news: &Arc<News>, dead: &mut Vec<WatcherId>, ctx: &mut Context<Self>) {
-        let Some(ids) = self.cells.get(&Cell::of(news.position)) else {
+        let Some(watched) = self.cells.get(&Cell::of(news.position)) else {
             return;
         };
+        let (room, seq) = (&news.summary.sos, news.summary.seq);
+        if self.told.get(room).is_some_and(|told| *told >= seq) {
+            return;
+        }
+        if self.told.len() >= self.node.settings.watcher_backlog_max {
+            self.told.clear();
+        }
+        self.told.insert(room.clone(), seq);
         let frame = frame_of(news, news.created, self.node.now());
         let (full, held_max) = (
             self.node.settings.catch_up_bytes,
             self.node.settings.watcher_backlog_max,
         );
         let mut lagging = Vec::new();
-        for id in ids {
+        for id in &watched.by {
             let Some(watcher) = self.watchers.get_mut(id).filter(|watcher| watcher.sees(news)) else {
                 continue;
             };
@@ -180,9 +207,18 @@ impl AreaRelay {
 
     fn watch(&mut self, Watch { id, area, session }: Watch, ctx: &mut Context<Self>) {
         let staff = session.identity().role.is_staff();
+        let clustered = self.node.cluster.clustered;
+        let mut waiting = false;
         for cell in area.cells() {
-            self.cells.entry(cell).or_default().push(id);
+            let watched = self.cells.entry(cell).or_default();
+            if clustered && watched.by.is_empty() {
+                self.node.bus.subscribe(Topic::Cell(cell));
+            }
+            waiting |= clustered && !watched.open;
+            watched.by.push(id);
         }
+        // What happened elsewhere before it is heard is in the list, if that is read afterwards.
+        waiting &= self.node.bus.health() == Health::Connected;
         self.watchers.insert(
             id,
             Watcher {
@@ -190,9 +226,74 @@ impl AreaRelay {
                 area,
                 staff,
                 held: Some(Held::default()),
+                waiting,
             },
         );
-        self.list(id, ctx);
+        if waiting {
+            ctx.run_later(LISTEN_WITHIN, move |act, ctx| act.first_list(id, ctx));
+        } else {
+            self.list(id, ctx);
+        }
+    }
+
+    fn first_list(&mut self, id: WatcherId, ctx: &mut Context<Self>) {
+        let watcher = self.watchers.get_mut(&id);
+        if watcher.is_some_and(|watcher| std::mem::take(&mut watcher.waiting)) {
+            self.list(id, ctx);
+        }
+    }
+
+    /// What other nodes say of these cells is heard from now on, or something was not heard.
+    fn hark(&mut self, hearing: Hearing, ctx: &mut Context<Self>) {
+        let mut again: HashSet<WatcherId> = HashSet::new();
+        if hearing.missed_all {
+            again.extend(self.watchers.keys());
+        }
+        for cell in hearing.missed {
+            again.extend(self.cells.get(&cell).into_iter().flat_map(|watched| &watched.by));
+        }
+        let mut first: HashSet<WatcherId> = HashSet::new();
+        for cell in hearing.listening {
+            let Some(watched) = self.cells.get_mut(&cell) else {
+                continue;
+            };
+            watched.open = true;
+            for id in &watched.by {
+                match self.watchers.get(id) {
+                    Some(watcher) if watcher.waiting => first.insert(*id),
+                    _ => again.insert(*id),
+                };
+            }
+        }
+        for id in first {
+            let Some(watcher) = self.watchers.get(&id) else {
+                continue;
+            };
+            let cells = watcher.area.cells();
+            let open = |cell: &Cell| self.cells.get(cell).is_some_and(|watched| watched.open);
+            if cells.iter().all(open) {
+                self.first_list(id, ctx);
+            }
+        }
+        for id in again {
+            self.list_again(id, ctx);
+        }
+    }
+
+    /// Sends the present list again.
+    fn list_again(&mut self, id: WatcherId, ctx: &mut Context<Self>) {
+        let Some(watcher) = self.watchers.get_mut(&id).filter(|watcher| !watcher.waiting) else {
+            return;
+        };
+        let busy = watcher.held.is_some();
+        watcher.held = Some(Held {
+            overflowed: busy,
+            ..Held::default()
+        });
+        // Whoever has a list on its way, or has not read what it is owed, gets another one after that.
+        if !busy {
+            self.list(id, ctx);
+        }
     }
 
     /// Reads the present list for a watcher, whose news are held meanwhile.
@@ -234,7 +335,7 @@ impl AreaRelay {
         };
         let now = self.node.now();
         let summaries: Vec<SosSummary> = match list {
-            Ok(list) => list.into_iter().map(summary).collect(),
+            Ok(list) => list.iter().map(|listed| summary(&listed.incident)).collect(),
             Err(error) => {
                 watcher.session.error(&error.into(), now);
                 self.forget(id);
@@ -272,30 +373,16 @@ impl AreaRelay {
         };
         self.count.fetch_sub(1, Ordering::AcqRel);
         for cell in watcher.area.cells() {
-            if let Some(ids) = self.cells.get_mut(&cell) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
+            if let Some(watched) = self.cells.get_mut(&cell) {
+                watched.by.retain(|other| *other != id);
+                if watched.by.is_empty() {
                     self.cells.remove(&cell);
+                    if self.node.cluster.clustered {
+                        self.node.bus.unsubscribe(&Topic::Cell(cell));
+                    }
                 }
             }
         }
-    }
-}
-
-fn summary(listed: Listed) -> SosSummary {
-    let row = Arc::unwrap_or_clone(listed.incident);
-    SosSummary {
-        sos: row.room,
-        kind: row.report.kind,
-        message: row.report.message,
-        severity: row.report.severity,
-        status: row.status,
-        position: row.report.position,
-        city_id: row.report.city_id,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
-        seq: row.seq,
-        active_participants: row.active_participants.into(),
     }
 }
 

@@ -159,18 +159,6 @@ impl Engine {
         Ok(lifted)
     }
 
-    /// Another node has changed the list: reads it anew, and closes what it holds of those on it.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn blocks_changed(&self) -> Result<(), StoreError> {
-        let (node, now) = (&self.node, self.node.now());
-        node.blocks.load(&*node.store, now).await?;
-        node.directory
-            .close_where(|subject| node.blocks.holds(subject, now), CloseReason::Forbidden);
-        Ok(())
-    }
-
     /// Closes what a blocked subject has open, and takes them out of incidents. That they may do nothing stands
     /// already: an incident that is too busy to let go of them now does so when they have been idle.
     async fn put_out(&self, subject: &Subject) {

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Act, By, Reply};
-use crate::bus::Note;
+use crate::bus::{News, Note, Topic};
 use crate::delivery::CloseReason;
 use crate::domain::conduct::{Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, RoomId};
@@ -87,9 +87,15 @@ impl Engine {
         self.leave_all(subject).await?;
         // Their circles let go of those who came as their contacts.
         if node.store.contacts(subject).await? != ContactBook::default() {
-            self.replace_contacts(subject, ContactBook::default()).await?;
+            self.replace_contacts(subject, None, ContactBook::default())
+                .await?;
         }
         let erased = node.store.erase(subject, node.now()).await?;
+        if node.cluster.clustered {
+            let (subject, places) = (subject.clone(), erased.places.clone());
+            node.bus
+                .publish(Topic::Everyone, News::Erased { subject, places });
+        }
         for (room, _) in &erased.places {
             if let Some(room) = node.registry.peek(room) {
                 room.forget(subject.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Glimpse, RoomView, Work};
-use crate::bus::SessionNote;
+use crate::bus::{News, SessionNote, Topic};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::{ContactBook, Identity, Subject};
@@ -38,6 +38,12 @@ pub struct RoomInfos {
     pub rooms: Vec<RoomInfo>,
     /// There are more after this one.
     pub next: Option<RoomId>,
+}
+
+/// The emergency contacts of one list that another has not.
+fn missing(of: &ContactBook, from: &ContactBook) -> Vec<PhoneNumber> {
+    let phones = of.emergency.iter().map(|contact| &contact.phone);
+    phones.filter(|phone| !from.lists(phone)).cloned().collect()
 }
 
 impl Engine {
@@ -190,7 +196,7 @@ impl Engine {
         let next = rooms.last().filter(|_| more).cloned();
         let mut infos = Vec::with_capacity(rooms.len());
         for room in rooms {
-            let view = match self.view(&room, who).await {
+            let view = match self.node().room(&room).known_view(Some(Arc::clone(who))).await {
                 Ok(view) => view,
                 Err(CommandError::Rejected(_)) => continue,
                 Err(error) => return Err(error),
@@ -249,19 +255,36 @@ impl Engine {
     /// # Errors
     /// When the store fails or a circle is too busy to be told.
     pub async fn put_contacts(&self, who: &Identity, book: ContactBook) -> Result<(), CommandError> {
-        self.replace_contacts(&who.subject, book).await
+        self.replace_contacts(&who.subject, who.name.clone(), book).await
     }
 
     pub(super) async fn replace_contacts(
         &self,
         subject: &Subject,
+        name: Option<String>,
         book: ContactBook,
     ) -> Result<(), CommandError> {
         let node = self.node();
+        let before = if node.cluster.clustered {
+            node.store.contacts(subject).await?
+        } else {
+            ContactBook::default()
+        };
         node.store.put_contacts(subject, book.clone()).await?;
         node.contacts_changed(subject);
         let book = Arc::new(book);
-        for circle in node.store.circles_of(subject).await? {
+        let circles = node.store.circles_of(subject).await?;
+        if node.cluster.clustered && !circles.is_empty() {
+            let news = News::Contacts {
+                owner: subject.clone(),
+                name,
+                circles: circles.clone(),
+                added: missing(&book, &before),
+                removed: missing(&before, &book),
+            };
+            node.bus.publish(Topic::Everyone, news);
+        }
+        for circle in circles {
             // A circle that is not in use reads the list when it is next needed.
             if let Some(room) = node.registry.peek(&circle) {
                 room.hand_over(Work::Contacts(Arc::clone(&book)))

@@ -15,7 +15,11 @@ use crate::domain::ids::RoomId;
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
 use crate::domain::people::Identity;
 use crate::domain::room::{Command, Genesis, Rejection, UserType};
+use crate::store::IdempotencyKey;
 use crate::wire::json::EmergencySos;
+
+/// How often another SOS of the same person may turn out to have been first.
+const TAKEN_MAX: usize = 8;
 
 /// An SOS that stands.
 #[derive(Clone, Debug)]
@@ -62,42 +66,26 @@ pub async fn from_circles(
         .raising
         .turn(&who.subject, node.settings.command_timeout)
         .await;
-    let circles = owned(&node, &who, sos.room.as_ref()).await?;
-    if circles.is_empty() {
+    let standing = Standing::of(&node, &who, sos.room.as_ref()).await?;
+    if standing.circles.is_empty() {
         return Err(RaiseError::NoOwnedRooms);
     }
-    let (mut fresh, mut standing) = (Vec::new(), None);
-    for circle in &circles {
-        // A circle that does not answer now is told when it can be: it must not keep the SOS from being taken.
-        match node.room(circle).emergency().await {
-            Ok(Some(sos)) => standing = Some(sos),
-            Ok(None) | Err(_) => fresh.push(circle.clone()),
-        }
-    }
-    let raised = match (fresh.is_empty(), standing) {
-        (true, Some(sos)) => Raised { rooms: circles, sos },
+    let raised = match (&standing.sos, standing.fresh.is_empty()) {
+        (Some(sos), true) => Raised {
+            rooms: standing.circles,
+            sos: sos.clone(),
+        },
         _ => {
             // Only a new one is charged: whoever presses again while it stands is answered.
             pass.raise().map_err(RaiseError::TooMany)?;
-            let room = RoomId::from_random(random());
-            let genesis = Genesis::Incident(Box::new(report(&sos, fresh.clone())));
-            let command = Command::Create {
-                genesis,
-                user_type: UserType::Citizen,
-            };
-            let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
-            node.registry.begin(&room);
-            node.room(&room).act(act).await?;
+            let raised = raise(&node, &who, &sos, standing).await?;
             node.observer.sos_accepted(begun.elapsed());
-            pass.raised(&room, sos.position);
+            pass.raised(&raised.sos, sos.position);
             // The SOS is accepted. That the circles hear of it is driven by its log, however long it takes.
-            if let Err(error) = node.room(&room).links_settled().await {
-                tracing::warn!(sos = %room, %error, "circles are still being told");
+            if let Err(error) = node.room(&raised.sos).links_settled().await {
+                tracing::warn!(sos = %raised.sos, %error, "circles are still being told");
             }
-            Raised {
-                rooms: fresh,
-                sos: room,
-            }
+            raised
         }
     };
     // The SOS is durable: nothing that fails from here on takes that back. A position may be lost.
@@ -109,6 +97,101 @@ pub async fn from_circles(
         let _ = batchers.offer(Upload::live(who.subject.clone(), rooms, fix));
     }
     Ok(raised)
+}
+
+/// What somebody's circles have to do with an SOS before one is raised.
+struct Standing {
+    /// The circles it is for.
+    circles: Vec<RoomId>,
+    /// Those of them in which none stands.
+    fresh: Vec<RoomId>,
+    /// One that stands.
+    sos: Option<RoomId>,
+    /// How many were raised in all circles so far: tells a second press from a second SOS.
+    raised: u64,
+}
+
+impl Standing {
+    async fn of(node: &Node, who: &Identity, only: Option<&RoomId>) -> Result<Self, CommandError> {
+        let mut found = Self {
+            circles: vec![],
+            fresh: vec![],
+            sos: None,
+            raised: 0,
+        };
+        for circle in node.store.circles_of(&who.subject).await? {
+            let wanted = only.is_none_or(|only| circle == *only);
+            // Circles that it is not for are asked only where other nodes must come to the same number.
+            if !wanted && !node.cluster.clustered {
+                continue;
+            }
+            // A circle that does not answer now is told when it can be: it must not keep the SOS from being taken.
+            let (sos, raised) = node.room(&circle).emergency().await.unwrap_or_default();
+            found.raised += raised;
+            if wanted {
+                match sos {
+                    Some(sos) => found.sos = Some(sos),
+                    None => found.fresh.push(circle.clone()),
+                }
+                found.circles.push(circle);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Raises a new one. Two devices of one person may do so on two nodes at once: the key makes it one SOS, since both
+/// count the same number of SOS before it.
+async fn raise(
+    node: &Node,
+    who: &Arc<Identity>,
+    sos: &EmergencySos,
+    standing: Standing,
+) -> Result<Raised, CommandError> {
+    let Standing {
+        mut fresh,
+        circles,
+        raised,
+        ..
+    } = standing;
+    let mut key = format!("circle SOS {raised}");
+    for _ in 0..TAKEN_MAX {
+        let room = RoomId::from_random(random());
+        let genesis = Genesis::Incident(Box::new(report(sos, fresh.clone())));
+        let command = Command::Create {
+            genesis,
+            user_type: UserType::Citizen,
+        };
+        let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
+        act.idempotency = node.cluster.clustered.then(|| IdempotencyKey {
+            subject: who.subject.clone(),
+            key: key.clone(),
+        });
+        node.registry.begin(&room);
+        let other = match node.room(&room).act(act).await {
+            Ok(_) => {
+                return Ok(Raised {
+                    rooms: fresh,
+                    sos: room,
+                });
+            }
+            Err(CommandError::Repeated(other)) => other,
+            Err(error) => return Err(error),
+        };
+        // Another node was first. What its SOS is not for, or one that is over already, needs one of its own.
+        let first = node.store.incident(&other).await?;
+        if let Some(first) = first.filter(|first| first.status.is_open()) {
+            fresh.retain(|circle| !first.report.raised_from.contains(circle));
+            if fresh.is_empty() {
+                return Ok(Raised {
+                    rooms: circles,
+                    sos: other,
+                });
+            }
+        }
+        key = format!("circle SOS {raised} after {other}");
+    }
+    Err(CommandError::Busy)
 }
 
 /// Ends the SOS that stands in the circles of `who`, or in one of them. Answers with the circles it ended in.
@@ -123,7 +206,7 @@ pub async fn resolve(
     confined(&who)?;
     let (mut rooms, mut incidents) = (Vec::new(), BTreeSet::new());
     for circle in owned(&node, &who, room.as_ref()).await? {
-        if let Some(sos) = node.room(&circle).emergency().await? {
+        if let (Some(sos), _) = node.room(&circle).emergency().await? {
             rooms.push(circle);
             incidents.insert(sos);
         }

@@ -12,6 +12,7 @@ use crate::actors::area::Areas;
 use crate::actors::batcher::Batchers;
 use crate::actors::blocks::Blocks;
 use crate::actors::clock::Clock;
+use crate::actors::cluster::{Cluster, Hearing, Herald};
 use crate::actors::directory::Directory;
 use crate::actors::janitor::{Chore, Done, Janitor};
 use crate::actors::memberships::Memberships;
@@ -22,7 +23,7 @@ use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::trips::Trips;
 use crate::actors::turns::Turns;
-use crate::bus::Bus;
+use crate::bus::{Bus, Health};
 use crate::domain::ids::RoomId;
 use crate::store::Store;
 
@@ -62,7 +63,13 @@ impl Engine {
         } = parts;
         let own = settings.arbiters;
         let (deaths, heard) = mpsc::channel(DEATHS_MAX);
+        let cluster = Cluster::new(
+            bus.node(),
+            bus.health() != Health::Alone,
+            settings.cluster.looks_at_once,
+        );
         let node = Arc::new(Node {
+            cluster,
             notes: Notes::new(settings.devices_seen_every, settings.devices_seen_max),
             started: clock.now(),
             memberships: Memberships::new(Arc::clone(&store), settings.subjects_max),
@@ -104,6 +111,23 @@ impl Engine {
         self.batchers.start(&self.node, &arbiters);
         self.node.registry.spread_over(arbiters);
         Janitor::start_in_arbiter(&first, move |_| janitor);
+        if self.node.cluster.clustered {
+            self.join_others(&first);
+        }
+    }
+
+    /// From now on the other nodes hear of this one, and this one of them.
+    fn join_others(&self, arbiter: &ArbiterHandle) {
+        let (orders, waiting) = mpsc::channel(self.node.settings.cluster.orders_max.max(1));
+        let overflowed = Arc::new(AtomicBool::new(false));
+        let herald = Herald::new(
+            Arc::clone(&self.node),
+            self.batchers.clone(),
+            Arc::clone(&overflowed),
+        );
+        arbiter.spawn(Arc::clone(&herald).tell());
+        arbiter.spawn(herald.serve(waiting));
+        self.node.bus.attach(Hearing::new(&self.node, orders, overflowed));
     }
 
     /// Rooms were written beside the actors, by a restore: who remembers them reads them again, and `live` ones, in

@@ -25,9 +25,22 @@ const GATHER_FROM: usize = 64;
 const GATHER: Duration = Duration::from_millis(5);
 
 impl RoomActor {
+    /// Tells those who sit here what happened on another node.
+    pub(super) fn announce_heard(&mut self, event: &Event) {
+        self.say(event, None);
+        self.note_change(event, None);
+    }
+
     /// Tells everybody what happened. `origin` is the connection whose doing it was: it knows itself by its
     /// own client id, and has had its answer.
     pub(super) fn announce(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
+        self.say(event, origin);
+        self.node.observer.event(event.body.kind());
+        self.tell_of_change(event);
+        self.note_change(event, origin);
+    }
+
+    fn say(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
         let begun = Instant::now();
         let token = origin.and_then(|session| self.tokens.get(&session.id()).copied());
         if let Some(bytes) = self.encode(event, None) {
@@ -52,12 +65,35 @@ impl RoomActor {
                 .push(event.seq, frame, self.node.settings.room_recent_max);
             self.node.observer.fanned_out(begun.elapsed());
         }
-        self.node.observer.event(event.body.kind());
         self.shared.set_announced(event.seq);
-        self.note_change(event, origin);
     }
 
-    /// What an event changes beyond the log: who is in which rooms, who sits where, what the map shows.
+    /// Tells those outside the room what this node's own doing has changed: who is in which rooms, what the map shows.
+    fn tell_of_change(&self, event: &Event) {
+        match &event.body {
+            EventBody::Created(_) => self.publish_to_areas(true),
+            EventBody::StatusChanged { .. } => self.publish_to_areas(false),
+            _ => {}
+        }
+        if !self.clustered {
+            return;
+        }
+        let gossip = |who: &ParticipantId| {
+            if let Some(person) = self.core.people.get(*who) {
+                self.node.cluster.gossip.moved(&person.subject);
+            }
+        };
+        match &event.body {
+            EventBody::Joined { who, .. } | EventBody::Left { who, .. } => gossip(who),
+            EventBody::Emptied => self.core.state.participants.keys().for_each(gossip),
+            EventBody::StatusChanged { to, .. } if !to.is_open() => {
+                self.core.state.participants.keys().for_each(gossip);
+            }
+            _ => {}
+        }
+    }
+
+    /// What an event changes on this node beyond the log: who is in which rooms, who sits where.
     fn note_change(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
         match &event.body {
             EventBody::Joined { who, .. } => {
@@ -94,12 +130,6 @@ impl RoomActor {
         ) {
             self.deadlines_moved = true;
         }
-        if matches!(
-            event.body,
-            EventBody::Created(_) | EventBody::StatusChanged { .. }
-        ) {
-            self.publish_to_areas(matches!(event.body, EventBody::Created(_)));
-        }
     }
 
     fn everybody_left(&mut self) {
@@ -120,7 +150,10 @@ impl RoomActor {
     /// What else has to be done because of an event, once.
     pub(super) fn follow_up(&mut self, event: &Event, ctx: &mut Context<Self>) {
         match &event.body {
-            EventBody::JoinRequested { who } => self.tell_owner_of(*who),
+            EventBody::JoinRequested { who } => {
+                self.tell_owner_of(*who);
+                self.concern_owner_elsewhere();
+            }
             EventBody::JoinDenied { who } => {
                 let now = self.node.now();
                 let message = ServerMessage::JoinDenied {
@@ -133,15 +166,23 @@ impl RoomActor {
                 }
             }
             EventBody::Joined { who, .. } => {
-                for session in self.asking.remove(who).unwrap_or_default() {
-                    self.join_session(&session, *who, None, Coming::ASKED, ctx);
-                }
+                self.let_in(*who, ctx);
                 if matches!(self.core.state.kind, Some(RoomKind::Circle | RoomKind::Trip)) {
                     self.pass_on(*who, ctx);
                 }
             }
-            EventBody::EmergencyRaised { sos } => self.alert_contacts(sos, event),
+            EventBody::EmergencyRaised { sos } => {
+                self.alert_contacts(sos, event.at);
+                self.call_contacts_elsewhere(true);
+            }
             _ => {}
+        }
+    }
+
+    /// Those who waited for the owner's answer and have it sit down.
+    pub(super) fn let_in(&mut self, who: ParticipantId, ctx: &mut Context<Self>) {
+        for session in self.asking.remove(&who).unwrap_or_default() {
+            self.join_session(&session, who, None, Coming::ASKED, ctx);
         }
     }
 

@@ -14,17 +14,21 @@ use crate::wire::json::{ServerMessage, UserView};
 impl RoomActor {
     pub(super) fn answer(&mut self, look: Look) {
         match look {
-            Look::View(identity, to) => {
-                let _ = to.send(self.view(identity.as_deref()));
+            Look::View { who, to, .. } => {
+                let _ = to.send(self.view(who.as_deref()));
             }
             Look::Glance(identity, ask) => ask.put(self.glimpse(identity.as_deref())),
             Look::Broadcaster(identity, to) => {
                 let _ = to.send(self.broadcaster(&identity));
             }
             Look::Emergency(to) => {
-                let _ = to.send(self.core.state.emergency.clone());
+                let state = &self.core.state;
+                let _ = to.send((state.emergency.clone(), state.emergencies));
             }
-            Look::LinksSettled(to) => self.link_waiters.push(to),
+            Look::LinksSettled(to) => {
+                self.link_waiters.push(to);
+                self.remote.drives = true;
+            }
             Look::Users(session) => self.tell_users(&session),
         }
     }

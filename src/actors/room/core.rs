@@ -22,9 +22,34 @@ use crate::store::StoredRoom;
 pub(super) struct People {
     by_id: HashMap<ParticipantId, Person>,
     by_subject: HashMap<Subject, ParticipantId>,
+    /// What stood in the place of records that are not on disk yet, oldest first.
+    undo: Option<Vec<(ParticipantId, Option<Person>)>>,
 }
 
 impl People {
+    /// From here on it can be put back.
+    fn mark(&mut self) {
+        self.undo = Some(Vec::new());
+    }
+
+    /// What was inserted since the mark is on disk.
+    fn settle(&mut self) {
+        self.undo = None;
+    }
+
+    /// Back to the mark.
+    fn put_back(&mut self) {
+        for (who, before) in self.undo.take().unwrap_or_default().into_iter().rev() {
+            if let Some(after) = self.by_id.remove(&who) {
+                self.by_subject.remove(&after.subject);
+            }
+            if let Some(before) = before {
+                self.by_subject.insert(before.subject.clone(), who);
+                self.by_id.insert(who, before);
+            }
+        }
+    }
+
     pub fn get(&self, who: ParticipantId) -> Option<&Person> {
         self.by_id.get(&who)
     }
@@ -34,6 +59,9 @@ impl People {
     }
 
     pub fn insert(&mut self, person: Person) {
+        if let Some(undo) = &mut self.undo {
+            undo.push((person.participant, self.by_id.get(&person.participant).cloned()));
+        }
         self.by_subject.insert(person.subject.clone(), person.participant);
         self.by_id.insert(person.participant, person);
     }
@@ -46,6 +74,9 @@ impl People {
     pub fn forget(&mut self, subject: &Subject) -> Option<ParticipantId> {
         let who = self.by_subject.remove(subject)?;
         self.by_id.remove(&who);
+        if let Some(undo) = &mut self.undo {
+            undo.retain(|(other, _)| *other != who);
+        }
         Some(who)
     }
 }
@@ -105,6 +136,13 @@ pub(super) struct Asker<'a> {
     pub fresh: ParticipantId,
 }
 
+/// A room as it is on disk, while memory runs ahead of it.
+#[derive(Debug)]
+struct Checkpoint {
+    state: RoomState,
+    strangers: usize,
+}
+
 /// The room without its shell.
 pub(super) struct RoomCore {
     pub state: RoomState,
@@ -116,6 +154,7 @@ pub(super) struct RoomCore {
     pub contacts: Arc<ContactBook>,
     /// How many are in who are neither the owner nor came as a contact.
     pub strangers: usize,
+    checkpoint: Option<Box<Checkpoint>>,
 }
 
 impl RoomCore {
@@ -129,6 +168,53 @@ impl RoomCore {
             recent: Recent::default(),
             contacts: Arc::default(),
             strangers: 0,
+            checkpoint: None,
+        }
+    }
+
+    /// From here on decisions can be taken back: somebody else may write first.
+    pub fn mark(&mut self) {
+        self.people.mark();
+        self.checkpoint = Some(Box::new(Checkpoint {
+            state: self.state.clone(),
+            strangers: self.strangers,
+        }));
+    }
+
+    /// Whether decisions can be taken back.
+    pub fn is_marked(&self) -> bool {
+        self.checkpoint.is_some()
+    }
+
+    /// What was decided is on disk.
+    pub fn settle(&mut self) {
+        self.people.settle();
+        self.checkpoint = None;
+    }
+
+    /// Takes back what was decided since the mark; false: there was none.
+    pub fn take_back(&mut self) -> bool {
+        self.people.put_back();
+        let Some(checkpoint) = self.checkpoint.take() else {
+            return false;
+        };
+        self.state = checkpoint.state;
+        self.strangers = checkpoint.strangers;
+        true
+    }
+
+    /// How far the log is known to be on disk.
+    pub fn durable(&self) -> Seq {
+        self.checkpoint
+            .as_ref()
+            .map_or(self.state.seq, |checkpoint| checkpoint.state.seq)
+    }
+
+    /// Makes an event so that another writer has put on disk: the next one of the log.
+    pub fn take_in(&mut self, event: &Event) {
+        self.state.apply(event);
+        if changes_who_is_in(&event.body) {
+            self.count_strangers();
         }
     }
 
@@ -136,6 +222,7 @@ impl RoomCore {
     pub fn restore(&mut self, stored: StoredRoom, now: Timestamp) {
         self.state = RoomState::new(self.state.id.clone());
         self.people = People::default();
+        self.checkpoint = None;
         for event in &stored.events {
             self.state.apply(event);
         }
@@ -161,6 +248,7 @@ impl RoomCore {
     pub fn forget(&mut self) {
         self.state = RoomState::new(self.state.id.clone());
         self.people = People::default();
+        self.checkpoint = None;
         self.newest.clear();
         self.recent = Recent::default();
     }
@@ -362,14 +450,18 @@ impl RoomCore {
                 body,
             };
             self.state.apply(&event);
-            if matches!(
-                event.body,
-                EventBody::Joined { .. } | EventBody::Left { .. } | EventBody::Emptied
-            ) {
+            if changes_who_is_in(&event.body) {
                 self.count_strangers();
             }
             events.push(event);
         }
         events
     }
+}
+
+fn changes_who_is_in(body: &EventBody) -> bool {
+    matches!(
+        body,
+        EventBody::Joined { .. } | EventBody::Left { .. } | EventBody::Emptied
+    )
 }

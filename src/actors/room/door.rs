@@ -63,8 +63,19 @@ impl<'a> Door<'a> {
     /// # Errors
     /// `NotFound` when there is none, or none for them.
     pub async fn view(self, who: Option<Arc<Identity>>) -> Result<Box<RoomView>, CommandError> {
-        let (to, answer) = oneshot::channel();
-        self.ask(Work::Look(Look::View(who, to)), answer).await?
+        let (known, (to, answer)) = (false, oneshot::channel());
+        self.ask(Work::Look(Look::View { who, known, to }), answer)
+            .await?
+    }
+
+    /// The room as this node knows it and `who` may see it: other nodes may have written in this very moment.
+    ///
+    /// # Errors
+    /// As [`Door::view`].
+    pub async fn known_view(self, who: Option<Arc<Identity>>) -> Result<Box<RoomView>, CommandError> {
+        let (known, (to, answer)) = (true, oneshot::channel());
+        self.ask(Work::Look(Look::View { who, known, to }), answer)
+            .await?
     }
 
     /// What `ask` finds in the room as `who` may see it.
@@ -92,11 +103,11 @@ impl<'a> Door<'a> {
         self.ask(Work::Look(Look::Broadcaster(who, to)), answer).await?
     }
 
-    /// The emergency that stands in this circle.
+    /// The emergency that stands in this circle, and how many were raised from it so far.
     ///
     /// # Errors
     /// When no answer came.
-    pub async fn emergency(self) -> Result<Option<RoomId>, CommandError> {
+    pub async fn emergency(self) -> Result<(Option<RoomId>, u64), CommandError> {
         let (to, answer) = oneshot::channel();
         self.ask(Work::Look(Look::Emergency(to)), answer).await
     }

@@ -7,10 +7,11 @@ use actix::dev::SendError;
 
 use super::actor::RoomActor;
 use super::messages::{Poke, Positions, Reload, Rest, Ticketed, Work};
-use super::seats::RoomShared;
+use super::seats::{Inbox, RoomShared};
 use crate::actors::error::CommandError;
 use crate::actors::gate::{Gate, Refused};
 use crate::actors::session::SessionId;
+use crate::bus::{News, NodeId};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::Subject;
@@ -103,6 +104,36 @@ impl RoomHandle {
         self.shared.forget(subject);
         // If its mailbox is full, the room looks when it comes to the next message.
         let _ = self.addr.try_send(Poke);
+    }
+
+    /// Another node said something about the room. False: there was no room for it, and the room looks into the
+    /// store instead.
+    pub(in crate::actors) fn hear(&self, from: NodeId, news: News) -> bool {
+        let mut fits = true;
+        self.leave(|inbox| fits = inbox.hear(from, news));
+        fits
+    }
+
+    /// Something about the room may not have been heard.
+    pub(in crate::actors) fn missed(&self) {
+        self.leave(|inbox| inbox.missed = true);
+    }
+
+    /// What is said of the room is heard from now on.
+    pub(in crate::actors) fn listening(&self) {
+        self.leave(|inbox| inbox.listening = true);
+    }
+
+    /// Nodes came or went.
+    pub(in crate::actors) fn census(&self) {
+        self.leave(|inbox| inbox.census = true);
+    }
+
+    fn leave(&self, put: impl FnOnce(&mut Inbox)) {
+        // If its mailbox is full, the room looks when it comes to the next message.
+        if self.shared.leave(put) && self.addr.try_send(Poke).is_err() {
+            self.shared.not_called();
+        }
     }
 
     /// Asks a room to note what deadlines hang on, and to leave memory when it is not in use.

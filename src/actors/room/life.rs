@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{ActorContext, AsyncContext, Context};
+use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::actor::RoomActor;
 use super::core::Recent;
@@ -11,8 +11,13 @@ use super::messages::Work;
 use super::seats::Phase;
 use crate::domain::ids::ParticipantId;
 use crate::domain::people::Subject;
-use crate::domain::room::{RoomKind, due, next_deadline};
+use crate::domain::room::{Deadline, RoomKind, due, next_deadline};
 use crate::store::Sign;
+
+/// A deadline is kept so much later by a node that does not mind the room.
+const OTHERS_FIRST: Duration = Duration::from_secs(2);
+/// When signs of life that could not be read are asked for again.
+const SIGNS_AGAIN: Duration = Duration::from_secs(5);
 
 type Ctx = Context<RoomActor>;
 
@@ -37,7 +42,7 @@ impl RoomActor {
     }
 
     /// Somebody was erased: nothing in memory tells any more who their pseudonym was.
-    fn forget_person(&mut self, subject: &Subject) {
+    pub(super) fn forget_person(&mut self, subject: &Subject) {
         let state = &self.core.state;
         let who = self.core.people.find(subject);
         if who.is_some() && who == state.owner && state.kind == Some(RoomKind::Circle) {
@@ -62,7 +67,8 @@ impl RoomActor {
 
     /// Hands over the signs of life that deadlines need after a restart.
     pub(super) fn note_signs(&mut self) {
-        if !matches!(self.phase, Phase::Ready | Phase::Writing) || !self.node.notes.has_room() {
+        let knows = matches!(self.phase, Phase::Ready | Phase::Writing | Phase::Looking);
+        if !knows || !self.node.notes.has_room() {
             return;
         }
         let (now, policy) = (self.node.now(), &self.node.settings.policy);
@@ -91,7 +97,11 @@ impl RoomActor {
         if let Some((_, timer)) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        let wait = at.since(self.node.now()) + Duration::from_millis(1);
+        let mut wait = at.since(self.node.now()) + Duration::from_millis(1);
+        if !self.node.cluster.peers.minds(&self.id) {
+            // Whoever minds the room does it, unless it has died.
+            wait += OTHERS_FIRST;
+        }
         let timer = ctx.run_later(wait, |act, ctx| {
             act.timer = None;
             act.deadlines_moved = true;
@@ -102,23 +112,69 @@ impl RoomActor {
 
     fn deadline(&mut self, ctx: &mut Ctx) {
         if self.phase == Phase::Ready {
-            let now = self.node.now();
-            for what in due(
-                &self.core.state,
-                &self.core.presence,
-                &self.node.settings.policy,
-                now,
-            ) {
-                self.queue.push_back((Work::system(what.command()), None));
+            let due = self.due();
+            if self.clustered && !due.is_empty() {
+                self.ask_for_signs(ctx);
+                return;
             }
-            self.pump(ctx);
+            self.carry_out(due, ctx);
         }
         self.arm(ctx);
+    }
+
+    /// Timers know nothing of a clock that was put forward, or of a machine that slept.
+    pub(super) fn keep_late_deadlines(&mut self, ctx: &mut Ctx) {
+        if self.phase == Phase::Ready && !self.due().is_empty() {
+            self.deadline(ctx);
+        }
+    }
+
+    fn due(&self) -> Vec<Deadline> {
+        let policy = &self.node.settings.policy;
+        due(&self.core.state, &self.core.presence, policy, self.node.now())
+    }
+
+    fn carry_out(&mut self, due: Vec<Deadline>, ctx: &mut Ctx) {
+        for what in due {
+            self.queue.push_back((Work::system(what.command()), None));
+        }
+        self.pump(ctx);
+    }
+
+    /// Whoever seems to be away may be connected to a node that cannot be heard just now. It notes their signs of
+    /// life in the store.
+    fn ask_for_signs(&mut self, ctx: &mut Ctx) {
+        if std::mem::replace(&mut self.asking_signs, true) {
+            return;
+        }
+        let (node, id) = (Arc::clone(&self.node), self.id.clone());
+        let signs = async move { node.store.signs(&id).await };
+        ctx.spawn(signs.into_actor(self).map(|signs, act, ctx| {
+            act.asking_signs = false;
+            act.deadlines_moved = true;
+            match signs {
+                Ok(signs) => {
+                    for (who, at) in signs {
+                        act.core.presence.recall(who, at);
+                    }
+                    if act.phase == Phase::Ready {
+                        let due = act.due();
+                        act.carry_out(due, ctx);
+                    }
+                    act.arm(ctx);
+                }
+                Err(error) => {
+                    tracing::warn!(room = %act.id, %error, "could not see who gave a sign of life");
+                    ctx.run_later(SIGNS_AGAIN, Self::deadline);
+                }
+            }
+        }));
     }
 
     /// A room that was asked for and does not exist leaves no trace.
     pub(super) fn vanish(&mut self, ctx: &mut Ctx) {
         if !self.core.state.exists() && self.shared.is_deserted() && self.gate.close_if_empty() {
+            self.leave_others();
             self.resting = true;
             ctx.stop();
         }
@@ -126,12 +182,16 @@ impl RoomActor {
 
     pub(super) fn rest(&mut self, ctx: &mut Ctx) {
         let policy = &self.node.settings.policy;
-        let due = next_deadline(&self.core.state, &self.core.presence, policy).is_some();
-        let busy = self.phase != Phase::Ready || !self.queue.is_empty() || self.core.state.has_link_work();
+        // What is due in a room that nobody uses here is for the node to do that minds it.
+        let minds = self.node.cluster.peers.minds(&self.id);
+        let due = minds && next_deadline(&self.core.state, &self.core.presence, policy).is_some();
+        let linking = (minds || !self.linking.is_empty()) && self.core.state.has_link_work();
+        let busy = self.phase != Phase::Ready || !self.queue.is_empty() || linking;
         let fresh = self.used.elapsed() < self.node.settings.passivate_after;
         if due || busy || fresh || !self.shared.is_deserted() || !self.gate.close_if_empty() {
             return;
         }
+        self.leave_others();
         self.resting = true;
         ctx.stop();
     }

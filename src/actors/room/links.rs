@@ -19,6 +19,9 @@ impl RoomActor {
         let Some(incident) = &self.core.state.incident else {
             return;
         };
+        if !self.remote.drives {
+            return;
+        }
         let todo: Vec<(RoomId, LinkWork)> = incident
             .link_work()
             .filter(|(room, _)| !self.linking.contains_key(*room))
@@ -57,7 +60,7 @@ impl RoomActor {
             Ok(outcome) => {
                 let next = match work {
                     LinkWork::Raise => {
-                        Work::Admit { people: outcome.people, link: Some(room), done: None }
+                        Work::Admit { people: outcome.people, link: Some(room), together: true, done: None }
                     }
                     LinkWork::End => Work::LinkEnded(room),
                 };
@@ -90,6 +93,28 @@ impl RoomActor {
                 });
             }
         }));
+    }
+
+    /// What linked rooms are to be told is told from here if nobody else does it: this node minds the room.
+    pub(super) fn mind_links(&mut self, ctx: &mut Context<Self>) {
+        let minds = self.node.cluster.peers.minds(&self.id);
+        if self.clustered && minds && self.core.state.has_link_work() {
+            self.remote.drives = true;
+            self.drive_links(ctx);
+        }
+    }
+
+    /// Another node has brought everybody who is in this circle into an incident. Those who are connected here sit
+    /// down in it.
+    pub(super) fn bring_in(&mut self, sos: &RoomId, ctx: &mut Context<Self>) {
+        let people: Vec<Admission> = self.admissions();
+        let people: Vec<Admission> = people
+            .into_iter()
+            .filter(|one| !one.sessions.is_empty())
+            .collect();
+        if !people.is_empty() {
+            self.hand_in(sos.clone(), people, true, ctx);
+        }
     }
 
     /// Everybody who is in, with their live connections: they are brought into the incident.
@@ -133,18 +158,20 @@ impl RoomActor {
         let state = &self.core.state;
         let standing: Vec<_> = state.overtaken.iter().chain(&state.emergency).cloned().collect();
         for sos in standing {
-            self.pass_on_to(sos, admission.clone(), ctx);
+            self.hand_in(sos, vec![admission.clone()], false, ctx);
         }
     }
 
-    fn pass_on_to(&self, sos: RoomId, admission: Admission, ctx: &mut Context<Self>) {
+    /// Brings people into an incident, as often as it takes.
+    fn hand_in(&mut self, sos: RoomId, people: Vec<Admission>, together: bool, ctx: &mut Context<Self>) {
         let node = Arc::clone(&self.node);
         let passed = async move {
             for wait in LINK_RETRY {
                 let (done, brought_in) = oneshot::channel();
                 let work = Work::Admit {
-                    people: vec![admission.clone()],
+                    people: people.clone(),
                     link: None,
+                    together,
                     done: Some(done),
                 };
                 let brought_in = tokio::time::timeout(node.settings.command_timeout, brought_in);
@@ -153,7 +180,7 @@ impl RoomActor {
                 }
                 tokio::time::sleep(wait).await;
             }
-            tracing::warn!(%sos, "could not bring a contact into the incident");
+            tracing::warn!(%sos, "could not bring contacts into the incident");
         };
         ctx.spawn(passed.into_actor(self));
     }

@@ -126,10 +126,14 @@ pub struct RoomView {
 #[derive(Debug)]
 pub enum Look {
     /// The room as `who`, or nobody in particular, may see it; `NotFound` when they may not.
-    View(
-        Option<Arc<Identity>>,
-        oneshot::Sender<Result<Box<RoomView>, CommandError>>,
-    ),
+    View {
+        /// As who.
+        who: Option<Arc<Identity>>,
+        /// As it is known on this node is good enough; otherwise as it is.
+        known: bool,
+        /// Gets it.
+        to: oneshot::Sender<Result<Box<RoomView>, CommandError>>,
+    },
     /// What somebody wants to know of the room as `who` may see it.
     Glance(Option<Arc<Identity>>, Ask),
     /// Whether `who` may send positions, and as whom; `None`: they may come in by doing so.
@@ -137,8 +141,8 @@ pub enum Look {
         Arc<Identity>,
         oneshot::Sender<Result<Option<ParticipantId>, CommandError>>,
     ),
-    /// The emergency that stands in a circle or on a trip.
-    Emergency(oneshot::Sender<Option<RoomId>>),
+    /// The emergency that stands in a circle or on a trip, and how many were raised there so far.
+    Emergency(oneshot::Sender<(Option<RoomId>, u64)>),
     /// Answered when linked rooms have been told all there is to tell.
     LinksSettled(oneshot::Sender<()>),
     /// Who sits in it (`get_users`), to a session that is in.
@@ -158,16 +162,27 @@ pub enum Work {
         people: Vec<Admission>,
         /// The linked room, when this is the answer to its emergency.
         link: Option<RoomId>,
+        /// They come together with others, who are not told of each of them.
+        together: bool,
         /// Told when they are in; dropped when they could not be brought in.
         done: Option<oneshot::Sender<()>>,
     },
     /// The owner's contacts have changed.
     Contacts(Arc<ContactBook>),
+    /// The owner's contacts who are connected to this node are brought in, and alerted if an SOS stands.
+    Call,
+    /// Something waits for somebody who is connected to this node.
+    Concerns(Subject),
     /// A linked room has been told of the end.
     LinkEnded(RoomId),
 }
 
 impl Work {
+    /// Whether events may come of it.
+    pub(super) fn may_write(&self) -> bool {
+        matches!(self, Self::Act(_) | Self::Admit { .. } | Self::LinkEnded(_))
+    }
+
     /// One of the engine's own commands, with nobody waiting.
     pub(super) fn system(command: Command) -> Self {
         Self::Act(Box::new(Act::new(By::System, command, Reply::nobody())))

@@ -3,7 +3,8 @@
 //! `door` and `handle` are what others hold; `core` joins the state with the records beside it; `actor` is
 //! the mailbox, the queue and the store; `steps` decides, `release` carries out what became durable,
 //! `announce` tells everybody; `seats` are those who listen, `seating` their coming and going, `catch_up`
-//! their past; `links` ties an incident to the rooms it was raised from, `noted` shows it to the other nodes.
+//! their past; `links` ties an incident to the rooms it was raised from; `heard` and `elsewhere` are what other nodes
+//! did and whom they have; `noted` is what is put where all nodes can read it.
 
 mod actor;
 mod announce;
@@ -11,13 +12,17 @@ mod answers;
 mod catch_up;
 mod core;
 mod door;
+mod elsewhere;
 mod glimpse;
 mod handle;
+mod heard;
 mod life;
 mod links;
 mod messages;
 mod noted;
 mod release;
+#[cfg(test)]
+mod replicas;
 mod seating;
 mod seats;
 mod steps;

@@ -24,10 +24,10 @@ impl RoomActor {
                 Kind::Admitted {
                     people,
                     link,
+                    together,
                     done,
                     events,
                 } => {
-                    let together = link.is_some();
                     if let Some(room) = link {
                         self.linking.remove(&room);
                     }
@@ -56,6 +56,8 @@ impl RoomActor {
                 }
                 Kind::Look(look) => self.answer(look),
                 Kind::Contacts(book) => self.contacts_changed(&book),
+                Kind::Call => self.answer_call(),
+                Kind::Concerns(subject) => self.concern(&subject),
             }
             drop(permit);
         }
@@ -112,6 +114,7 @@ impl RoomActor {
                 Command::Create { .. } if session.enter(&self.id) == Entry::Seated => {
                     self.sit(session, who, None, Arrival { resumed: true, greet }, ctx);
                     self.call_contacts();
+                    self.call_contacts_elsewhere(false);
                 }
                 Command::Join { .. } if automatic => {
                     self.seat_automatically(session, who, greet, ctx);

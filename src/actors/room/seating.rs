@@ -9,11 +9,14 @@ use super::messages::{Act, By, Manner, Reply, Work};
 use super::seats::Seat;
 use crate::actors::area::News;
 use crate::actors::session::{Entry, SessionShared};
+use crate::bus::{self, Topic};
 use crate::delivery::{Except, Frame};
+use crate::domain::area::Cell;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::ContactBook;
-use crate::domain::room::{Command, Event, LeaveReason, RoomKind, Seq};
+use crate::domain::people::{ContactBook, Subject};
+use crate::domain::room::{Command, LeaveReason, RoomKind, RoomState, Seq};
 use crate::domain::time::Timestamp;
+use crate::store::IncidentRow;
 use crate::wire::json::{ServerMessage, SosSummary};
 
 /// How a session comes to its seat.
@@ -155,7 +158,12 @@ impl RoomActor {
             resumed: arrival.resumed,
             behind: None,
         });
+        let first_here = !self.core.presence.is_here(who);
         self.core.presence.arrive(who, now);
+        if first_here {
+            self.say_change(who, true, arrival.greet);
+        }
+        self.listen_to_others();
         if self.core.state.kind == Some(RoomKind::Sos) {
             session.pass().joined(&self.id, who);
         }
@@ -231,6 +239,9 @@ impl RoomActor {
                 self.audience.remove(token);
             }
             self.core.presence.depart(seat.participant, now);
+            if !self.core.presence.is_here(seat.participant) {
+                self.say_change(seat.participant, false, false);
+            }
             seat.session.exit(&self.id);
             // What waits there of where people are is no longer for them.
             seat.session.outbox().forget_signals(self.shared.number());
@@ -245,10 +256,13 @@ impl RoomActor {
         if self.core.presence.depart(who, now) && self.core.state.is_in(who) {
             self.announce_presence(who, false, now);
         }
+        if !self.core.presence.is_here(who) {
+            self.say_change(who, false, false);
+        }
     }
 
     /// Presence is a passing thing: it is told, and not in the log.
-    fn announce_presence(&self, who: ParticipantId, here: bool, now: Timestamp) {
+    pub(super) fn announce_presence(&self, who: ParticipantId, here: bool, now: Timestamp) {
         let (room, client, user) = (&self.id, who.to_string(), self.user_view(who));
         let as_contact = self
             .core
@@ -280,7 +294,56 @@ impl RoomActor {
             .send_event(&Frame::text(&message.encode(now)), Except::Origin(who.bits()));
     }
 
-    /// A new circle calls the owner's contacts who are connected.
+    /// Other nodes call the owner's contacts who are connected there, or alert them of the SOS that stands.
+    pub(super) fn call_contacts_elsewhere(&self, alarm: bool) {
+        let owner = self.core.owner().filter(|_| self.clustered);
+        if let Some(owner) = owner.filter(|_| !self.core.contacts.emergency.is_empty()) {
+            let (room, owner) = (self.id.clone(), owner.subject.clone());
+            let news = bus::News::Called { room, owner, alarm };
+            self.node.bus.publish(Topic::Everyone, news);
+        }
+    }
+
+    /// The owner has something to decide, and may be connected to a node that has nothing to do with the room.
+    pub(super) fn concern_owner_elsewhere(&self) {
+        if let Some(owner) = self.core.owner().filter(|_| self.clustered) {
+            let (room, subject) = (self.id.clone(), owner.subject.clone());
+            self.node
+                .bus
+                .publish(Topic::Everyone, bus::News::Concerns { subject, room });
+        }
+    }
+
+    /// Another node has called: contacts who are connected here come in, save those who were in before and went by
+    /// themselves, and are alerted if an SOS stands.
+    pub(super) fn answer_call(&mut self) {
+        if self.core.state.kind != Some(RoomKind::Circle) {
+            return;
+        }
+        self.call_contacts();
+        // Whoever comes in now is told of it when they sit, and those who sit have been.
+        if let Some(sos) = self.core.state.emergency.clone() {
+            let people = &self.core.state.participants;
+            let went = |session: &SessionShared| {
+                let known = self.core.people.find(&session.identity().subject);
+                !session.is_in(&self.id) && known.is_some_and(|who| people.contains_key(&who))
+            };
+            let alerted = self.alert(&sos, self.node.now(), went);
+            self.note_alerted(alerted);
+        }
+    }
+
+    /// Something waits for somebody who is connected here: the owner hears who wants to be let in.
+    pub(super) fn concern(&self, subject: &Subject) {
+        let who = self.core.people.find(subject);
+        if who.is_some() && who == self.core.state.owner {
+            for stranger in &self.core.state.requests {
+                self.tell_owner_of(*stranger);
+            }
+        }
+    }
+
+    /// The circle calls the owner's contacts who are connected to this node.
     pub(super) fn call_contacts(&mut self) {
         let book = Arc::clone(&self.core.contacts);
         for session in book
@@ -288,6 +351,10 @@ impl RoomActor {
             .iter()
             .flat_map(|contact| self.node.directory.of_phone(&contact.phone))
         {
+            let known = self.core.people.find(&session.identity().subject);
+            if known.is_some_and(|who| self.core.state.participants.contains_key(&who)) {
+                continue;
+            }
             let by = By::Person(Arc::clone(session.identity()), Some(session));
             let user_type = match &by {
                 By::Person(identity, _) => self.core.user_type(identity),
@@ -330,8 +397,25 @@ impl RoomActor {
     }
 
     /// Every contact's live connection is handed the alert, in the room or not.
-    pub(super) fn alert_contacts(&mut self, sos: &RoomId, event: &Event) {
-        let Some(owner) = self.core.owner() else { return };
+    pub(super) fn alert_contacts(&mut self, sos: &RoomId, at: Timestamp) {
+        if self.remote.alerted.as_ref() == Some(sos) {
+            return;
+        }
+        self.remote.alerted = Some(sos.clone());
+        let alerted = self.alert(sos, at, |_| true);
+        self.note_alerted(alerted);
+    }
+
+    /// Alerts contacts' connections to this node, as far as `whom` says so. Answers who they are in the room.
+    fn alert(
+        &self,
+        sos: &RoomId,
+        at: Timestamp,
+        whom: impl Fn(&SessionShared) -> bool,
+    ) -> Vec<ParticipantId> {
+        let Some(owner) = self.core.owner() else {
+            return vec![];
+        };
         let message = ServerMessage::EmergencyAlert {
             user: owner.participant,
             user_name: owner.name.as_deref(),
@@ -339,16 +423,21 @@ impl RoomActor {
             sos,
             message: None,
         };
-        let frame = Frame::text(&message.encode(event.at));
+        let frame = Frame::text(&message.encode(at));
         let mut alerted = Vec::new();
         for contact in &self.core.contacts.emergency {
-            for session in self.node.directory.of_phone(&contact.phone) {
+            let sessions = self.node.directory.of_phone(&contact.phone);
+            for session in sessions.iter().filter(|session| whom(session)) {
                 session.push(&frame);
                 alerted.extend(self.core.people.find(&session.identity().subject));
             }
         }
         alerted.sort_unstable();
         alerted.dedup();
+        alerted
+    }
+
+    fn note_alerted(&mut self, alerted: Vec<ParticipantId>) {
         if !alerted.is_empty() {
             self.queue
                 .push_back((Work::system(Command::NoteAlerted { who: alerted }), None));
@@ -427,6 +516,15 @@ impl RoomActor {
             return;
         };
         let open = incident.status.is_open();
+        if self.clustered
+            && let Some(row) = incident_row(&self.core.state)
+        {
+            let news = bus::News::Incident {
+                row: Arc::new(row),
+                created,
+            };
+            self.node.bus.publish(Topic::Cell(Cell::of(position)), news);
+        }
         self.node.areas.publish(News {
             position,
             summary,
@@ -435,4 +533,21 @@ impl RoomActor {
             created,
         });
     }
+}
+
+/// An incident as lists show it.
+fn incident_row(state: &RoomState) -> Option<IncidentRow> {
+    let incident = state.incident.as_ref()?;
+    let people = state.active_participants().count();
+    Some(IncidentRow {
+        room: state.id.clone(),
+        creator: state.owner.unwrap_or(ParticipantId::from_bits(0)),
+        report: incident.report.clone(),
+        status: incident.status,
+        created_at: state.created_at,
+        updated_at: incident.status_at,
+        ended_at: incident.ended_at,
+        seq: state.seq,
+        active_participants: u32::try_from(people).unwrap_or(u32::MAX),
+    })
 }

@@ -1,13 +1,14 @@
 //! Who listens to a room. Kept outside the actor, so that a rebuilt room finds them where they sat.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::messages::Departure;
 use crate::actors::session::{SessionId, SessionShared};
+use crate::bus::{News, NodeId};
 use crate::domain::ids::ParticipantId;
 use crate::domain::people::Subject;
 use crate::domain::room::Seq;
@@ -42,8 +43,39 @@ pub enum Phase {
     Ready,
     /// A batch is on its way to the disk.
     Writing,
+    /// The end of the log is being read: others may have written.
+    Looking,
     /// The log could not be read; the next message tries again.
     Unread,
+}
+
+/// Messages of other nodes that wait for the room, at most; beyond, it looks into the store instead.
+const INBOX_MAX: usize = 256;
+
+/// What other nodes said, and what the bus did, since the room looked last.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    pub news: VecDeque<(NodeId, News)>,
+    /// Something was not heard.
+    pub missed: bool,
+    /// The room's topic is listened to from now on.
+    pub listening: bool,
+    /// The set of living nodes has changed.
+    pub census: bool,
+}
+
+impl Inbox {
+    /// Takes a message; false: there is no room for it.
+    pub fn hear(&mut self, from: NodeId, news: News) -> bool {
+        let fits = self.news.len() < INBOX_MAX;
+        if fits {
+            self.news.push_back((from, news));
+        } else {
+            self.news.clear();
+            self.missed = true;
+        }
+        fits
+    }
 }
 
 /// What outlives a room's actor.
@@ -53,6 +85,9 @@ pub struct RoomShared {
     announced: AtomicU64,
     phase: Mutex<Phase>,
     inner: Mutex<Inner>,
+    inbox: Mutex<Inbox>,
+    /// Something is in the inbox.
+    called: AtomicBool,
 }
 
 impl RoomShared {
@@ -63,7 +98,31 @@ impl RoomShared {
             announced: AtomicU64::new(0),
             phase: Mutex::default(),
             inner: Mutex::default(),
+            inbox: Mutex::default(),
+            called: AtomicBool::new(false),
         })
+    }
+
+    /// Leaves something in the inbox. True when the room has to be told to look.
+    pub(super) fn leave(&self, put: impl FnOnce(&mut Inbox)) -> bool {
+        put(&mut self.inbox.lock());
+        !self.called.swap(true, Ordering::AcqRel)
+    }
+
+    /// The room could not be told: whoever comes next tries again.
+    pub(super) fn not_called(&self) {
+        self.called.store(false, Ordering::Release);
+    }
+
+    /// Whether something is in the inbox.
+    pub(super) fn is_called(&self) -> bool {
+        self.called.load(Ordering::Acquire)
+    }
+
+    /// Takes what is in the inbox.
+    pub(super) fn take_inbox(&self) -> Inbox {
+        self.not_called();
+        std::mem::take(&mut *self.inbox.lock())
     }
 
     /// The room's number on this node.

@@ -32,12 +32,15 @@ pub(super) enum Kind {
     Admitted {
         people: Vec<Admission>,
         link: Option<RoomId>,
+        together: bool,
         done: Option<oneshot::Sender<()>>,
         events: Vec<Event>,
     },
     LinkEnded(RoomId, Vec<Event>),
     Look(Look),
     Contacts(Arc<ContactBook>),
+    Call,
+    Concerns(Subject),
 }
 
 impl Step {
@@ -46,11 +49,22 @@ impl Step {
         let work = match self.kind {
             Kind::Acted { act, .. } => Work::Act(act),
             Kind::Admitted {
-                people, link, done, ..
-            } => Work::Admit { people, link, done },
+                people,
+                link,
+                together,
+                done,
+                ..
+            } => Work::Admit {
+                people,
+                link,
+                together,
+                done,
+            },
             Kind::LinkEnded(room, _) => Work::LinkEnded(room),
             Kind::Look(look) => Work::Look(look),
             Kind::Contacts(book) => Work::Contacts(book),
+            Kind::Call => Work::Call,
+            Kind::Concerns(subject) => Work::Concerns(subject),
         };
         Some((work, self.permit))
     }
@@ -77,7 +91,12 @@ impl RoomActor {
                 }
                 Kind::Acted { act, result }
             }
-            Work::Admit { people, link, done } => {
+            Work::Admit {
+                people,
+                link,
+                together,
+                done,
+            } => {
                 let mut events = Vec::new();
                 for admission in &people {
                     events.extend(self.admit(admission, now, append));
@@ -89,6 +108,7 @@ impl RoomActor {
                 Kind::Admitted {
                     people,
                     link,
+                    together,
                     done,
                     events,
                 }
@@ -100,6 +120,8 @@ impl RoomActor {
             }
             Work::Look(look) => Kind::Look(look),
             Work::Contacts(book) => Kind::Contacts(book),
+            Work::Call => Kind::Call,
+            Work::Concerns(subject) => Kind::Concerns(subject),
         };
         Step { kind, permit: None }
     }

@@ -161,6 +161,7 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.node.directory.count_in();
         self.note();
         tracing::debug!(session = %self.shared.id(), role = self.shared.identity().role.as_str(), "session began");
         self.connect(ctx);
@@ -170,6 +171,7 @@ impl Actor for SessionActor {
         self.note();
         let reason = self.shared.outbox().end_reason().map_or("left", EndReason::label);
         tracing::debug!(session = %self.shared.id(), reason, "session ended");
+        self.node.directory.count_out();
         self.node.directory.remove(&self.shared);
         self.node.note_session(&self.shared, false);
         if let Some(watcher) = self.watching.take() {

@@ -72,6 +72,7 @@ impl RoomState {
                 if self.kind == Some(RoomKind::Trip) {
                     self.overtaken.extend(before);
                 }
+                self.emergencies += 1;
                 self.active = true;
                 self.asleep = false;
             }

@@ -60,6 +60,8 @@ impl Default for Policy {
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
     connections: HashMap<ParticipantId, u32>,
+    /// On how many other nodes somebody is connected.
+    elsewhere: HashMap<ParticipantId, u32>,
     seen: HashMap<ParticipantId, Timestamp>,
     /// What the store knows of `seen`.
     noted: HashMap<ParticipantId, Timestamp>,
@@ -94,7 +96,7 @@ impl Presence {
         *count == 1
     }
 
-    /// A connection went; true when it was the participant's last.
+    /// A connection went; true when it was the participant's last anywhere.
     pub fn depart(&mut self, who: ParticipantId, now: Timestamp) -> bool {
         self.seen.insert(who, now);
         let Some(count) = self.connections.get_mut(&who) else {
@@ -104,11 +106,37 @@ impl Presence {
         let last = *count == 0;
         if last {
             self.connections.remove(&who);
-            if self.connections.is_empty() {
-                self.empty_since = now;
-            }
+            self.note_empty(now);
         }
-        last
+        last && !self.elsewhere.contains_key(&who)
+    }
+
+    /// They are connected to one more node than before; true when they were connected to none.
+    pub fn arrive_elsewhere(&mut self, who: ParticipantId, now: Timestamp) -> bool {
+        let first = !self.is_connected(who);
+        self.seen.insert(who, now);
+        *self.elsewhere.entry(who).or_default() += 1;
+        first
+    }
+
+    /// They are connected to one node less than before; true when they are connected to none now.
+    pub fn depart_elsewhere(&mut self, who: ParticipantId, now: Timestamp) -> bool {
+        let Some(count) = self.elsewhere.get_mut(&who) else {
+            return false;
+        };
+        *count -= 1;
+        self.seen.insert(who, now);
+        if *count == 0 {
+            self.elsewhere.remove(&who);
+            self.note_empty(now);
+        }
+        !self.is_connected(who)
+    }
+
+    fn note_empty(&mut self, now: Timestamp) {
+        if self.is_empty() {
+            self.empty_since = now;
+        }
     }
 
     /// They gave a sign of life without a connection (an upload).
@@ -119,23 +147,33 @@ impl Presence {
     /// They are no longer in: forget them.
     pub fn forget(&mut self, who: ParticipantId) {
         self.noted.remove(&who);
-        if !self.connections.contains_key(&who) {
+        if !self.is_connected(who) {
             self.seen.remove(&who);
         }
     }
 
-    /// Whether they are connected.
+    /// Whether they are connected, to this node or another.
     pub fn is_connected(&self, who: ParticipantId) -> bool {
+        self.is_here(who) || self.elsewhere.contains_key(&who)
+    }
+
+    /// Whether they are connected to this node.
+    pub fn is_here(&self, who: ParticipantId) -> bool {
         self.connections.contains_key(&who)
     }
 
-    /// Whether nobody is connected.
+    /// Those who are connected to this node.
+    pub fn here(&self) -> impl Iterator<Item = ParticipantId> {
+        self.connections.keys().copied()
+    }
+
+    /// Whether nobody is connected, to this node or another.
     pub fn is_empty(&self) -> bool {
-        self.connections.is_empty()
+        self.connections.is_empty() && self.elsewhere.is_empty()
     }
 
     /// Signs of life that the store should hear of, and takes them as noted: of those who have gone since, and of
-    /// those who are here when the last note is a part of the idle time old. So a deadline that is worked out anew
+    /// those who are connected to this node when the last note is a part of the idle time old. So a deadline that is worked out anew
     /// after a crash is never later than promised, and earlier by that part at most.
     pub fn unnoted(
         &mut self,
@@ -148,7 +186,7 @@ impl Presence {
         };
         let mut due = Vec::new();
         for (who, person) in state.active_participants() {
-            let here = self.connections.contains_key(&who);
+            let here = self.is_here(who);
             let sign = if here {
                 Some(now)
             } else {
@@ -389,6 +427,29 @@ mod tests {
             ..policy
         };
         assert_eq!(next_deadline(&state, &presence, &policy), None);
+    }
+
+    #[test]
+    fn who_is_connected_to_another_node_is_neither_idle_nor_gone() {
+        let (state, policy) = (incident(), Policy::default());
+        let mut presence = Presence::new(at(0));
+        presence.arrive(person(1), at(1));
+        assert!(!presence.arrive_elsewhere(person(1), at(2)), "they were here");
+        assert!(!presence.depart(person(1), at(3)), "they are still there");
+        assert!(presence.is_connected(person(1)) && !presence.is_here(person(1)) && !presence.is_empty());
+        assert_eq!(next_deadline(&state, &presence, &policy), None);
+        assert_eq!(presence.unnoted(&state, &policy, at(3)), [(person(1), at(3))]);
+        presence.arrive_elsewhere(person(1), at(4));
+        assert!(
+            !presence.depart_elsewhere(person(1), at(5)),
+            "they are on a third node"
+        );
+        assert!(presence.depart_elsewhere(person(1), at(10)));
+        assert!(
+            !presence.depart_elsewhere(person(1), at(11)),
+            "they have gone before"
+        );
+        assert_eq!(next_deadline(&state, &presence, &policy), Some(at(40)));
     }
 
     #[test]

@@ -115,6 +115,8 @@ pub struct RoomState {
     pub emergency: Option<RoomId>,
     /// Those that others on a trip raised before it and that last, too.
     pub overtaken: Vec<RoomId>,
+    /// How many SOS were raised from here so far.
+    pub emergencies: u64,
     /// Its incident, when it is one.
     pub incident: Option<Incident>,
     /// Its trip, when it is one.
@@ -140,6 +142,7 @@ impl RoomState {
             requests: BTreeSet::new(),
             emergency: None,
             overtaken: Vec::new(),
+            emergencies: 0,
             incident: None,
             trip: None,
             messages: 0,

@@ -72,6 +72,7 @@ macro_rules! store_contract {
                 }
                 records::{
                     a_persons_record_is_replaced_and_never_doubled,
+                    some_of_a_rooms_records_can_be_read,
                     contact_lists_keep_their_order_and_are_replaced_whole,
                     circles_are_found_by_an_emergency_contacts_number,
                     memberships_are_the_rooms_that_somebody_is_in_now,

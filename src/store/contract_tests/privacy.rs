@@ -254,6 +254,9 @@ pub async fn signs_of_life_come_back_with_the_room_and_go_with_their_participant
     let seen = async || {
         let mut seen = store.load(&room("sos")).await.unwrap().unwrap().seen;
         seen.sort_unstable();
+        let mut signs = store.signs(&room("sos")).await.unwrap();
+        signs.sort_unstable();
+        assert_eq!(seen, signs);
         seen
     };
     assert_eq!(seen().await, [(person(1), ms(50)), (person(2), ms(60))]);

@@ -39,6 +39,21 @@ pub async fn a_persons_record_is_replaced_and_never_doubled<H: Harness>() {
     assert!(people.contains(&renamed));
 }
 
+pub async fn some_of_a_rooms_records_can_be_read<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    let mut scribe = raised(store, "sos", report()).await;
+    for n in 1..4 {
+        put(store, scribe.join(n)).await;
+    }
+    let who = [person(2), person(0), person(9)];
+    let found = store.people(&room("sos"), &who).await.unwrap();
+    assert_eq!(ids(&found), [person(0), person(2)]);
+    assert!(found.contains(&record(2)));
+    assert_eq!(store.people(&room("sos"), &[]).await.unwrap(), []);
+    assert_eq!(store.people(&room("nowhere"), &who).await.unwrap(), []);
+}
+
 fn contact(n: u64) -> Contact {
     Contact {
         name: format!("Contact {n}"),

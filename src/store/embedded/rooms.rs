@@ -5,10 +5,11 @@ use rusqlite::params;
 use super::rows::{self, RoomKey, find_key, kind, participant, room_id};
 use super::sql::Db;
 use super::{fixes, records};
-use crate::domain::ids::RoomId;
-use crate::domain::people::Subject;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::{Person, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
+use crate::domain::time::Timestamp;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::StoreError;
 use crate::store::types::{ListingCircle, Membership, StoredRoom};
@@ -43,6 +44,28 @@ pub(super) fn events(
 ) -> Result<Vec<Event>, StoreError> {
     match find_key(db, room)? {
         Some(key) => rows::events(db, key, room, after, max),
+        None => Ok(vec![]),
+    }
+}
+
+/// Some of the records of a room.
+pub(super) fn people(
+    db: &mut Db<'_>,
+    room: &RoomId,
+    who: &[ParticipantId],
+) -> Result<Vec<Person>, StoreError> {
+    let Some(key) = find_key(db, room)? else {
+        return Ok(vec![]);
+    };
+    let mut people = records::people(db, key)?;
+    people.retain(|person| who.contains(&person.participant));
+    Ok(people)
+}
+
+/// The signs of life that were noted in a room.
+pub(super) fn signs(db: &mut Db<'_>, room: &RoomId) -> Result<Vec<(ParticipantId, Timestamp)>, StoreError> {
+    match find_key(db, room)? {
+        Some(key) => fixes::seen(db, key),
         None => Ok(vec![]),
     }
 }

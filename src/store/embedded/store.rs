@@ -74,6 +74,17 @@ impl Store for Embedded {
             .await
     }
 
+    async fn people(&self, room: &RoomId, who: &[ParticipantId]) -> Result<Vec<Person>, StoreError> {
+        let (room, who) = (room.clone(), who.to_vec());
+        self.read(Lane::Urgent, move |db| rooms::people(db, &room, &who))
+            .await
+    }
+
+    async fn signs(&self, room: &RoomId) -> Result<Vec<(ParticipantId, Timestamp)>, StoreError> {
+        let room = room.clone();
+        self.read(Lane::Rest, move |db| rooms::signs(db, &room)).await
+    }
+
     async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError> {
         let after = after.cloned();
         self.read(Lane::Rest, move |db| rooms::live(db, after.as_ref(), limit))

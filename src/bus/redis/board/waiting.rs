@@ -15,8 +15,8 @@ use crate::domain::people::Contact;
 pub(super) struct Batch {
     pub positions: Vec<Sighting>,
     pub ended: Vec<RoomId>,
-    pub incidents: Vec<Box<IncidentNote>>,
-    pub sessions: Vec<Box<SessionNote>>,
+    pub incidents: Vec<IncidentNote>,
+    pub sessions: Vec<SessionNote>,
     pub changed: Vec<UserId>,
     pub fills: Vec<(UserId, u64, Vec<Contact>)>,
     pub users: Vec<UserId>,
@@ -46,8 +46,8 @@ impl Batch {
 struct Inner {
     positions: Vec<Sighting>,
     ended: HashSet<RoomId>,
-    incidents: HashMap<RoomId, Box<IncidentNote>>,
-    sessions: HashMap<UserId, Box<SessionNote>>,
+    incidents: HashMap<RoomId, IncidentNote>,
+    sessions: HashMap<UserId, SessionNote>,
     changed: HashSet<UserId>,
     fills: HashMap<UserId, (u64, Vec<Contact>)>,
     users: HashSet<UserId>,
@@ -99,6 +99,7 @@ impl Waiting {
                 inner.positions.append(&mut sightings);
             }
             Note::Incident(note) => {
+                let note = *note;
                 let sos = note.sos.clone();
                 match inner.incidents.get_mut(&sos) {
                     Some(known) if known.seq > note.seq => {}
@@ -108,6 +109,7 @@ impl Waiting {
                 }
             }
             Note::Session(note) => {
+                let note = *note;
                 let user = note.user.clone();
                 if full && !inner.sessions.contains_key(&user) {
                     dropped = 1;
@@ -190,7 +192,7 @@ impl Waiting {
         inner.users.extend(batch.users);
         inner.places.extend(batch.places);
         for note in batch.incidents {
-            let newer = |known: &Box<IncidentNote>| known.seq >= note.seq;
+            let newer = |known: &IncidentNote| known.seq >= note.seq;
             if !inner.incidents.get(&note.sos).is_some_and(newer) {
                 inner.incidents.insert(note.sos.clone(), note);
             }

@@ -1,0 +1,55 @@
+//! One of many nodes: who the others are, which rooms are this node's to mind, and what it hears that concerns
+//! no room in use here.
+//!
+//! Rooms hear of each other's events themselves (`room::heard`); what is here is for the node as a whole. Nothing here
+//! is needed for a log to be right: the store sees to that.
+
+mod counts;
+mod gossip;
+mod hearing;
+mod herald;
+mod peers;
+
+pub use counts::Counts;
+pub use peers::Peers;
+
+pub(super) use gossip::Gossip;
+pub(super) use hearing::Hearing;
+pub(super) use herald::Herald;
+
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::bus::NodeId;
+
+/// What a node knows of being one of many.
+pub struct Cluster {
+    /// There may be others.
+    pub clustered: bool,
+    /// Who is alive.
+    pub peers: Peers,
+    /// What was heard, and what came of it.
+    pub counts: Counts,
+    pub(super) gossip: Gossip,
+    looks: Semaphore,
+}
+
+impl Cluster {
+    /// Of node `node`; it looks into the store for at most `looks_at_once` rooms at a time.
+    pub fn new(node: NodeId, clustered: bool, looks_at_once: usize) -> Self {
+        Self {
+            clustered,
+            peers: Peers::new(node),
+            counts: Counts::default(),
+            gossip: Gossip::default(),
+            looks: Semaphore::new(looks_at_once.max(1)),
+        }
+    }
+
+    /// Waits for one's turn to look into the store; `None`: it did not come in time.
+    pub(super) async fn turn_to_look(&self, patience: Duration) -> Option<SemaphorePermit<'_>> {
+        let turn = tokio::time::timeout(patience, self.looks.acquire()).await;
+        turn.ok()?.ok()
+    }
+}
