@@ -12,7 +12,7 @@ use crate::store::Retention;
 pub struct ClusterSettings {
     /// How often a node says that it lives, and looks who else does.
     pub heartbeat: Duration,
-    /// Rooms that look into the store at the same time.
+    /// Rooms that look into the store at the same time without being asked for.
     pub looks_at_once: usize,
     /// Events that one look reads; more are read by further ones.
     pub look_page: usize,

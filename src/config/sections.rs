@@ -414,7 +414,7 @@ sections! {
     cluster: Cluster {
         /// How often a node says that it lives, and looks who else does.
         heartbeat_ms: u64 = 1_000,
-        /// Rooms that look into the store at the same time, whether they are up to date.
+        /// Rooms that look by themselves at the same time, whether they are up to date.
         looks_max: usize = 32,
         /// Events that one look reads.
         look_page_events: usize = 200,

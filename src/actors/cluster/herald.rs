@@ -26,6 +26,8 @@ use crate::wire::json::ServerMessage;
 const AT_ONCE: usize = 16;
 /// The most circles that one number is looked up in.
 const CIRCLES_MAX: usize = 200;
+/// The pause between as many circles that are called to life.
+const PAUSE: Duration = Duration::from_millis(5);
 /// When something that failed is tried again.
 const RETRY: [Duration; 4] = [
     Duration::from_millis(100),
@@ -208,14 +210,21 @@ impl Herald {
         let node = &self.node;
         node.memberships.forget_all();
         blocks::follow(node).await?;
+        let listing =
+            |phone: PhoneNumber| async move { node.store.circles_listing(&phone, CIRCLES_MAX).await };
+        let mut found = stream::iter(node.directory.phones())
+            .map(listing)
+            .buffer_unordered(AT_ONCE);
         let mut circles = HashSet::new();
-        for phone in node.directory.phones() {
-            for circle in node.store.circles_listing(&phone, CIRCLES_MAX).await? {
-                circles.insert(circle.room);
-            }
+        while let Some(page) = found.next().await {
+            circles.extend(page?.into_iter().map(|circle| circle.room));
         }
-        for circle in &circles {
+        for (circle, n) in circles.iter().zip(1..) {
             self.hand(circle, || Work::Call)?;
+            // Those that are not in use here are read: not all of them at once.
+            if n % AT_ONCE == 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
         Ok(())
     }

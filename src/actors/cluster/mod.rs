@@ -17,9 +17,9 @@ pub(super) use gossip::Gossip;
 pub(super) use hearing::Hearing;
 pub(super) use herald::Herald;
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bus::NodeId;
 
@@ -32,24 +32,24 @@ pub struct Cluster {
     /// What was heard, and what came of it.
     pub counts: Counts,
     pub(super) gossip: Gossip,
-    looks: Semaphore,
+    looks: Arc<Semaphore>,
 }
 
 impl Cluster {
-    /// Of node `node`; it looks into the store for at most `looks_at_once` rooms at a time.
+    /// Of node `node`; at most `looks_at_once` rooms look into the store at a time without being asked for.
     pub fn new(node: NodeId, clustered: bool, looks_at_once: usize) -> Self {
         Self {
             clustered,
             peers: Peers::new(node),
             counts: Counts::default(),
             gossip: Gossip::default(),
-            looks: Semaphore::new(looks_at_once.max(1)),
+            looks: Arc::new(Semaphore::new(looks_at_once.max(1))),
         }
     }
 
-    /// Waits for one's turn to look into the store; `None`: it did not come in time.
-    pub(super) async fn turn_to_look(&self, patience: Duration) -> Option<SemaphorePermit<'_>> {
-        let turn = tokio::time::timeout(patience, self.looks.acquire()).await;
-        turn.ok()?.ok()
+    /// Waits for a room's turn to look into the store when nobody waits for it: after the bus was away all rooms
+    /// want to. Those before it are bounded by the rooms in use, and each takes a bounded time.
+    pub(super) async fn turn_to_look(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.looks).acquire_owned().await.ok()
     }
 }

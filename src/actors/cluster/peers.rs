@@ -36,10 +36,7 @@ impl Peers {
     /// Takes the list that the bus has now. True when somebody came or went.
     pub fn update(&self, alive: Arc<[Peer]>) -> bool {
         let mut known = self.alive.write();
-        let changed = !known
-            .iter()
-            .map(|peer| peer.node)
-            .eq(alive.iter().map(|peer| peer.node));
+        let changed = !known.iter().map(standing).eq(alive.iter().map(standing));
         *known = alive;
         if changed {
             self.version.fetch_add(1, Ordering::Release);
@@ -65,9 +62,19 @@ impl Peers {
     /// Whether a room is this node's to mind.
     pub fn minds(&self, room: &RoomId) -> bool {
         let alive = self.alive.read();
-        let nodes = alive.iter().map(|peer| peer.node);
-        minder(room, nodes).is_none_or(|node| node == self.me)
+        // Whoever is on its way out begins nothing new, unless all are.
+        let stays = alive
+            .iter()
+            .filter(|peer| !peer.vitals.draining)
+            .map(|peer| peer.node);
+        let minder = minder(room, stays).or_else(|| minder(room, alive.iter().map(|peer| peer.node)));
+        minder.is_none_or(|node| node == self.me)
     }
+}
+
+/// What makes a difference to who minds what.
+fn standing(peer: &Peer) -> (NodeId, bool) {
+    (peer.node, peer.vitals.draining)
 }
 
 /// Which of the nodes minds a room. The same answer on every node and in every version.
@@ -138,6 +145,19 @@ mod tests {
             let after = minder(&room(n), [1, 3].map(node).into_iter()).unwrap();
             assert!(before == node(2) || before == after);
         }
+    }
+
+    #[test]
+    fn a_node_on_its_way_out_minds_nothing_unless_all_are() {
+        let known = Peers::new(node(1));
+        let mut nodes = peers(&[1, 2]).to_vec();
+        nodes[0].vitals.draining = true;
+        assert!(known.update(nodes.clone().into()));
+        assert!((0..100).all(|n| !known.minds(&room(n))));
+        nodes[1].vitals.draining = true;
+        assert!(known.update(nodes.into()));
+        let share = (0..100).filter(|n| known.minds(&room(*n))).count();
+        assert!((20..80).contains(&share), "{share}");
     }
 
     #[test]

@@ -163,6 +163,18 @@ impl Engine {
         self.view_as(room, Some(who)).await
     }
 
+    /// A room as this node knows it and `who` may see it: enough for what does not change any more.
+    ///
+    /// # Errors
+    /// As [`Engine::view`].
+    pub async fn known_view(
+        &self,
+        room: &RoomId,
+        who: &Arc<Identity>,
+    ) -> Result<Box<RoomView>, CommandError> {
+        self.node.room(room).known_view(Some(Arc::clone(who))).await
+    }
+
     /// A room as somebody, or nobody in particular, may see it.
     ///
     /// # Errors

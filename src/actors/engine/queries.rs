@@ -1,17 +1,23 @@
 //! Questions that the store answers, with who may ask them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
 use crate::actors::error::CommandError;
-use crate::actors::room::{Glimpse, RoomView, Work};
-use crate::bus::{News, SessionNote, Topic};
+use crate::actors::room::{Glimpse, RoomView, Work, stored_view};
+use crate::bus::{News, Peer, SessionNote, Topic, Vitals};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::{ContactBook, Identity, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Rejection, RoomKind, Seq};
 use crate::store::{FoundMessages, HistoryFix, HistoryQuery, IncidentQuery, Listed, StoreError};
+
+/// Rooms in use that are listed at most.
+const IN_USE_MAX: usize = 100_000;
+/// Of them read at once.
+const LIVE_PAGE: usize = 1_000;
 
 /// A room in numbers, for `rooms-info`.
 #[derive(Clone, Debug)]
@@ -38,6 +44,8 @@ pub struct RoomInfos {
     pub rooms: Vec<RoomInfo>,
     /// There are more after this one.
     pub next: Option<RoomId>,
+    /// How many there are, those on other pages included.
+    pub total: usize,
 }
 
 /// The emergency contacts of one list that another has not.
@@ -173,14 +181,40 @@ impl Engine {
         self.infos(rooms, who, part).await
     }
 
-    /// The rooms in use on this node.
+    /// The rooms in use on this node; of many nodes also those in which something may happen on any of them. For
+    /// operators.
     ///
     /// # Errors
-    /// When a room does not answer.
+    /// When a room does not answer, or the store fails.
     pub async fn rooms_in_use(&self, who: &Arc<Identity>, part: &Part) -> Result<RoomInfos, CommandError> {
-        let rooms = self.node().registry.handles();
-        let rooms = rooms.into_iter().map(|room| room.id().clone());
-        self.infos(rooms.collect(), who, part).await
+        let node = self.node();
+        let handles = node.registry.handles();
+        let mut rooms: BTreeSet<RoomId> = handles.into_iter().map(|room| room.id().clone()).collect();
+        let mut after = None;
+        while node.cluster.clustered && rooms.len() < IN_USE_MAX {
+            let page = node.store.live_rooms(after.as_ref(), LIVE_PAGE).await?;
+            after = page.last().cloned();
+            rooms.extend(page);
+            if after.is_none() {
+                break;
+            }
+        }
+        self.infos(rooms.into_iter().collect(), who, part).await
+    }
+
+    /// The nodes that are alive, as each says of itself; this one as it is now.
+    pub fn nodes(&self) -> Vec<Peer> {
+        let node = self.node();
+        let now = Vitals {
+            connections: node.directory.connections() as u64,
+            rooms: node.registry.len() as u64,
+            draining: node.is_draining(),
+        };
+        let mut nodes = node.cluster.peers.alive().to_vec();
+        for peer in nodes.iter_mut().filter(|peer| peer.node == node.bus.node()) {
+            peer.vitals = now;
+        }
+        nodes
     }
 
     async fn infos(
@@ -189,6 +223,7 @@ impl Engine {
         who: &Arc<Identity>,
         part: &Part,
     ) -> Result<RoomInfos, CommandError> {
+        let total = rooms.len();
         rooms.retain(|room| part.after.as_ref().is_none_or(|after| room > after));
         rooms.sort_unstable();
         let more = rooms.len() > part.limit;
@@ -196,7 +231,7 @@ impl Engine {
         let next = rooms.last().filter(|_| more).cloned();
         let mut infos = Vec::with_capacity(rooms.len());
         for room in rooms {
-            let view = match self.node().room(&room).known_view(Some(Arc::clone(who))).await {
+            let view = match self.info(&room, who).await {
                 Ok(view) => view,
                 Err(CommandError::Rejected(_)) => continue,
                 Err(error) => return Err(error),
@@ -208,7 +243,22 @@ impl Engine {
                 .map_or(0, |room| room.shared().seated());
             infos.push(RoomInfo { view, connections });
         }
-        Ok(RoomInfos { rooms: infos, next })
+        Ok(RoomInfos {
+            rooms: infos,
+            next,
+            total,
+        })
+    }
+
+    async fn info(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
+        let node = self.node();
+        let elsewhere = node.cluster.clustered && node.registry.peek(room).is_none();
+        if elsewhere && who.role.is_staff() {
+            // Who looks at all rooms must not bring them all to life here.
+            let stored = node.store.load(room).await?.unwrap_or_default();
+            return stored_view(room, stored, who, node.settings.stale_after, node.now());
+        }
+        self.known_view(room, who).await
     }
 
     /// A user's newest connection, on whatever node; the same from every node.

@@ -256,8 +256,8 @@ impl RoomActor {
 
     fn accept(&mut self, message: Ticketed, ctx: &mut Ctx) {
         self.used = Instant::now();
+        self.listen_for(&message.work);
         self.queue.push_back((message.work, Some(message.permit)));
-        self.listen_to_others();
         self.hark(ctx);
         match self.phase {
             Phase::Unread => self.load(ctx),
@@ -273,7 +273,11 @@ impl RoomActor {
             return;
         }
         if self.remote.look_due {
-            self.look(ctx);
+            if self.queue.is_empty() {
+                self.look_in_turn(ctx);
+            } else {
+                self.look(ctx);
+            }
             return;
         }
         if self.queue.is_empty() {
@@ -513,6 +517,7 @@ impl Handler<Positions> for RoomActor {
 
     fn handle(&mut self, Positions(fixes): Positions, ctx: &mut Ctx) {
         self.used = Instant::now();
+        self.listen_to_others();
         self.hark(ctx);
         match self.phase {
             Phase::Ready | Phase::Writing | Phase::Looking => {

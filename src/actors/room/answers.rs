@@ -34,35 +34,12 @@ impl RoomActor {
     }
 
     fn glimpse(&self, identity: Option<&Identity>) -> Result<Glimpse<'_>, CommandError> {
-        if !self.core.is_shown_to(identity) {
-            return Err(Rejection::NotFound.into());
-        }
-        let shows_positions = identity.is_some_and(|who| self.core.shows_positions_to(who));
-        Ok(Glimpse {
-            state: &self.core.state,
-            viewer: identity.and_then(|who| self.core.people.find(&who.subject)),
-            inside: identity.is_some_and(|who| self.core.is_inside(who)),
-            shows_positions,
-            now: self.node.now(),
-            core: &self.core,
-            stale_after: self.node.settings.stale_after,
-        })
+        let stale_after = self.node.settings.stale_after;
+        Glimpse::of(&self.core, identity, stale_after, self.node.now())
     }
 
     fn view(&self, identity: Option<&Identity>) -> Result<Box<RoomView>, CommandError> {
-        let glimpse = self.glimpse(identity)?;
-        let online = glimpse.state.active_participants().map(|(who, _)| who);
-        Ok(Box::new(RoomView {
-            state: glimpse.state.clone(),
-            people: glimpse.people().cloned().collect(),
-            newest: glimpse.newest().map(|(who, fix)| (who, *fix)).collect(),
-            shows_positions: glimpse.shows_positions,
-            online: online
-                .filter(|who| self.core.presence.is_connected(*who))
-                .collect(),
-            viewer: glimpse.viewer,
-            inside: glimpse.inside,
-        }))
+        Ok(Box::new(self.glimpse(identity)?.view()))
     }
 
     fn broadcaster(&self, identity: &Identity) -> Result<Option<ParticipantId>, CommandError> {

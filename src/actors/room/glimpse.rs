@@ -4,12 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use super::core::RoomCore;
+use super::messages::RoomView;
 use crate::actors::error::CommandError;
 use crate::domain::geo::Fix;
-use crate::domain::ids::ParticipantId;
-use crate::domain::people::Person;
-use crate::domain::room::RoomState;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::{Identity, Person};
+use crate::domain::room::{Rejection, RoomState};
 use crate::domain::time::Timestamp;
+use crate::store::StoredRoom;
 
 /// A room on its own thread, for as long as one question lasts. Whoever asks must not be long.
 pub struct Glimpse<'a> {
@@ -28,6 +30,43 @@ pub struct Glimpse<'a> {
 }
 
 impl<'a> Glimpse<'a> {
+    pub(super) fn of(
+        core: &'a RoomCore,
+        identity: Option<&Identity>,
+        stale_after: Duration,
+        now: Timestamp,
+    ) -> Result<Self, CommandError> {
+        if !core.is_shown_to(identity) {
+            return Err(Rejection::NotFound.into());
+        }
+        let shows_positions = identity.is_some_and(|who| core.shows_positions_to(who));
+        Ok(Self {
+            state: &core.state,
+            viewer: identity.and_then(|who| core.people.find(&who.subject)),
+            inside: identity.is_some_and(|who| core.is_inside(who)),
+            shows_positions,
+            now,
+            core,
+            stale_after,
+        })
+    }
+
+    /// All of it, to take away.
+    pub fn view(&self) -> RoomView {
+        let online = self.state.active_participants().map(|(who, _)| who);
+        RoomView {
+            state: self.state.clone(),
+            people: self.people().cloned().collect(),
+            newest: self.newest().map(|(who, fix)| (who, *fix)).collect(),
+            shows_positions: self.shows_positions,
+            online: online
+                .filter(|who| self.core.presence.is_connected(*who))
+                .collect(),
+            viewer: self.viewer,
+            inside: self.inside,
+        }
+    }
+
     /// The record of somebody whom the room names.
     pub fn person(&self, who: ParticipantId) -> Option<&'a Person> {
         self.core.people.get(who)
@@ -46,6 +85,20 @@ impl<'a> Glimpse<'a> {
             move |_| shown
         })
     }
+}
+
+/// A room that is in use on another node, as an operator may see it: read, and not brought to life here.
+pub fn stored_view(
+    room: &RoomId,
+    stored: StoredRoom,
+    operator: &Identity,
+    stale_after: Duration,
+    now: Timestamp,
+) -> Result<Box<RoomView>, CommandError> {
+    let mut core = RoomCore::new(room.clone(), now);
+    core.restore(stored, now);
+    let glimpse = Glimpse::of(&core, Some(operator), stale_after, now)?;
+    Ok(Box::new(glimpse.view()))
 }
 
 type Question = dyn FnOnce(Result<Glimpse<'_>, CommandError>) + Send;

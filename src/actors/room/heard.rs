@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::actor::RoomActor;
 use super::elsewhere::Elsewhere;
 use super::messages::{Look, Work};
@@ -56,6 +58,10 @@ pub(super) struct Remote {
     pub sure: usize,
     /// Something is known to be missing.
     pub look_due: bool,
+    /// It waits for its turn to look.
+    in_line: bool,
+    /// A look that failed is tried again.
+    looking_again: bool,
     /// When it looked last.
     looked: Instant,
     /// Records and contacts are to be read anew as well.
@@ -80,6 +86,8 @@ impl Remote {
             people: Vec::new(),
             sure: 0,
             look_due: false,
+            in_line: false,
+            looking_again: false,
             looked: Instant::now(),
             thorough: false,
             elsewhere: Elsewhere::default(),
@@ -190,6 +198,14 @@ impl RoomActor {
         }
     }
 
+    /// Listens to the others from now on, unless what is asked is only what this node knows: an incident that is
+    /// raised and shown to whoever raised it costs no more than that.
+    pub(super) fn listen_for(&mut self, work: &Work) {
+        if !matches!(work, Work::Look(Look::View { known: true, .. })) {
+            self.listen_to_others();
+        }
+    }
+
     /// Whether others may write without this node hearing of it.
     fn is_blind(&self) -> bool {
         self.remote.ear != Ear::Open || self.node.bus.health() != Health::Connected
@@ -232,8 +248,28 @@ impl RoomActor {
             }
     }
 
+    /// Reads the end of the log when it is the room's turn. Nobody waits for that, and whoever comes meanwhile makes
+    /// it look at once.
+    pub(super) fn look_in_turn(&mut self, ctx: &mut Ctx) {
+        if std::mem::replace(&mut self.remote.in_line, true) {
+            return;
+        }
+        let node = Arc::clone(&self.node);
+        let turn = async move { node.cluster.turn_to_look().await };
+        ctx.spawn(turn.into_actor(self).map(|turn, act, ctx| {
+            act.remote.in_line = false;
+            if act.remote.look_due && act.phase == Phase::Ready {
+                act.read_end(turn, ctx);
+            }
+        }));
+    }
+
     /// Reads the end of the log.
     pub(super) fn look(&mut self, ctx: &mut Ctx) {
+        self.read_end(None, ctx);
+    }
+
+    fn read_end(&mut self, turn: Option<OwnedSemaphorePermit>, ctx: &mut Ctx) {
         self.remote.look_due = false;
         self.remote.looked = Instant::now();
         self.enter_phase(Phase::Looking);
@@ -252,10 +288,7 @@ impl RoomActor {
         let read = async move {
             let counts = &node.cluster.counts;
             Counts::add(&counts.looks, 1);
-            let turn = node.cluster.turn_to_look(settings.look_timeout).await;
-            if turn.is_none() {
-                return Err(StoreError::Busy);
-            }
+            let _turn = turn;
             let reading = async {
                 let events = node.store.events(&id, after, settings.look_page).await?;
                 let named = named(&events);
@@ -318,10 +351,13 @@ impl RoomActor {
                 tracing::warn!(room = %self.id, %error, "could not see whether the room is up to date");
                 self.remote.thorough |= thorough;
                 self.unseen(asked, &error);
-                ctx.run_later(LOOK_AGAIN, |act, ctx| {
-                    act.remote.look_due = true;
-                    act.pump(ctx);
-                });
+                if !std::mem::replace(&mut self.remote.looking_again, true) {
+                    ctx.run_later(LOOK_AGAIN, |act, ctx| {
+                        act.remote.looking_again = false;
+                        act.remote.look_due = true;
+                        act.pump(ctx);
+                    });
+                }
             }
         }
         if self.is_stale() {
@@ -468,7 +504,8 @@ impl RoomActor {
         let due = self.clustered && !every.is_zero() && self.remote.looked.elapsed() >= every;
         if due && self.phase == Phase::Ready && self.core.state.exists() {
             self.remote.thorough = true;
-            self.look(ctx);
+            self.remote.look_due = true;
+            self.look_in_turn(ctx);
         }
     }
 

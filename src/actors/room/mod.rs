@@ -29,7 +29,7 @@ mod steps;
 
 pub use actor::RoomActor;
 pub use door::Door;
-pub use glimpse::Glimpse;
+pub use glimpse::{Glimpse, stored_view};
 pub use handle::RoomHandle;
 pub use messages::{Act, Admission, By, Look, Manner, Outcome, Reply, RoomView, Work};
 pub use seats::{Phase, RoomShared};

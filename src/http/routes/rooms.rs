@@ -6,11 +6,12 @@ use super::Api;
 use super::errors::circle;
 use super::scene::Scene;
 use crate::actors::engine::{Part, RoomInfo as Info, RoomInfos};
+use crate::bus::Peer;
 use crate::domain::people::Role;
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::etag::Stamp;
-use crate::wire::rest::{RoomCounts, RoomCursor, RoomInfo, RoomsInfo, RoomsQuery};
+use crate::wire::rest::{NodeInfo, RoomCounts, RoomCursor, RoomInfo, RoomsInfo, RoomsQuery};
 
 /// The most rooms in one answer: it is for a person to look at.
 const ROOMS_MAX: usize = 10_000;
@@ -33,8 +34,8 @@ pub(super) async fn info(
     } else {
         api.engine.rooms_of(who, &part).await
     };
-    let RoomInfos { rooms, next } = page.map_err(circle)?;
-    let counts = all.then(|| counts(&api, &rooms));
+    let RoomInfos { rooms, next, total } = page.map_err(circle)?;
+    let counts = all.then(|| counts(&api, &rooms, total));
     let stamp = rooms.iter().fold(Stamp::new(&request, Some(who)), |stamp, info| {
         let state = &info.view.state;
         let owner = state.owner.and_then(|owner| Scene::any(&info.view).name(owner));
@@ -42,7 +43,12 @@ pub(super) async fn info(
     });
     let stamp = stamp
         .with(&next)
-        .with(counts.map(|all| (all.rooms, all.connections, all.members, all.emergencies)));
+        .with(
+            counts
+                .as_ref()
+                .map(|all| (all.rooms, all.connections, all.members, all.emergencies)),
+        )
+        .with(counts.as_ref().map_or(0, |all| all.nodes.len()));
     Ok(stamp.answer(|| {
         HttpResponse::Ok().json(RoomsInfo {
             rooms: rooms.iter().map(shown).collect(),
@@ -59,10 +65,20 @@ fn shown(info: &Info) -> RoomInfo<'_> {
     RoomInfo::of(state, owner, info.view.viewer)
 }
 
-fn counts(api: &Api, rooms: &[Info]) -> RoomCounts {
+fn counts(api: &Api, rooms: &[Info], total: usize) -> RoomCounts {
+    let here = usize::try_from(crate::delivery::stats().connections).unwrap_or(0);
+    let me = api.engine.node().bus.node();
+    let nodes = if api.engine.node().cluster.clustered {
+        api.engine.nodes()
+    } else {
+        vec![]
+    };
+    let elsewhere = nodes.iter().filter(|peer| peer.node != me);
+    let elsewhere: u64 = elsewhere.map(|peer| peer.vitals.connections).sum();
     RoomCounts {
-        rooms: api.engine.node().registry.len(),
-        connections: usize::try_from(crate::delivery::stats().connections).unwrap_or(0),
+        nodes: nodes.iter().map(node_info).collect(),
+        rooms: total,
+        connections: here + usize::try_from(elsewhere).unwrap_or(usize::MAX),
         members: rooms
             .iter()
             .map(|info| info.view.state.active_participants().count())
@@ -71,5 +87,14 @@ fn counts(api: &Api, rooms: &[Info]) -> RoomCounts {
             .iter()
             .filter(|info| info.view.state.emergency.is_some())
             .count(),
+    }
+}
+
+fn node_info(peer: &Peer) -> NodeInfo {
+    NodeInfo {
+        node: peer.node.to_string(),
+        connections: peer.vitals.connections,
+        rooms: peer.vitals.rooms,
+        draining: peer.vitals.draining,
     }
 }

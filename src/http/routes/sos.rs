@@ -115,7 +115,8 @@ async fn note_device(api: &Api, who: &Identity, info: DeviceInfo) {
 /// The incident as it was when it was raised, whatever has become of it: a retry gets the same answer, also
 /// after a restart, because it is read off the log.
 async fn first_answer(api: &Api, who: &Arc<Identity>, sos: &RoomId) -> Result<HttpResponse, ApiError> {
-    let mut view = api.engine.view(sos, who).await?;
+    // Whatever another node may have written since, the answer is how it began.
+    let mut view = api.engine.known_view(sos, who).await?;
     if view.state.seq > BIRTH {
         let born = api.engine.node().store.events(sos, Seq::ZERO, 2).await?;
         view.state = RoomState::new(sos.clone());

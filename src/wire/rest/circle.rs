@@ -105,8 +105,22 @@ pub struct RoomsInfo<'a> {
     pub counts: Option<RoomCounts>,
 }
 
-/// The node in numbers.
-#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+/// A node of a cluster, as it says of itself.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeInfo {
+    /// Its name for as long as it runs.
+    pub node: String,
+    /// Open connections.
+    pub connections: u64,
+    /// Rooms in use on it.
+    pub rooms: u64,
+    /// It is on its way out.
+    pub draining: bool,
+}
+
+/// The engine in numbers.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoomCounts {
     /// Rooms in use.
@@ -117,6 +131,9 @@ pub struct RoomCounts {
     pub members: usize,
     /// Rooms in which an emergency stands.
     pub emergencies: usize,
+    /// The nodes that are alive; not there when there is only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeInfo>,
 }
 
 /// A room in a list.

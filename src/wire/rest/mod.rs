@@ -31,7 +31,7 @@ mod view_tests;
 
 pub use body::{BodyError, FieldError, NoFields};
 pub use circle::{
-    BatchAnswer, LocationAnswer, LocationsByUser, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
+    BatchAnswer, LocationAnswer, LocationsByUser, NodeInfo, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
 };
 pub use conduct::{BlockBody, BlockView, BlocksQuery, ReportBody, ReportView, ReportsQuery, UnblockedView};
 pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};

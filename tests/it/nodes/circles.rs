@@ -77,7 +77,7 @@ async fn contacts_on_other_nodes_are_brought_in_alerted_and_sit_in_the_incident(
     ana.hears("emergency-contact-joined").await;
 
     let raised = presses(&cluster, 2, ana.identity()).await;
-    assert_eq!(raised.rooms, [home.clone()]);
+    assert_eq!(raised.rooms, std::slice::from_ref(&home));
     let alert = ben.hears("emergency-alert").await;
     assert_eq!(
         (&alert["roomId"], &alert["emergencyUserName"]),

@@ -39,7 +39,7 @@ async fn an_upload_goes_to_the_rooms_that_one_is_in_whichever_node_they_were_joi
         .upload(one.identity(), None, fix(0))
         .await
         .unwrap();
-    assert_eq!(rooms, [first.clone()]);
+    assert_eq!(rooms, std::slice::from_ref(&first));
     let second = cluster.nodes[0]
         .create_sos(one.identity(), report(), None)
         .await

@@ -296,7 +296,7 @@ async fn positions_are_seen_on_every_node() {
         .upload(one.identity(), Some(&sos), smallvec![fix])
         .await
         .unwrap();
-    assert_eq!(rooms, [sos.clone()]);
+    assert_eq!(rooms, std::slice::from_ref(&sos));
     let shown = other.hears("location-update").await;
     assert!((shown["data"]["latitude"].as_f64().unwrap() - HERE.0).abs() < 1e-6);
     eventually("every node knows where they are", || async {
