@@ -61,9 +61,8 @@ fn possible(who: Who, stands: Stands) -> bool {
     match who {
         // A mission's bearer is sent to an incident: from outside they ask for another.
         Who::Mission => !matches!(stands, Stands::Raised),
-        Who::Visitor => matches!(stands, Stands::Outside | Stands::InTheDark),
-        // They are in no incident; what is theirs is about none.
-        Who::Service => matches!(stands, Stands::Outside | Stands::InTheDark),
+        // Nor does a service take part in anything.
+        Who::Visitor | Who::Service => matches!(stands, Stands::Outside | Stands::InTheDark),
         _ => true,
     }
 }
