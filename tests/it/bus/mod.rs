@@ -3,6 +3,7 @@
 mod board;
 mod connection;
 mod contract;
+mod engines;
 
 use std::time::Duration;
 
