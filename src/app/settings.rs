@@ -5,14 +5,18 @@ use std::time::Duration;
 use crate::actors::Settings;
 use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
-use crate::bus::redis::{Address, Options, OutboundLimits, TlsFiles};
+use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
 use crate::config::Config;
+use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};
 use crate::transport::Limits;
 
 pub(super) fn actors(config: &Config) -> Settings {
     Settings {
-        policy: config.rooms.policy(),
+        policy: Policy {
+            trip_max: config.trips.longest(),
+            ..config.rooms.policy()
+        },
         locations: config.locations.policy(),
         arbiters: config.rooms.arbiters,
         room_mailbox_max: config.rooms.mailbox_max_messages,
@@ -31,6 +35,7 @@ pub(super) fn actors(config: &Config) -> Settings {
         watchers_max: config.areas.watchers_max,
         watcher_backlog_max: config.areas.backlog_max_incidents,
         radius_max_km: config.areas.radius_max_km,
+        trips_max: config.trips.held_max,
         contacts_max: config.contacts.contacts_max,
         region: config.contacts.default_region,
         expiry_warning: config.auth.expiry_warning(),
@@ -105,6 +110,7 @@ pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<Bridg
         grace: bus.unsubscribe_grace(),
         heartbeat: bus.fades_after() / 4,
         fades_after: bus.fades_after(),
+        board: BoardSettings::default(),
     })
 }
 

@@ -111,6 +111,9 @@ impl Config {
                 "locations.mailbox_max_messages",
                 wide(locations.mailbox_max_messages),
             ),
+            ("trips.passengers_max", wide(self.trips.passengers_max)),
+            ("trips.radius_max_km", u64::from(self.trips.radius_max_km)),
+            ("trips.held_max", wide(self.trips.held_max)),
             ("rooms.requests_max", wide(rooms.requests_max)),
             ("rooms.mailbox_max_messages", wide(rooms.mailbox_max_messages)),
             ("rooms.batch_max_commands", wide(rooms.batch_max_commands)),
@@ -204,6 +207,8 @@ impl Config {
             ("locations.shards", wide(locations.shards), 1_024),
             ("locations.tick_ms", locations.tick_ms, 1_000),
             ("rooms.arbiters", wide(rooms.arbiters), 1_024),
+            ("trips.passengers_max", wide(self.trips.passengers_max), 1_000),
+            ("trips.radius_max_km", u64::from(self.trips.radius_max_km), 1_000),
             // Others take a node for dead that is silent for longer than a few of these.
             ("cluster.heartbeat_ms", cluster.heartbeat_ms, 10_000),
             ("cluster.look_page_events", wide(cluster.look_page_events), 10_000),

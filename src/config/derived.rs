@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::sections::{
     Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Sessions, Tls,
+    Trips,
 };
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;
@@ -110,6 +111,10 @@ durations! {
         passivate_after = from_secs(passivate_after_s),
         /// A command must be answered by then.
         command_timeout = from_millis(command_timeout_ms),
+    }
+    Trips {
+        /// After so long one is over that nobody ended; zero: never.
+        longest = from_secs(longest_s),
     }
     Devices {
         /// A device's record says when it was seen last, to within this.
@@ -262,6 +267,7 @@ impl Rooms {
             return_grace: Duration::from_secs(self.return_grace_s),
             members_max: self.members_max,
             requests_max: self.requests_max,
+            ..Policy::default()
         }
     }
 }

@@ -460,6 +460,17 @@ sections! {
         /// A command must be answered by then.
         command_timeout_ms: u64 = 10_000,
     }
+    /// Trips.
+    trips: Trips {
+        /// One that nobody ended is over after this long; 0: never.
+        longest_s: u64 = 86_400,
+        /// Passengers of one of them.
+        passengers_max: usize = 100,
+        /// How far around a position they are looked for.
+        radius_max_km: u32 = 50,
+        /// Those whose place a node remembers.
+        held_max: usize = 100_000,
+    }
     /// Many nodes as one.
     cluster: Cluster {
         /// How often a node says that it lives, and looks who else does.

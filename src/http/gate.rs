@@ -360,6 +360,8 @@ impl Gate {
         let who = Who::of(identity);
         match (access.needs(who), who) {
             (Needs::Never, Who::Visitor) => Err(self.refused(&CredentialError::None)),
+            // Theirs is a door of its own: whoever shows another key has shown none.
+            (Needs::Never, _) if *access == Access::SERVICE => Err(self.refused(&CredentialError::Service)),
             (Needs::Never, _) => Err(ApiError::forbidden(format!("Not for the role {}", who.as_str()))),
             _ => {
                 let scope = scope_of(request.method(), &request.match_pattern().unwrap_or_default());
@@ -477,7 +479,14 @@ fn scope_of(method: &Method, pattern: &str) -> Option<Scope> {
         pattern,
         "/api/v1/reports" | "/api/v1/blocks" | "/api/v1/devices/{participant}/block"
     );
-    if moderates || (method.is_safe() && pattern == "/api/v1/sos/{id}/reports") {
+    if pattern.starts_with("/internal/trips") {
+        let reads = method.is_safe();
+        Some(if reads {
+            Scope::TripsRead
+        } else {
+            Scope::TripsWrite
+        })
+    } else if moderates || (method.is_safe() && pattern == "/api/v1/sos/{id}/reports") {
         Some(Scope::DevicesWrite)
     } else if method.is_safe() && pattern.starts_with("/api/") {
         Some(Scope::IncidentsRead)

@@ -90,6 +90,13 @@ pub struct Membership {
     pub is_owner: bool,
 }
 
+impl Membership {
+    /// Whether the room shows where they are: a trip shows where its driver is, and nobody else.
+    pub fn takes_positions(&self) -> bool {
+        self.kind != RoomKind::Trip || self.is_owner
+    }
+}
+
 /// A circle whose owner lists somebody as an emergency contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingCircle {

@@ -25,6 +25,7 @@ mod nodes;
 mod pages;
 mod privacy;
 mod rest;
+mod trips;
 mod upgrade;
 
 mod http;

@@ -19,10 +19,12 @@ use actix::{Actor, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, oneshot};
 
+use crate::actors::clock::{Clock, SystemClock};
 use crate::bus::redis::{
-    Channels, Connection, Inbound, InboundCounts, Options, Outbound, OutboundLimits, Subscriptions,
+    BoardSettings, Channels, Connection, Inbound, InboundCounts, Options, Outbound, OutboundLimits,
+    RedisBoard, Subscriptions,
 };
-use crate::bus::{Bus, Health, Listener, News, NodeId, Peer, Topic, Vitals};
+use crate::bus::{Board, Bus, Health, Listener, News, NodeId, Peer, Topic, Vitals};
 
 /// How long the last messages have to leave when the process ends.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -48,6 +50,8 @@ pub struct BridgeSettings {
     pub batch_max: usize,
     /// How long a topic that nobody wants is still listened to.
     pub grace: Duration,
+    /// What the nodes put where all can read it.
+    pub board: BoardSettings,
     /// How often this node says that it lives.
     pub heartbeat: Duration,
     /// A node that says nothing for this long is gone.
@@ -97,6 +101,7 @@ struct Shared {
 /// The bus of a node in a cluster.
 pub struct RedisBus {
     shared: Arc<Shared>,
+    board: Arc<RedisBoard>,
 }
 
 /// What the bus has done, for metrics.
@@ -134,11 +139,17 @@ impl RedisBus {
         // The connections live on the arbiter's own runtime.
         arbiter.spawn_fn(move || {
             let shared = Arc::new(Shared::new(node, settings, Arc::new(inbound)));
-            let _ = built.send(Arc::clone(&shared));
+            let board = RedisBoard::start(
+                shared.commands.clone(),
+                shared.channels.clone(),
+                shared.settings.board.clone(),
+                || SystemClock.now(),
+            );
+            let _ = built.send((Arc::clone(&shared), board));
             actor::RedisBridge::new(shared, again).start();
         });
-        let shared = shared.await.map_err(|_| BridgeError::NoArbiter)?;
-        Ok(Arc::new(Self { shared }))
+        let (shared, board) = shared.await.map_err(|_| BridgeError::NoArbiter)?;
+        Ok(Arc::new(Self { shared, board }))
     }
 
     /// The connection for commands, which all may use.
@@ -261,6 +272,10 @@ impl Bus for RedisBus {
 
     fn health(&self) -> Health {
         self.shared.health()
+    }
+
+    fn board(&self) -> Arc<dyn Board> {
+        Arc::clone(&self.board) as Arc<dyn Board>
     }
 
     fn beat(&self, vitals: Vitals) {

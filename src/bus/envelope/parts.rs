@@ -15,6 +15,7 @@ use crate::store::{IncidentRow, codec};
 
 pub(super) use crate::store::codec::subject_text;
 
+#[expect(clippy::ptr_arg, reason = "given to `each`, whose texts are owned")]
 pub(super) fn subject(text: &String) -> Result<Subject, Unread> {
     codec::parse_subject(text).map_err(|_| Unread::Damaged)
 }
@@ -23,6 +24,7 @@ pub(super) fn room(text: &String) -> Result<RoomId, Unread> {
     RoomId::new(text).map_err(|_| Unread::Damaged)
 }
 
+#[expect(clippy::ptr_arg, reason = "given to `each`, whose texts are owned")]
 pub(super) fn phone(text: &String) -> Result<PhoneNumber, Unread> {
     PhoneNumber::from_e164(text).map_err(|_| Unread::Damaged)
 }

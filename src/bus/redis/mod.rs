@@ -1,6 +1,7 @@
 //! Redis: where it is, the connection that all share, and what goes over it.
 
 mod address;
+mod board;
 mod channel;
 mod connection;
 mod failure;
@@ -11,6 +12,7 @@ mod outbound;
 mod subscriptions;
 
 pub use address::{Address, BadUrl, BusUrl, Credentials, Host, Kind};
+pub use board::{BoardSettings, RedisBoard};
 pub use channel::Channels;
 pub use connection::{Connection, Counts, State};
 pub use failure::Failure;

@@ -80,6 +80,7 @@ pub(super) async fn tally(db: &Db, subject: &Subject) -> Outcome<Tally> {
             match rooms::kind(room)? {
                 RoomKind::Sos => tally.incidents += 1,
                 RoomKind::Circle => tally.circles += 1,
+                RoomKind::Trip => {}
             }
         }
         tally.fixes += fixes_of(db, place).await?;

@@ -1,7 +1,9 @@
 //! What goes between nodes, on real Redis servers.
 
+mod board;
 mod connection;
 mod contract;
+mod engines;
 mod faults;
 mod shared;
 

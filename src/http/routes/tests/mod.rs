@@ -190,6 +190,14 @@ impl Rig {
         ("authorization", format!("Bearer {token}"))
     }
 
+    /// A sister service that may do everything.
+    fn service(&self) -> Credential {
+        (
+            "x-internal-token",
+            String::from_utf8_lossy(self.secret.reveal()).into_owned(),
+        )
+    }
+
     async fn raise(&self, who: &Credential) -> String {
         let answer = self.post(who, "/api/v1/sos", sos()).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
