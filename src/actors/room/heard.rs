@@ -502,8 +502,8 @@ impl RoomActor {
     pub(super) fn compare_now_and_then(&mut self, ctx: &mut Ctx) {
         let every = self.node.settings.cluster.compare_every;
         let due = self.clustered && !every.is_zero() && self.remote.looked.elapsed() >= every;
-        if due && self.phase == Phase::Ready && self.core.state.exists() {
-            self.remote.thorough = true;
+        // Where nobody sits nobody waits to be told, and whoever asks makes it look.
+        if due && self.phase == Phase::Ready && !self.shared.is_deserted() {
             self.remote.look_due = true;
             self.look_in_turn(ctx);
         }
