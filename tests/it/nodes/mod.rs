@@ -7,3 +7,4 @@ mod cluster;
 mod deadlines;
 mod people;
 mod rooms;
+mod storm;
