@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event::{Actor, Event, EventBody, Genesis, LeaveReason};
 use super::participant::Participant;
-use super::state::{Incident, Link, REMEMBERED_MESSAGES, RoomKind, RoomState};
+use super::state::{Incident, Link, REMEMBERED_EMERGENCIES, REMEMBERED_MESSAGES, RoomKind, RoomState};
 
 impl RoomState {
     /// Applies the next event of the log.
@@ -70,12 +70,18 @@ impl RoomState {
                 self.everybody_leaves(event);
             }
             EventBody::EmergencyRaised { sos } => {
-                self.emergency = Some(sos.clone());
+                // Another one took its place.
+                if let Some(before) = self.emergency.replace(sos.clone()) {
+                    self.is_over(&before);
+                }
                 self.emergencies += 1;
                 self.active = true;
                 self.asleep = false;
             }
-            EventBody::EmergencyEnded { .. } => self.emergency = None,
+            EventBody::EmergencyEnded { sos } => {
+                self.emergency = None;
+                self.is_over(sos);
+            }
             EventBody::ContactAlerted { .. } => {}
             EventBody::StatusChanged { to, .. } => {
                 if let Some(incident) = &mut self.incident {
@@ -92,6 +98,13 @@ impl RoomState {
             EventBody::LinkRaised { room } => self.set_link(room, Link::Raised),
             EventBody::LinkEnded { room } => self.set_link(room, Link::Ended),
         }
+    }
+
+    fn is_over(&mut self, sos: &crate::domain::ids::RoomId) {
+        if self.over.len() == REMEMBERED_EMERGENCIES {
+            self.over.pop_front();
+        }
+        self.over.push_back(sos.clone());
     }
 
     fn create(&mut self, event: &Event, genesis: &Genesis) {

@@ -253,7 +253,9 @@ impl Case<'_> {
         if self.state.kind != Some(RoomKind::Circle) {
             return Err(Rejection::WrongKind);
         }
-        Ok(if self.state.emergency.as_ref() == Some(&sos) {
+        // Two nodes may tell the circle; one of them hears late that it is over.
+        let known = self.state.emergency.as_ref() == Some(&sos) || self.state.over.contains(&sos);
+        Ok(if known {
             vec![]
         } else {
             vec![EventBody::EmergencyRaised { sos }]

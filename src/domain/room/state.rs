@@ -11,6 +11,9 @@ use crate::domain::time::Timestamp;
 /// How many messages back a repeated message id is recognised.
 pub(super) const REMEMBERED_MESSAGES: usize = 256;
 
+/// How many SOS back a circle remembers that they are over.
+pub(super) const REMEMBERED_EMERGENCIES: usize = 64;
+
 /// Kinds of room that have a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoomKind {
@@ -108,6 +111,8 @@ pub struct RoomState {
     pub emergency: Option<RoomId>,
     /// How many SOS were raised from here so far.
     pub emergencies: u64,
+    /// The last of those that are over: they are not raised again by whoever hears late of the end.
+    pub(super) over: VecDeque<RoomId>,
     /// Its incident, when it is one.
     pub incident: Option<Incident>,
     /// How many messages it has.
@@ -131,6 +136,7 @@ impl RoomState {
             requests: BTreeSet::new(),
             emergency: None,
             emergencies: 0,
+            over: VecDeque::new(),
             incident: None,
             messages: 0,
             recent: VecDeque::new(),

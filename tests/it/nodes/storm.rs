@@ -36,7 +36,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_whatever_happens_to_nodes_and_b
         let (guest, sos, over, dead, acknowledged) = (&guests[node], &sos, &over, &dead, &acknowledged);
         async move {
             let mut written = 0;
-            while !over.get() && !(node == 2 && dead.get()) {
+            while !(over.get() || (node == 2 && dead.get())) {
                 let id = format!("w{node}-{n}-{written}");
                 let content = id.clone();
                 let command = Command::SendMessage {
