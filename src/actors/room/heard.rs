@@ -5,7 +5,7 @@
 //! or refuses anything (commands that are carried out need no look: the append fails when somebody else was first);
 //! when it finds a gap; when it hears that something was missed; and before everything while the bus is away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,6 +69,8 @@ pub(super) struct Remote {
     pub elsewhere: Elsewhere,
     /// The SOS that contacts who are connected here were alerted of.
     pub alerted: Option<RoomId>,
+    /// The strangers of whose request the owner's connections to this node were told.
+    pub told_of: BTreeSet<ParticipantId>,
     /// What linked rooms are to be told is told from here.
     pub drives: bool,
     /// It is, if nobody else has done it soon.
@@ -94,6 +96,7 @@ impl Remote {
             thorough: false,
             elsewhere: Elsewhere::default(),
             alerted: None,
+            told_of: BTreeSet::new(),
             drives: false,
             drives_soon: false,
             contended: None,
