@@ -103,7 +103,7 @@ impl Listener for Hearing {
             }
             News::Erased { subject, places } => self.erased(&node, &subject, places),
             News::Missed => self.missed(&node, topic),
-            News::Called { room, owner, alarm } => self.order(&node, Order::Call { room, owner, alarm }),
+            News::Called { room, owner, .. } => self.order(&node, Order::Call { room, owner }),
             News::Concerns { subject, room } => self.order(&node, Order::Concerns { subject, room }),
             News::Contacts {
                 owner,

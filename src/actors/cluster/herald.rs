@@ -40,11 +40,7 @@ const RETRY: [Duration; 4] = [
 #[derive(Debug)]
 pub enum Order {
     /// A circle calls its owner's contacts.
-    Call {
-        room: RoomId,
-        owner: Subject,
-        alarm: bool,
-    },
+    Call { room: RoomId, owner: Subject },
     /// Something in a room waits for somebody.
     Concerns { subject: Subject, room: RoomId },
     /// Somebody's contact lists have changed.
@@ -125,7 +121,7 @@ impl Herald {
 
     async fn carry_out(&self, order: &Order) -> Result<(), CommandError> {
         match order {
-            Order::Call { room, owner, alarm } => self.call(room, owner, *alarm).await,
+            Order::Call { room, owner } => self.call(room, owner).await,
             Order::Concerns { subject, room } => self.concern(subject, room),
             Order::Contacts {
                 owner,
@@ -147,11 +143,14 @@ impl Herald {
         }
     }
 
-    async fn call(&self, room: &RoomId, owner: &Subject, alarm: bool) -> Result<(), CommandError> {
+    async fn call(&self, room: &RoomId, owner: &Subject) -> Result<(), CommandError> {
         let node = &self.node;
-        // A circle that is in use here hears of the alarm by its log.
-        if node.directory.knows_no_phones() || (alarm && node.registry.peek(room).is_some()) {
+        if node.directory.knows_no_phones() {
             return Ok(());
+        }
+        // A circle that is in use here knows what it has heard of already.
+        if node.registry.peek(room).is_some() {
+            return self.hand(room, || Work::Call);
         }
         let book = node.store.contacts(owner).await?;
         let mut phones = book.emergency.iter().map(|contact| &contact.phone);
@@ -163,7 +162,7 @@ impl Herald {
 
     fn concern(&self, subject: &Subject, room: &RoomId) -> Result<(), CommandError> {
         let node = &self.node;
-        if node.directory.of_subject(subject).is_empty() || node.registry.peek(room).is_some() {
+        if node.directory.of_subject(subject).is_empty() {
             return Ok(());
         }
         self.hand(room, || Work::Concerns(subject.clone()))

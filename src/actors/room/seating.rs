@@ -322,7 +322,9 @@ impl RoomActor {
         }
         self.call_contacts();
         // Whoever comes in now is told of it when they sit, and those who sit have been.
-        if let Some(sos) = self.core.state.emergency.clone() {
+        let untold = self.core.state.emergency.clone();
+        if let Some(sos) = untold.filter(|sos| self.remote.alerted.as_ref() != Some(sos)) {
+            self.remote.alerted = Some(sos.clone());
             let people = &self.core.state.participants;
             let went = |session: &SessionShared| {
                 let known = self.core.people.find(&session.identity().subject);
@@ -334,12 +336,14 @@ impl RoomActor {
     }
 
     /// Something waits for somebody who is connected here: the owner hears who wants to be let in.
-    pub(super) fn concern(&self, subject: &Subject) {
+    pub(super) fn concern(&mut self, subject: &Subject) {
         let who = self.core.people.find(subject);
         if who.is_some() && who == self.core.state.owner {
-            for stranger in &self.core.state.requests {
-                self.tell_owner_of(*stranger);
-            }
+            let requests = &self.core.state.requests;
+            let untold: Vec<_> = requests.difference(&self.remote.told_of).copied().collect();
+            untold
+                .into_iter()
+                .for_each(|stranger| self.tell_owner_of(stranger));
         }
     }
 
@@ -367,7 +371,11 @@ impl RoomActor {
     }
 
     /// A stranger wants in: the owner's connections are told, in the room or not.
-    pub(super) fn tell_owner_of(&self, who: ParticipantId) {
+    pub(super) fn tell_owner_of(&mut self, who: ParticipantId) {
+        self.remote
+            .told_of
+            .retain(|who| self.core.state.requests.contains(who));
+        self.remote.told_of.insert(who);
         let Some(owner) = self.core.owner() else { return };
         let frame = self.request_frame(who, self.node.now());
         let mut told = Vec::new();

@@ -274,7 +274,9 @@ impl Case<'_> {
             return Err(Rejection::WrongKind);
         }
         self.in_open_trip()?;
-        Ok(if self.state.has_emergency(&sos) {
+        // Two nodes may tell the room; one of them hears late that it is over.
+        let known = self.state.has_emergency(&sos) || self.state.over.contains(&sos);
+        Ok(if known {
             vec![]
         } else {
             vec![EventBody::EmergencyRaised { sos }]
