@@ -8,12 +8,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 
 use crate::delivery;
+use crate::http::request::RequestId;
 use crate::telemetry::Scrape;
 
-/// Said to whoever finds the node full, before anything of their request is read.
-const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 5\r\n\
-    cache-control: no-store\r\nconnection: close\r\ncontent-length: 97\r\n\r\n\
-    {\"success\":false,\"code\":\"UNAVAILABLE\",\"message\":\"The node has all the connections it can take\"}\n\n";
 /// They have so long to read it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -102,13 +99,35 @@ impl Drop for Inside {
     }
 }
 
+/// What is said to whoever finds the node full, before anything of their request is read.
+fn full(id: &RequestId) -> String {
+    let body = serde_json::json!({
+        "success": false,
+        "code": "UNAVAILABLE",
+        "message": "The node has all the connections it can take",
+        "requestId": id.as_str(),
+    });
+    let body = body.to_string();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 5\r\n\
+         cache-control: no-store\r\nx-request-id: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        id.as_str(),
+        body.len(),
+    )
+}
+
 /// Tells a client that came in vain when to come back.
 pub(super) async fn turn_away(mut socket: TcpStream) {
     let farewell = async {
-        socket.write_all(FULL.as_bytes()).await?;
+        // An answer that comes before the question is none to many clients.
+        let mut unread = [0; 1024];
+        if socket.read(&mut unread).await? == 0 {
+            return Ok(());
+        }
+        let answer = full(&RequestId::of(None));
+        socket.write_all(answer.as_bytes()).await?;
         socket.shutdown().await?;
         // Reading to the end keeps a reset from overtaking the answer.
-        let mut unread = [0; 1024];
         while socket.read(&mut unread).await? > 0 {}
         Ok::<(), std::io::Error>(())
     };
@@ -121,15 +140,22 @@ mod tests {
 
     #[test]
     fn what_is_said_to_who_comes_in_vain_is_a_whole_answer() {
-        let (head, body) = FULL.split_once("\r\n\r\n").unwrap();
+        let id = RequestId::of(None);
+        let answer = full(&id);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(
             head.contains(&format!("content-length: {}", body.len())),
             "{}",
             body.len()
         );
+        assert!(
+            head.contains(&format!("x-request-id: {}\r\n", id.as_str())),
+            "{head}"
+        );
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(
-            serde_json::from_str::<serde_json::Value>(body).unwrap()["code"],
-            "UNAVAILABLE"
+            (&body["code"], &body["requestId"]),
+            (&"UNAVAILABLE".into(), &id.as_str().into())
         );
     }
 

@@ -6,5 +6,6 @@ mod dialect;
 mod documents;
 mod mill;
 mod page;
+mod refusals;
 mod requests;
 mod values;
