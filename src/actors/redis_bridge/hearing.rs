@@ -20,10 +20,8 @@ pub(super) fn push(channels: Channels, wishes: Arc<Subscriptions>, inbound: Arc<
                 }
             }
             // Also when the connection renewed it by itself, after a node of a cluster was lost.
-            PushKind::Subscribe | PushKind::SSubscribe => {
-                if wishes.confirm(&topic) {
-                    inbound.listening(topic);
-                }
+            PushKind::Subscribe | PushKind::SSubscribe if wishes.confirm(&topic) => {
+                inbound.listening(topic);
             }
             // Either we wished so, and it is on no list any more; or its slot moved to another node of the cluster.
             PushKind::Unsubscribe | PushKind::SUnsubscribe => wishes.renew([topic]),

@@ -44,7 +44,8 @@ pub(super) async fn listen(shared: Arc<Shared>) {
                 again = AGAIN.map(|after| now + after).into();
             }
         }
-        if again.pop_front_if(|at| *at <= Instant::now()).is_some() {
+        if again.front().is_some_and(|at| *at <= Instant::now()) {
+            again.pop_front();
             shared.wishes.renew_all();
         }
         let next = again.front().copied();
