@@ -75,7 +75,6 @@ impl RoomState {
                         self.is_over(&before);
                     }
                 }
-                }
                 self.emergencies += 1;
                 self.active = true;
                 self.asleep = false;

@@ -162,7 +162,8 @@ fn elsewhere(path: &str, answer: &Answer) -> Option<String> {
     } else {
         &[404]
     };
-    (!allowed.contains(&answer.status) && !HEADS.contains(&answer.status)).then(|| format!("{path} is in no document"))
+    (!allowed.contains(&answer.status) && !HEADS.contains(&answer.status))
+        .then(|| format!("{path} is in no document"))
 }
 
 /// The path of the document that a request's path is one of; fixed words come before names.
