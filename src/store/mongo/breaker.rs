@@ -65,6 +65,8 @@ impl Breaker {
     pub fn note<T>(&self, outcome: &Outcome<T>) -> bool {
         match outcome {
             Err(failure) if failure.cause == Cause::Away => self.fail(),
+            // It was not asked, or not for long: that says nothing.
+            Err(failure) if failure.error == StoreError::Busy => false,
             _ => {
                 self.succeed();
                 false
@@ -171,6 +173,9 @@ mod tests {
         breaker.note(&own);
         breaker.note(&Outcome::<()>::Err(Failure::taken()));
         assert_eq!(breaker.admit(), Ok(()));
+        breaker.note(&away());
+        breaker.note(&Outcome::<()>::Err(StoreError::Busy.into()));
+        assert!(breaker.admit().is_err(), "who was not asked says nothing");
     }
 
     #[test]

@@ -81,8 +81,20 @@ impl Writer {
             let oldest = piece.group.iter().map(|pending| pending.since).min();
             let until = oldest.unwrap_or_else(Instant::now) + self.shared.options.write_timeout;
             let begun = Instant::now();
-            let attempt = tokio::time::timeout_at(until.into(), self.attempt(&piece)).await;
-            let outcome = attempt.unwrap_or_else(|_| Err(Failure::away("it was not durable in time")));
+            let left = until.saturating_duration_since(begun);
+            if left.is_zero() {
+                self.give_up(piece.group, &StoreError::Busy);
+                continue;
+            }
+            let attempt = tokio::time::timeout(left, self.attempt(&piece)).await;
+            let outcome = attempt.unwrap_or_else(|_| {
+                // Whoever stood in the queue for most of the time tells nothing of the server.
+                Err(if left * 2 < self.shared.options.write_timeout {
+                    StoreError::Busy.into()
+                } else {
+                    Failure::away("it was not durable in time")
+                })
+            });
             if self.shared.breaker.note(&outcome) {
                 self.shared.opened.notify_one();
             }
