@@ -6,12 +6,15 @@ mod capacity;
 mod certificates;
 mod limits;
 mod listeners;
+mod lock;
 mod observe;
 mod schema;
 mod settings;
+mod way;
 
 use std::sync::Arc;
 
+use crate::actors::redis_bridge::BridgeError;
 use crate::config::{Config, SecretError, Secrets};
 use crate::http::keys::KeysError;
 use crate::store::StoreError;
@@ -20,6 +23,7 @@ use crate::store::embedded::{Embedded, EmbeddedOptions};
 pub use backup::{backup, restore};
 pub use build::Running;
 pub use certificates::CertificateError;
+pub use lock::LockError;
 pub use schema::{migrate, migration_status, rehearse_migration};
 
 /// Why the engine does not run, or stopped.
@@ -31,6 +35,15 @@ pub enum AppError {
     /// A secret cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Another process uses the data folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is no way to the other nodes.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// A certificate for Redis cannot be read.
+    #[error("bus.tls: {0}")]
+    BusCertificate(std::io::Error),
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
@@ -85,6 +98,7 @@ pub fn check(config: &Config) -> Result<(), AppError> {
     if config.tls.is_on() {
         certificates::Certificates::load(&config.tls)?;
     }
+    settings::bus_certificates(config).map_err(AppError::BusCertificate)?;
     Ok(())
 }
 

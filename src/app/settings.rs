@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
+use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
 use crate::config::Config;
 use crate::domain::room::Policy;
 use crate::store::Retention;
@@ -78,4 +80,57 @@ pub(super) fn transport(config: &Config) -> Limits {
         tcp_user_timeout: sessions.tcp_user_timeout().unwrap_or(Duration::ZERO),
         signal_gap: sessions.signal_gap(),
     }
+}
+
+/// What the bridge to the other nodes goes by, at this address.
+pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<BridgeSettings> {
+    let bus = &config.bus;
+    Ok(BridgeSettings {
+        redis: Options {
+            tls: bus_certificates(config)?,
+            address,
+            connect_timeout: bus.connect_timeout(),
+            response_timeout: bus.response_timeout(),
+            reconnect_min: bus.reconnect_min(),
+            reconnect_max: bus.reconnect_max(),
+            health_interval: bus.health_interval(),
+            sharded: bus.sharded,
+            commands_max: bus.commands_max,
+        },
+        outbound: OutboundLimits {
+            messages_max: bus.outbound_max_messages,
+            message_max_bytes: bus.message_max_bytes,
+            missed_max: bus.missed_max_topics,
+        },
+        board: BoardSettings {
+            waiting_max: bus.board_max_notes,
+            batch_max: bus.board_batch_max_notes,
+            patience: bus.board_timeout(),
+            stream_keep: bus.stream_keep(),
+            stream_max: bus.stream_max_entries,
+        },
+        flush_max: bus.flush_max_messages,
+        flush_after: bus.flush_after(),
+        threads: bus.threads,
+        inbound_max: bus.inbound_max_messages,
+        batch_max: bus.subscribe_max_topics,
+        grace: bus.unsubscribe_grace(),
+        heartbeat: bus.fades_after() / 4,
+        fades_after: bus.fades_after(),
+    })
+}
+
+/// The certificates by which Redis is spoken to.
+pub(super) fn bus_certificates(config: &Config) -> std::io::Result<TlsFiles> {
+    let read = |path: &str| {
+        let named = |error| std::io::Error::other(format!("{path}: {error}"));
+        (!path.is_empty())
+            .then(|| std::fs::read(path).map_err(named))
+            .transpose()
+    };
+    let bus = &config.bus;
+    Ok(TlsFiles {
+        authorities: read(&bus.tls_ca_file)?,
+        identity: read(&bus.tls_certificate)?.zip(read(&bus.tls_key)?),
+    })
 }

@@ -3,6 +3,7 @@
 use super::derived::list;
 use super::load::Problem;
 use super::sections::Config;
+use super::value::StoreUrl;
 
 /// The name of the key in `auth.internal_token`.
 pub const INTERNAL: &str = "internal";
@@ -66,6 +67,20 @@ impl Config {
             ("bus.reconnect_max_ms", bus.reconnect_max_ms),
             ("bus.health_interval_ms", bus.health_interval_ms),
             ("bus.commands_max", wide(bus.commands_max)),
+            ("bus.flush_max_messages", wide(bus.flush_max_messages)),
+            ("bus.outbound_max_messages", wide(bus.outbound_max_messages)),
+            ("bus.message_max_bytes", wide(bus.message_max_bytes)),
+            ("bus.missed_max_topics", wide(bus.missed_max_topics)),
+            ("bus.threads", wide(bus.threads)),
+            ("bus.inbound_max_messages", wide(bus.inbound_max_messages)),
+            ("bus.subscribe_max_topics", wide(bus.subscribe_max_topics)),
+            ("bus.fades_after_ms", bus.fades_after_ms),
+            ("bus.limits_timeout_ms", bus.limits_timeout_ms),
+            ("bus.board_max_notes", wide(bus.board_max_notes)),
+            ("bus.board_batch_max_notes", wide(bus.board_batch_max_notes)),
+            ("bus.board_timeout_ms", bus.board_timeout_ms),
+            ("bus.stream_keep_s", bus.stream_keep_s),
+            ("bus.stream_max_entries", wide(bus.stream_max_entries)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -147,6 +162,27 @@ impl Config {
             ("bus.reconnect_max_ms", bus.reconnect_max_ms, 60_000),
             ("bus.health_interval_ms", bus.health_interval_ms, 60_000),
             ("bus.commands_max", wide(bus.commands_max), 1_000_000),
+            ("bus.flush_max_messages", wide(bus.flush_max_messages), 10_000),
+            ("bus.flush_after_us", bus.flush_after_us, 1_000_000),
+            // What Redis takes as one text.
+            ("bus.message_max_bytes", wide(bus.message_max_bytes), 536_870_912),
+            ("bus.threads", wide(bus.threads), 64),
+            (
+                "bus.inbound_max_messages",
+                wide(bus.inbound_max_messages),
+                10_000_000,
+            ),
+            ("bus.subscribe_max_topics", wide(bus.subscribe_max_topics), 10_000),
+            ("bus.unsubscribe_grace_ms", bus.unsubscribe_grace_ms, 600_000),
+            ("bus.fades_after_ms", bus.fades_after_ms, 600_000),
+            ("bus.limits_timeout_ms", bus.limits_timeout_ms, 1_000),
+            (
+                "bus.board_batch_max_notes",
+                wide(bus.board_batch_max_notes),
+                100_000,
+            ),
+            ("bus.board_timeout_ms", bus.board_timeout_ms, 10_000),
+            ("bus.stream_keep_s", bus.stream_keep_s, 24 * HOUR_S),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
             ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
@@ -283,6 +319,10 @@ impl Config {
 
     fn check_bus(&self, problems: &mut Vec<Problem>) {
         let bus = &self.bus;
+        if !bus.url.is_empty() && self.store.url == StoreUrl::Embedded {
+            let what = "needs a store that all nodes share: an embedded one is this node's alone (store.url)";
+            problems.push(Problem::new("bus.url", what));
+        }
         let tls = match bus.url.parse() {
             Ok(address) => address.is_some_and(|address| address.tls),
             Err(what) => {

@@ -46,6 +46,18 @@ durations! {
         reconnect_max = from_millis(reconnect_max_ms),
         /// How often Redis is asked whether it is well.
         health_interval = from_millis(health_interval_ms),
+        /// How long messages are collected while a pipeline is on its way.
+        flush_after = from_micros(flush_after_us),
+        /// How long a topic that nobody wants is still listened to.
+        unsubscribe_grace = from_millis(unsubscribe_grace_ms),
+        /// A node that says nothing for this long is gone.
+        fades_after = from_millis(fades_after_ms),
+        /// A budget that all nodes share must be answered for by then.
+        limits_timeout = from_millis(limits_timeout_ms),
+        /// A question for what all nodes can read must be answered for by then.
+        board_timeout = from_millis(board_timeout_ms),
+        /// How far back the stream of positions reaches.
+        stream_keep = from_secs(stream_keep_s),
     }
     Auth {
         /// How far clocks may differ.

@@ -200,6 +200,40 @@ sections! {
         health_interval_ms: u64 = 1_000,
         /// Commands that wait for their answer.
         commands_max: usize = 10_000,
+        /// Sharded pub/sub, where Redis has it.
+        sharded: bool = true,
+        /// Messages in one pipeline.
+        flush_max_messages: usize = 64,
+        /// How long messages are collected while a pipeline is on its way.
+        flush_after_us: u64 = 100,
+        /// Messages that wait to be sent.
+        outbound_max_messages: usize = 65_536,
+        /// The largest message.
+        message_max_bytes: usize = 1_048_576,
+        /// Topics on which something could not be said.
+        missed_max_topics: usize = 10_000,
+        /// Threads that take what arrives.
+        threads: usize = 2,
+        /// Messages that wait for one of them.
+        inbound_max_messages: usize = 16_384,
+        /// Topics that are subscribed to at once.
+        subscribe_max_topics: usize = 256,
+        /// How long a topic that nobody wants is still listened to.
+        unsubscribe_grace_ms: u64 = 5_000,
+        /// A node that says nothing for this long is gone.
+        fades_after_ms: u64 = 5_000,
+        /// A budget that all nodes share must be answered for by then.
+        limits_timeout_ms: u64 = 5,
+        /// Positions that wait to be put where all nodes can read them, and as many other notes.
+        board_max_notes: usize = 65_536,
+        /// Notes of each kind in one pipeline.
+        board_batch_max_notes: usize = 1_024,
+        /// A question for what was put there must be answered by then.
+        board_timeout_ms: u64 = 300,
+        /// How far back the stream of positions reaches.
+        stream_keep_s: u64 = 3_600,
+        /// Its most entries.
+        stream_max_entries: usize = 2_000_000,
     }
     /// Who is speaking.
     auth: Auth {

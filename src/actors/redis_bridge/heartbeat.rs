@@ -58,9 +58,6 @@ pub(super) async fn live(shared: Arc<Shared>) {
         let Ok(_) = changes.wait_for(|state| state.health == Health::Connected).await else {
             return;
         };
-        if shared.closing.load(Relaxed) {
-            return;
-        }
         let vitals = *shared.vitals.lock();
         let due = match said {
             None => Instant::now(),
@@ -76,6 +73,10 @@ pub(super) async fn live(shared: Arc<Shared>) {
                     Err(_) => return,
                 },
             }
+        }
+        // After a goodbye it would be taken for alive again.
+        if shared.closing.load(Relaxed) {
+            return;
         }
         said = Some((Instant::now(), vitals));
         match beat(&shared, vitals).await {

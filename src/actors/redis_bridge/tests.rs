@@ -26,6 +26,7 @@ async fn lonely() -> Arc<RedisBus> {
             reconnect_min: Duration::from_millis(10),
             reconnect_max: Duration::from_millis(10),
             health_interval: Duration::from_millis(100),
+            sharded: true,
             commands_max: 10,
         },
         outbound: OutboundLimits {

@@ -69,7 +69,8 @@ impl Link {
             }
             Kind::Cluster => Self::Cluster(cluster(options, push).await?),
         };
-        let server = link.look().await?;
+        let mut server = link.look().await?;
+        server.sharded &= options.sharded;
         Ok((link, server))
     }
 
@@ -191,7 +192,7 @@ pub enum Listen {
 /// What was found at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// It has sharded pub/sub.
+    /// It has sharded pub/sub, and that is to be used.
     pub sharded: bool,
 }
 

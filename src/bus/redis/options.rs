@@ -37,6 +37,8 @@ pub struct Options {
     pub reconnect_max: Duration,
     /// How often Redis is asked whether it is well.
     pub health_interval: Duration,
+    /// Whether sharded pub/sub is used where Redis has it.
+    pub sharded: bool,
     /// Commands that wait for their answer at once. Further ones are refused.
     pub commands_max: usize,
 }

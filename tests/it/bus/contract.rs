@@ -107,6 +107,39 @@ impl Harness for Standalone {
 
 bus_contract!(standalone, Standalone);
 
+/// As with a Redis that is older than 7.0.
+struct Plain(Standalone);
+
+impl Harness for Plain {
+    async fn start() -> Self {
+        let mut standalone = Standalone::start().await;
+        standalone.1.settings.redis.sharded = false;
+        Self(standalone)
+    }
+
+    async fn join(&mut self) -> Arc<dyn Bus> {
+        self.0.join().await
+    }
+
+    async fn kill(&mut self, node: NodeId) {
+        self.0.kill(node).await;
+    }
+
+    async fn cut(&mut self) {
+        self.0.cut().await;
+    }
+
+    async fn mend(&mut self) {
+        self.0.mend().await;
+    }
+}
+
+bus_contract! { plain, Plain:
+    nodes_hear_each_other_and_not_themselves,
+    who_unsubscribes_hears_no_more_and_may_take_it_back,
+    nobody_waits_while_the_way_is_closed_and_everything_is_listened_to_again_afterwards,
+}
+
 struct Guarded(Sentinels, Nodes);
 
 impl Harness for Guarded {

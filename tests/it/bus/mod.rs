@@ -4,6 +4,8 @@ mod board;
 mod connection;
 mod contract;
 mod engines;
+mod faults;
+mod shared;
 
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ fn options(url: &str) -> Options {
         reconnect_min: Duration::from_millis(20),
         reconnect_max: Duration::from_millis(200),
         health_interval: Duration::from_millis(200),
+        sharded: true,
         commands_max: 1_000,
     }
 }

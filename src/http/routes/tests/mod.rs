@@ -108,7 +108,10 @@ impl Rig {
             observer: Arc::new(NoObserver),
             chores: vec![],
         });
-        let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
+        let readiness = Arc::new(Readiness::new(
+            Arc::clone(&engine.node().store),
+            Arc::clone(&engine.node().bus),
+        ));
         let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
         let frame = Frame::new(&config, metrics, Arc::default());
         Self {
