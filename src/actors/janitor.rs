@@ -29,6 +29,8 @@ const NOTE_AFTER: Duration = Duration::from_secs(1);
 const WAIT_FIRST: u32 = 3;
 /// Heartbeats for which it waits for the bus to come; then it takes everything for its own.
 const WAIT_AWAY: u32 = 30;
+/// Sweeps after which a node of many looks whether all its rooms are seen to.
+const WAKE_EVERY: u32 = 15;
 /// Whoever minds a room of this name removes what is too old.
 const PURGE: &str = "purge";
 
@@ -89,6 +91,7 @@ pub struct Janitor {
     /// Rooms have been woken since the start.
     woken: bool,
     heartbeats_waited: u32,
+    sweeps: u32,
 }
 
 impl Janitor {
@@ -105,6 +108,7 @@ impl Janitor {
             wake_again: false,
             woken: false,
             heartbeats_waited: 0,
+            sweeps: 0,
         }
     }
 
@@ -174,8 +178,9 @@ impl Janitor {
         }
         let wait = NOTE_AFTER.min(self.node.settings.sweep / 2);
         ctx.run_later(wait, Self::write_notes);
-        if self.node.cluster.clustered && self.woken {
-            // Rooms that other nodes made, and those of nodes that have gone.
+        self.sweeps += 1;
+        if self.node.cluster.clustered && self.woken && self.sweeps.is_multiple_of(WAKE_EVERY) {
+            // Whoever makes a room sees to it, and when they die that is noticed. This finds what fell between.
             self.wake(ctx);
         }
         self.node.janitor.sweeps.fetch_add(1, Relaxed);

@@ -18,7 +18,7 @@ pub struct ClusterSettings {
     pub look_page: usize,
     /// How long a look may take.
     pub look_timeout: Duration,
-    /// A room that others may write in looks at least this often, whatever it hears; zero: never.
+    /// A room in which somebody sits looks at least this often, whatever it hears; zero: only when it must.
     pub compare_every: Duration,
     /// The most events of other nodes that wait in one room.
     pub heard_max: usize,

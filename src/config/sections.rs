@@ -454,7 +454,7 @@ sections! {
         look_page_events: usize = 200,
         /// A look must be answered by then.
         look_timeout_ms: u64 = 2_000,
-        /// A room looks at least this often; 0: only when it must.
+        /// A room in which somebody sits looks at least this often; 0: only when it must.
         compare_every_s: u64 = 300,
         /// Events of other nodes that wait in one room.
         heard_max_events: usize = 1_024,

@@ -18,7 +18,7 @@ use crate::actors::room::Work;
 use crate::bus::{News, Topic};
 use crate::delivery::Frame;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::Subject;
+use crate::domain::people::{ContactBook, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::wire::json::ServerMessage;
 
@@ -176,33 +176,11 @@ impl Herald {
         circles: &[RoomId],
         (added, removed): (&[PhoneNumber], &[PhoneNumber]),
     ) -> Result<(), CommandError> {
-        let node = &self.node;
-        let mut book = None;
+        let book = Arc::new(self.node.store.contacts(owner).await?);
         for circle in circles {
-            if node.registry.peek(circle).is_some() {
-                let book = match &book {
-                    Some(book) => Arc::clone(book),
-                    None => Arc::clone(book.insert(Arc::new(node.store.contacts(owner).await?))),
-                };
-                self.hand(circle, || Work::Contacts(Arc::clone(&book)))?;
-                continue;
-            }
-            let now = node.now();
-            let (room, owner_name) = (circle, name);
-            let added_to = ServerMessage::AddedAsEmergencyContact { room, owner_name };
-            self.tell_phones(added, &Frame::text(&added_to.encode(now)));
-            let removed_from = ServerMessage::RemovedAsEmergencyContact { room, owner_name };
-            self.tell_phones(removed, &Frame::text(&removed_from.encode(now)));
+            follow_contacts(&self.node, circle, name, &book, (added, removed))?;
         }
         Ok(())
-    }
-
-    fn tell_phones(&self, phones: &[PhoneNumber], frame: &Frame) {
-        for phone in phones {
-            for session in self.node.directory.of_phone(phone) {
-                session.push(frame);
-            }
-        }
     }
 
     /// Whatever was said to everybody may have been missed.
@@ -232,5 +210,34 @@ impl Herald {
     fn hand(&self, room: &RoomId, work: impl FnOnce() -> Work) -> Result<(), CommandError> {
         let handed = self.node.room(room).hand_over(work());
         handed.map_err(|(_, error)| error)
+    }
+}
+
+/// An owner's contacts have changed: a circle that is in use here takes the new list and tells whom it concerns. If it
+/// is in use on another node at most, contacts who are connected here hear of it all the same.
+pub(in crate::actors) fn follow_contacts(
+    node: &Node,
+    circle: &RoomId,
+    owner_name: Option<&str>,
+    book: &Arc<ContactBook>,
+    (added, removed): (&[PhoneNumber], &[PhoneNumber]),
+) -> Result<(), CommandError> {
+    if let Some(room) = node.registry.peek(circle) {
+        let handed = room.hand_over(Work::Contacts(Arc::clone(book)));
+        return handed.map_err(|(_, error)| error);
+    }
+    let (now, room) = (node.now(), circle);
+    let added_to = ServerMessage::AddedAsEmergencyContact { room, owner_name };
+    tell_phones(node, added, &Frame::text(&added_to.encode(now)));
+    let removed_from = ServerMessage::RemovedAsEmergencyContact { room, owner_name };
+    tell_phones(node, removed, &Frame::text(&removed_from.encode(now)));
+    Ok(())
+}
+
+fn tell_phones(node: &Node, phones: &[PhoneNumber], frame: &Frame) {
+    for phone in phones {
+        for session in node.directory.of_phone(phone) {
+            session.push(frame);
+        }
     }
 }

@@ -15,7 +15,7 @@ pub use peers::Peers;
 
 pub(super) use gossip::Gossip;
 pub(super) use hearing::Hearing;
-pub(super) use herald::Herald;
+pub(super) use herald::{Herald, follow_contacts};
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
+use crate::actors::cluster::follow_contacts;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Glimpse, RoomView, Work, stored_view};
 use crate::bus::{News, Peer, SessionNote, Topic, Vitals};
@@ -178,7 +179,7 @@ impl Engine {
         }
         // Which other rooms the same device is in is no business of a credential that is bound to one.
         rooms.retain(|room| who.may_enter(room));
-        self.infos(rooms, who, part).await
+        self.infos(rooms, who, part, false).await
     }
 
     /// The rooms in use on this node; of many nodes also those in which something may happen on any of them. For
@@ -199,7 +200,7 @@ impl Engine {
                 break;
             }
         }
-        self.infos(rooms.into_iter().collect(), who, part).await
+        self.infos(rooms.into_iter().collect(), who, part, true).await
     }
 
     /// The nodes that are alive, as each says of itself; this one as it is now.
@@ -222,6 +223,7 @@ impl Engine {
         mut rooms: Vec<RoomId>,
         who: &Arc<Identity>,
         part: &Part,
+        all: bool,
     ) -> Result<RoomInfos, CommandError> {
         let total = rooms.len();
         rooms.retain(|room| part.after.as_ref().is_none_or(|after| room > after));
@@ -231,7 +233,7 @@ impl Engine {
         let next = rooms.last().filter(|_| more).cloned();
         let mut infos = Vec::with_capacity(rooms.len());
         for room in rooms {
-            let view = match self.info(&room, who).await {
+            let view = match self.info(&room, who, all).await {
                 Ok(view) => view,
                 Err(CommandError::Rejected(_)) => continue,
                 Err(error) => return Err(error),
@@ -250,11 +252,18 @@ impl Engine {
         })
     }
 
-    async fn info(&self, room: &RoomId, who: &Arc<Identity>) -> Result<Box<RoomView>, CommandError> {
+    /// `all`: it is one of very many, which must not all be brought to life here, nor looked for in the store.
+    async fn info(
+        &self,
+        room: &RoomId,
+        who: &Arc<Identity>,
+        all: bool,
+    ) -> Result<Box<RoomView>, CommandError> {
         let node = self.node();
-        let elsewhere = node.cluster.clustered && node.registry.peek(room).is_none();
-        if elsewhere && who.role.is_staff() {
-            // Who looks at all rooms must not bring them all to life here.
+        if !all {
+            return self.view(room, who).await;
+        }
+        if node.cluster.clustered && node.registry.peek(room).is_none() {
             let stored = node.store.load(room).await?.unwrap_or_default();
             return stored_view(room, stored, who, node.settings.stale_after, node.now());
         }
@@ -324,22 +333,27 @@ impl Engine {
         node.contacts_changed(subject);
         let book = Arc::new(book);
         let circles = node.store.circles_of(subject).await?;
-        if node.cluster.clustered && !circles.is_empty() {
-            let news = News::Contacts {
-                owner: subject.clone(),
-                name,
-                circles: circles.clone(),
-                added: missing(&book, &before),
-                removed: missing(&before, &book),
-            };
-            node.bus.publish(Topic::Everyone, news);
-        }
-        for circle in circles {
-            // A circle that is not in use reads the list when it is next needed.
-            if let Some(room) = node.registry.peek(&circle) {
-                room.hand_over(Work::Contacts(Arc::clone(&book)))
-                    .map_err(|(_, error)| error)?;
+        if !node.cluster.clustered {
+            for circle in circles {
+                // A circle that is not in use reads the list when it is next needed.
+                if let Some(room) = node.registry.peek(&circle) {
+                    room.hand_over(Work::Contacts(Arc::clone(&book)))
+                        .map_err(|(_, error)| error)?;
+                }
             }
+            return Ok(());
+        }
+        let (added, removed) = (missing(&book, &before), missing(&before, &book));
+        let news = News::Contacts {
+            owner: subject.clone(),
+            name: name.clone(),
+            circles: circles.clone(),
+            added: added.clone(),
+            removed: removed.clone(),
+        };
+        node.bus.publish(Topic::Everyone, news);
+        for circle in &circles {
+            follow_contacts(node, circle, name.as_deref(), &book, (&added, &removed))?;
         }
         Ok(())
     }

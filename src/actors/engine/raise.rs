@@ -130,14 +130,21 @@ impl Standing {
             found.raised += raised;
             if wanted {
                 match sos {
-                    Some(sos) => found.sos = Some(sos),
-                    None => found.fresh.push(circle.clone()),
+                    Some(sos) if is_open(node, &sos).await => found.sos = Some(sos),
+                    _ => found.fresh.push(circle.clone()),
                 }
                 found.circles.push(circle);
             }
         }
         Ok(found)
     }
+}
+
+/// Whether an incident is open: one that has ended may not have been told to its circles yet, and is no answer to
+/// whoever needs help now. When in doubt it is.
+async fn is_open(node: &Node, sos: &RoomId) -> bool {
+    let row = node.store.incident(sos).await;
+    row.map_or(true, |row| row.is_none_or(|row| row.status.is_open()))
 }
 
 /// Raises a new one. Two devices of one person may do so on two nodes at once: the key makes it one SOS, since both

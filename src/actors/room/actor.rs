@@ -192,7 +192,8 @@ impl RoomActor {
         self.enter_phase(Phase::Ready);
         self.deadlines_moved = true;
         self.linking.clear();
-        self.remote.drives = self.node.cluster.peers.minds(&self.id);
+        // Whoever drove before it died goes on; otherwise it is for the node that minds the room.
+        self.remote.drives = self.shared.drives() || self.node.cluster.peers.minds(&self.id);
         self.remote.sure = asked;
         self.take_waiting(ctx);
         self.listen_to_others();
@@ -376,6 +377,7 @@ impl RoomActor {
                 self.core.settle();
                 self.enter_phase(Phase::Ready);
                 self.remote.drives = true;
+                self.shared.set_drives(true);
                 self.release(steps, ctx);
                 self.note_incident();
                 self.drive_links(ctx);

@@ -25,10 +25,7 @@ impl RoomActor {
                 let state = &self.core.state;
                 let _ = to.send((state.emergency.clone(), state.emergencies));
             }
-            Look::LinksSettled(to) => {
-                self.link_waiters.push(to);
-                self.remote.drives = true;
-            }
+            Look::LinksSettled(to) => self.link_waiters.push(to),
             Look::Users(session) => self.tell_users(&session),
         }
     }

@@ -71,6 +71,8 @@ pub(super) struct Remote {
     pub alerted: Option<RoomId>,
     /// What linked rooms are to be told is told from here.
     pub drives: bool,
+    /// It is, if nobody else has done it soon.
+    pub drives_soon: bool,
     /// Another node wrote last so long ago.
     contended: Option<Instant>,
     /// The next batch is not decided before this.
@@ -93,6 +95,7 @@ impl Remote {
             elsewhere: Elsewhere::default(),
             alerted: None,
             drives: false,
+            drives_soon: false,
             contended: None,
             hold: None,
             holding: false,
@@ -234,18 +237,22 @@ impl RoomActor {
     /// Whether a step did nothing, perhaps because the room does not know what others did: it looks, and decides
     /// again.
     pub(super) fn is_doubtful(&self, step: &Step) -> bool {
-        let Kind::Acted { result, .. } = &step.kind else {
+        if !self.clustered {
             return false;
-        };
-        self.clustered
-            && match result {
+        }
+        match &step.kind {
+            Kind::Acted { result, .. } => match result {
                 Ok(decided) => decided.events.is_empty(),
                 // These stay as they are, whatever others did.
                 Err(Rejection::SentBefore { .. } | Rejection::AlreadyExists | Rejection::OutOfScope(_)) => {
                     false
                 }
                 Err(_) => true,
-            }
+            },
+            // The incident may have ended: then the linked room must hear that, too.
+            Kind::Admitted { link, events, .. } => link.is_some() && events.is_empty(),
+            _ => false,
+        }
     }
 
     /// Reads the end of the log when it is the room's turn. Nobody waits for that, and whoever comes meanwhile makes
@@ -472,9 +479,9 @@ impl RoomActor {
             self.follow_heard(&event, ctx);
         }
         // Whoever wrote tells linked rooms; who waits here until that is done is told.
-        if self.link_waiters.is_empty() {
-            self.remote.drives &= !self.linking.is_empty();
-        } else {
+        self.remote.drives &= !self.linking.is_empty();
+        self.shared.set_drives(self.remote.drives);
+        if !self.link_waiters.is_empty() {
             self.drive_links(ctx);
         }
     }
@@ -502,8 +509,8 @@ impl RoomActor {
     pub(super) fn compare_now_and_then(&mut self, ctx: &mut Ctx) {
         let every = self.node.settings.cluster.compare_every;
         let due = self.clustered && !every.is_zero() && self.remote.looked.elapsed() >= every;
-        if due && self.phase == Phase::Ready && self.core.state.exists() {
-            self.remote.thorough = true;
+        // Where nobody sits nobody waits to be told, and whoever asks makes it look.
+        if due && self.phase == Phase::Ready && !self.shared.is_deserted() {
             self.remote.look_due = true;
             self.look_in_turn(ctx);
         }

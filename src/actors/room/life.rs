@@ -182,9 +182,8 @@ impl RoomActor {
 
     pub(super) fn rest(&mut self, ctx: &mut Ctx) {
         let policy = &self.node.settings.policy;
-        // What is due in a room that nobody uses here is for the node to do that minds it.
         let minds = self.node.cluster.peers.minds(&self.id);
-        let due = minds && next_deadline(&self.core.state, &self.core.presence, policy).is_some();
+        let due = next_deadline(&self.core.state, &self.core.presence, policy).is_some();
         let linking = (minds || !self.linking.is_empty()) && self.core.state.has_link_work();
         let busy = self.phase != Phase::Ready || !self.queue.is_empty() || linking;
         let fresh = self.used.elapsed() < self.node.settings.passivate_after;

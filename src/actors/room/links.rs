@@ -2,6 +2,7 @@
 //! takes. What is still to be told follows from the log, so a crash forgets none of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use tokio::sync::oneshot;
@@ -13,15 +14,15 @@ use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::room::{Command, LinkWork, Rejection};
 use crate::domain::scopes::Scope;
 
+/// Whoever waits for linked rooms to be told waits so long for another node to do it.
+const OTHERS_TELL: Duration = Duration::from_secs(1);
+
 impl RoomActor {
     /// Tells linked rooms what they have not been told.
     pub(super) fn drive_links(&mut self, ctx: &mut Context<Self>) {
         let Some(incident) = &self.core.state.incident else {
             return;
         };
-        if !self.remote.drives {
-            return;
-        }
         let todo: Vec<(RoomId, LinkWork)> = incident
             .link_work()
             .filter(|(room, _)| !self.linking.contains_key(*room))
@@ -31,6 +32,18 @@ impl RoomActor {
             for waiter in self.link_waiters.drain(..) {
                 let _ = waiter.send(());
             }
+        }
+        if !self.remote.drives {
+            // Somebody waits for it: if whoever should do it does not, it is done here.
+            let waits = !todo.is_empty() && !self.link_waiters.is_empty();
+            if waits && !std::mem::replace(&mut self.remote.drives_soon, true) {
+                ctx.run_later(OTHERS_TELL, |act, ctx| {
+                    act.remote.drives_soon = false;
+                    act.remote.drives = true;
+                    act.drive_links(ctx);
+                });
+            }
+            return;
         }
         for (room, work) in todo {
             self.linking.insert(room.clone(), 0);
@@ -93,6 +106,16 @@ impl RoomActor {
                 });
             }
         }));
+    }
+
+    /// A linked room was told that the emergency stands. If it has ended meanwhile, another node may have told the
+    /// room so before it heard of the beginning.
+    pub(super) fn told_of_beginning(&mut self, room: RoomId, ctx: &mut Context<Self>) {
+        self.linking.remove(&room);
+        if self.clustered && !self.core.state.is_open() {
+            self.linking.insert(room.clone(), 0);
+            self.tell(room, LinkWork::End, ctx);
+        }
     }
 
     /// What linked rooms are to be told is told from here if nobody else does it: this node minds the room.

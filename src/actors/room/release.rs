@@ -29,7 +29,7 @@ impl RoomActor {
                     events,
                 } => {
                     if let Some(room) = link {
-                        self.linking.remove(&room);
+                        self.told_of_beginning(room, ctx);
                     }
                     for event in &events {
                         self.announce(event, None);

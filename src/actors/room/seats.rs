@@ -88,6 +88,8 @@ pub struct RoomShared {
     inbox: Mutex<Inbox>,
     /// Something is in the inbox.
     called: AtomicBool,
+    /// This node wrote last, and tells linked rooms of it.
+    drives: AtomicBool,
 }
 
 impl RoomShared {
@@ -100,7 +102,16 @@ impl RoomShared {
             inner: Mutex::default(),
             inbox: Mutex::default(),
             called: AtomicBool::new(false),
+            drives: AtomicBool::new(false),
         })
+    }
+
+    pub(super) fn drives(&self) -> bool {
+        self.drives.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_drives(&self, drives: bool) {
+        self.drives.store(drives, Ordering::Relaxed);
     }
 
     /// Leaves something in the inbox. True when the room has to be told to look.

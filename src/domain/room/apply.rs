@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event::{Actor, Event, EventBody, Genesis, LeaveReason, UserType};
 use super::participant::Participant;
-use super::state::{Incident, Link, REMEMBERED_MESSAGES, RoomKind, RoomState};
+use super::state::{Incident, Link, REMEMBERED_EMERGENCIES, REMEMBERED_MESSAGES, RoomKind, RoomState};
 use super::trip::{Manifest, Trip};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::time::Timestamp;
@@ -67,16 +67,22 @@ impl RoomState {
                 self.everybody_leaves(event);
             }
             EventBody::EmergencyRaised { sos } => {
-                let before = self.emergency.replace(sos.clone());
-                // A circle has one owner, and so one emergency.
-                if self.kind == Some(RoomKind::Trip) {
-                    self.overtaken.extend(before);
+                if let Some(before) = self.emergency.replace(sos.clone()) {
+                    if self.kind == Some(RoomKind::Trip) {
+                        self.overtaken.push(before);
+                    } else {
+                        // A circle has one owner, and so one emergency: another one took its place.
+                        self.is_over(&before);
+                    }
                 }
                 self.emergencies += 1;
                 self.active = true;
                 self.asleep = false;
             }
-            EventBody::EmergencyEnded { sos } => self.end_emergency(sos),
+            EventBody::EmergencyEnded { sos } => {
+                self.end_emergency(sos);
+                self.is_over(sos);
+            }
             EventBody::ContactAlerted { .. } => {}
             EventBody::StatusChanged { to, .. } => {
                 if let Some(incident) = &mut self.incident {
@@ -103,6 +109,13 @@ impl RoomState {
             EventBody::LinkRaised { room } => self.set_link(room, Link::Raised),
             EventBody::LinkEnded { room } => self.set_link(room, Link::Ended),
         }
+    }
+
+    fn is_over(&mut self, sos: &crate::domain::ids::RoomId) {
+        if self.over.len() == REMEMBERED_EMERGENCIES {
+            self.over.pop_front();
+        }
+        self.over.push_back(sos.clone());
     }
 
     fn create(&mut self, event: &Event, genesis: &Genesis) {

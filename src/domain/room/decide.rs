@@ -274,11 +274,14 @@ impl Case<'_> {
             return Err(Rejection::WrongKind);
         }
         self.in_open_trip()?;
-        Ok(if self.state.has_emergency(&sos) {
-            vec![]
-        } else {
-            vec![EventBody::EmergencyRaised { sos }]
-        })
+        // Two nodes may tell the room; one of them hears late that it is over.
+        Ok(
+            if self.state.has_emergency(&sos) || self.state.over.contains(&sos) {
+                vec![]
+            } else {
+                vec![EventBody::EmergencyRaised { sos }]
+            },
+        )
     }
 
     fn set_status(&self, to: Status, expected: Option<Status>, note: Option<String>) -> Decision {

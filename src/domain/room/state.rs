@@ -12,6 +12,9 @@ use crate::domain::time::Timestamp;
 /// How many messages back a repeated message id is recognised.
 pub(super) const REMEMBERED_MESSAGES: usize = 256;
 
+/// How many SOS back a circle remembers that they are over.
+pub(super) const REMEMBERED_EMERGENCIES: usize = 64;
+
 /// Kinds of room that have a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RoomKind {
@@ -117,6 +120,8 @@ pub struct RoomState {
     pub overtaken: Vec<RoomId>,
     /// How many SOS were raised from here so far.
     pub emergencies: u64,
+    /// The last of those that are over: they are not raised again by whoever hears late of the end.
+    pub(super) over: VecDeque<RoomId>,
     /// Its incident, when it is one.
     pub incident: Option<Incident>,
     /// Its trip, when it is one.
@@ -143,6 +148,7 @@ impl RoomState {
             emergency: None,
             overtaken: Vec::new(),
             emergencies: 0,
+            over: VecDeque::new(),
             incident: None,
             trip: None,
             messages: 0,

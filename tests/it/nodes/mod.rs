@@ -7,3 +7,4 @@ pub mod cluster;
 mod deadlines;
 mod people;
 mod rooms;
+mod storm;

@@ -324,29 +324,50 @@ async fn positions_are_seen_on_every_node() {
 #[actix::test]
 async fn a_node_listens_to_the_rooms_that_are_in_use_on_it_and_to_no_others() {
     let cluster = Cluster::with(2, |settings| settings.passivate_after = Duration::from_millis(50)).await;
-    let sos = room("sos");
+    // One that node 0 minds: node 1 does not hold it for its own sake.
+    let mut names = (0..).map(|n| room(&format!("sos{n}")));
+    let minds = |sos: &RoomId| cluster.nodes[0].node().cluster.peers.minds(sos);
+    let sos = names.find(minds).unwrap();
     let topic = Topic::Room(sos.clone());
     let (one, other) = (cluster.guest(0, "one"), cluster.guest(1, "other"));
+    let listen = |count: usize| {
+        let (cluster, topic) = (&cluster, &topic);
+        async move {
+            eventually(&format!("{count} listen"), || async {
+                (cluster.hub.listeners(topic) == count).then_some(())
+            })
+            .await;
+        }
+    };
     one.raises(&sos).await;
-    assert_eq!(cluster.hub.listeners(&topic), 1);
+    listen(1).await;
     other.joins(&sos).await;
-    assert_eq!(cluster.hub.listeners(&topic), 2);
+    listen(2).await;
     other.says(&sos, Command::Leave);
     other.hears("room-left").await;
-    eventually("it listens no more", || async {
-        (cluster.hub.listeners(&topic) == 1).then_some(())
-    })
-    .await;
+    listen(1).await;
     // A room that is not there is listened to by nobody.
     let nowhere = room("nowhere");
     assert!(cluster.nodes[1].view(&nowhere, other.identity()).await.is_err());
     assert_eq!(cluster.hub.listeners(&Topic::Room(nowhere)), 0);
-    // An incident that was only raised costs no subscription.
+}
+
+#[actix::test]
+async fn an_incident_that_was_only_raised_costs_no_subscription() {
+    let cluster = Cluster::with(2, |settings| settings.sweep = Duration::from_secs(3_600)).await;
+    let one = cluster.guest(0, "one");
     let raised = cluster.nodes[0]
         .create_sos(one.identity(), super::cluster::report(), None)
         .await
         .unwrap();
-    assert_eq!(cluster.hub.listeners(&Topic::Room(raised.sos)), 0);
+    cluster.nodes[0]
+        .known_view(&raised.sos, one.identity())
+        .await
+        .unwrap();
+    let topic = Topic::Room(raised.sos.clone());
+    assert_eq!(cluster.hub.listeners(&topic), 0);
+    cluster.nodes[1].view(&raised.sos, one.identity()).await.unwrap();
+    assert_eq!(cluster.hub.listeners(&topic), 1);
 }
 
 #[actix::test]
@@ -366,7 +387,11 @@ async fn a_room_that_dies_of_a_panic_hears_the_others_again() {
         .await;
     assert!(asked.is_err());
     one.writes(&sos, "a1");
-    other.writes(&sos, "b0");
+    // What came to it while it died is refused, and asked for again.
+    eventually("it serves again", || async {
+        other.calls(&sos, message("b0".into())).await.ok()
+    })
+    .await;
     all_hear(&cluster, &sos, &[&one, &other], 3).await;
     let one_view = cluster.nodes[0].view(&sos, one.identity()).await.unwrap();
     assert_eq!(
