@@ -1,5 +1,6 @@
 //! Keeps Redis told of what this node wants to hear.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -14,6 +15,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Between two full batches: whoever looks into the store for each topic has time to.
 const BREATH: Duration = Duration::from_millis(5);
 
+/// A replica that takes over in a cluster may confirm a subscription, and forget it without a word when it becomes the
+/// primary: so long after a change all are asked for again. To ask for what is there changes nothing.
+const AGAIN: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(8),
+];
+
 /// Asks for topics and leaves them, for ever.
 pub(super) async fn listen(shared: Arc<Shared>) {
     while !shared.attached.0.load(Relaxed) {
@@ -21,6 +30,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
     }
     let mut changes = shared.hearing.changes();
     let mut generation = 0;
+    let mut again: VecDeque<Instant> = VecDeque::new();
     loop {
         let connected = changes.wait_for(|state| state.health == Health::Connected).await;
         let Ok(state) = connected.map(|state| *state) else {
@@ -29,9 +39,19 @@ pub(super) async fn listen(shared: Arc<Shared>) {
         if state.generation != generation {
             generation = state.generation;
             shared.wishes.renew_all();
+            let now = Instant::now();
+            if shared.hearing.is_cluster() && generation > 1 {
+                again = AGAIN.map(|after| now + after).into();
+            }
         }
+        if again.front().is_some_and(|at| *at <= Instant::now()) {
+            again.pop_front();
+            shared.wishes.renew_all();
+        }
+        let next = again.front().copied();
         tokio::select! {
             () = shared.wishes.some() => {}
+            () = sleep_until(next), if next.is_some() => continue,
             changed = changes.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
@@ -44,11 +64,17 @@ pub(super) async fn listen(shared: Arc<Shared>) {
         }
         if let Err(failure) = ask(&shared, Listen::Hear, &work.subscribe).await {
             tracing::debug!(%failure, "could not listen to topics, will try again");
-            shared.wishes.renew(work.subscribe);
+            shared.wishes.retry(work.subscribe);
             tokio::time::sleep(PAUSE).await;
         } else if work.subscribe.len() == shared.settings.batch_max {
             tokio::time::sleep(BREATH).await;
         }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at.into()).await;
     }
 }
 

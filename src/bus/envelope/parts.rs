@@ -15,17 +15,15 @@ use crate::store::{IncidentRow, codec};
 
 pub(super) use crate::store::codec::subject_text;
 
-#[expect(clippy::ptr_arg, reason = "given to `each`, whose texts are owned")]
-pub(super) fn subject(text: &String) -> Result<Subject, Unread> {
+pub(super) fn subject(text: &str) -> Result<Subject, Unread> {
     codec::parse_subject(text).map_err(|_| Unread::Damaged)
 }
 
-pub(super) fn room(text: &String) -> Result<RoomId, Unread> {
+pub(super) fn room(text: &str) -> Result<RoomId, Unread> {
     RoomId::new(text).map_err(|_| Unread::Damaged)
 }
 
-#[expect(clippy::ptr_arg, reason = "given to `each`, whose texts are owned")]
-pub(super) fn phone(text: &String) -> Result<PhoneNumber, Unread> {
+pub(super) fn phone(text: &str) -> Result<PhoneNumber, Unread> {
     PhoneNumber::from_e164(text).map_err(|_| Unread::Damaged)
 }
 
@@ -33,8 +31,8 @@ pub(super) fn participant(bits: u64) -> ParticipantId {
     ParticipantId::from_bits(bits)
 }
 
-pub(super) fn each<A, B>(all: &[A], one: impl Fn(&A) -> Result<B, Unread>) -> Result<Vec<B>, Unread> {
-    all.iter().map(one).collect()
+pub(super) fn each<A>(all: &[String], one: impl Fn(&str) -> Result<A, Unread>) -> Result<Vec<A>, Unread> {
+    all.iter().map(|text| one(text)).collect()
 }
 
 /// An event; its body is the text that the store keeps.
@@ -111,7 +109,7 @@ impl TryFrom<PersonDto> for Person {
             participant: participant(dto.who),
             subject: subject(&dto.subject)?,
             name: dto.name,
-            phone: dto.phone.as_ref().map(phone).transpose()?,
+            phone: dto.phone.as_deref().map(phone).transpose()?,
             role: Role::parse(&dto.role).ok_or(Unread::Damaged)?,
         })
     }

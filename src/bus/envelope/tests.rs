@@ -42,7 +42,7 @@ fn what_the_first_version_wrote_is_read_for_ever() {
     let whole = "01efcdab896745230106\
                  82a173a5753a752d31a172a4686f6d65";
     let news = News::Concerns {
-        subject: parts::subject(&"u:u-1".to_owned()).unwrap(),
+        subject: parts::subject("u:u-1").unwrap(),
         room: samples::room("home"),
     };
     assert_eq!(hex::encode(encode(ME, &news)), whole);

@@ -21,9 +21,9 @@ use super::link::{Link, Listen, Push, Server};
 use super::options::Options;
 use crate::bus::Health;
 
-/// A cluster that is not well for so many looks is connected to anew.
-const CLUSTER_PATIENCE: u32 = 8;
-/// How often one that is not well is looked at.
+/// A connection to a cluster of which a node is lost is kept so long for the other nodes.
+const CLUSTER_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is tried to make a whole one.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How a connection stands. Changes are told to whoever watches.
@@ -287,6 +287,17 @@ impl Shared {
         }
     }
 
+    /// A connection stands.
+    fn install(&self, link: &Link, server: Server) {
+        self.counts.connected.fetch_add(1, Relaxed);
+        *self.link.write() = Some(link.clone());
+        self.say(|state| {
+            state.health = Health::Connected;
+            state.generation += 1;
+            state.server = Some(server);
+        });
+    }
+
     fn say(&self, change: impl FnOnce(&mut State)) {
         self.state.send_if_modified(|state| {
             let before = *state;
@@ -306,13 +317,7 @@ async fn keep(shared: Arc<Shared>) {
             Ok((link, server)) => {
                 backoff.reset();
                 told = None;
-                shared.counts.connected.fetch_add(1, Relaxed);
-                *shared.link.write() = Some(link.clone());
-                shared.say(|state| {
-                    state.health = Health::Connected;
-                    state.generation += 1;
-                    state.server = Some(server);
-                });
+                shared.install(&link, server);
                 tracing::info!("connected to Redis");
                 let why = look_after(&shared, link).await;
                 tracing::warn!(%why, "the connection to Redis is lost");
@@ -350,49 +355,51 @@ async fn connect(shared: &Arc<Shared>, attempt: u64) -> Result<(Link, Server), F
         .unwrap_or(Err(Failure::Slow))
 }
 
-/// Returns when the connection is lost. One to a cluster mends itself; it is given up when it does not.
-async fn look_after(shared: &Shared, mut link: Link) -> Failure {
-    let (mut unwell, mut why) = (0, Failure::Away);
+/// Returns when the connection is lost for good. One to a cluster is replaced when a node of it is lost.
+async fn look_after(shared: &Arc<Shared>, mut link: Link) -> Failure {
     loop {
-        let interval = if unwell == 0 {
-            shared.options.health_interval
-        } else {
-            LOOK_AGAIN.min(shared.options.health_interval)
-        };
+        let interval = shared.options.health_interval;
         let suspected = tokio::time::timeout(interval, shared.lost.notified())
             .await
             .is_ok();
-        if suspected {
-            if !link.is_cluster() {
-                return why;
+        let why = if suspected {
+            Failure::Away
+        } else {
+            let probe = tokio::time::timeout(shared.options.response_timeout, link.probe());
+            match probe.await.unwrap_or(Err(Failure::Slow)) {
+                Ok(()) => continue,
+                Err(failure) => failure,
             }
-            // A node of it is lost: what it sent was not heard, even if the next look finds all well.
-            unwell = unwell.max(1);
-            shared.say(|state| state.health = Health::Away);
+        };
+        if !link.is_cluster() {
+            return why;
         }
-        let probe = tokio::time::timeout(shared.options.response_timeout, link.probe());
-        match probe.await.unwrap_or(Err(Failure::Slow)) {
-            Ok(()) if unwell > 0 => {
-                unwell = 0;
-                shared.say(|state| {
-                    state.health = Health::Connected;
-                    state.generation += 1;
-                });
-                tracing::info!("all nodes of the Redis cluster answer again");
-            }
-            Ok(()) => {}
-            Err(failure) => {
-                if !link.is_cluster() || unwell >= CLUSTER_PATIENCE {
-                    return failure;
-                }
-                if unwell == 0 || why != failure {
-                    tracing::warn!(why = %failure, "the Redis cluster is not well");
-                }
-                (unwell, why) = (unwell + 1, failure);
-                shared.say(|state| state.health = Health::Away);
-            }
+        tracing::warn!(%why, "a node of the Redis cluster is lost");
+        shared.say(|state| state.health = Health::Away);
+        match replace(shared).await {
+            Some(new) => link = new,
+            None => return why,
         }
     }
+}
+
+/// Connects to a cluster anew once all of it is well; until then the nodes that are left are spoken to by the old
+/// connection. The driver's own repair loses subscriptions when they are asked for while a replica takes over.
+async fn replace(shared: &Arc<Shared>) -> Option<Link> {
+    let until = Instant::now() + CLUSTER_PATIENCE;
+    while Instant::now() < until {
+        let attempt = shared.attempt.fetch_add(1, Relaxed) + 1;
+        if let Ok((link, server)) = connect(shared, attempt).await {
+            shared.install(&link, server);
+            // What the old one said of itself is no news of this one.
+            let _ = shared.lost.notified().now_or_never();
+            tracing::info!("all nodes of the Redis cluster answer again");
+            return Some(link);
+        }
+        shared.counts.not_connected.fetch_add(1, Relaxed);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    None
 }
 
 /// Waits that double, each cut by chance so that the nodes of a cluster do not all come at once.

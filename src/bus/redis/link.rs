@@ -71,6 +71,7 @@ impl Link {
         };
         let mut server = link.look().await?;
         server.sharded &= options.sharded;
+        link.probe().await?;
         Ok((link, server))
     }
 

@@ -109,6 +109,14 @@ impl Subscriptions {
         self.changed.notify_one();
     }
 
+    /// It is not known whether these are listened to: those that Redis has not confirmed are asked for again.
+    pub fn retry(&self, topics: Vec<Topic>) {
+        let mut inner = self.inner.lock();
+        inner.todo.extend(topics);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
     /// Redis could not be told that these are left: it will be told again.
     pub fn stray(&self, topics: Vec<Topic>) {
         self.inner.lock().strays.extend(topics);
@@ -256,6 +264,8 @@ mod tests {
         wishes.stray(vec![topic("left"), topic("a")]);
         assert_eq!(wishes.work(9, now), unsubscribe(&["left"]));
         wishes.renew([topic("b"), topic("stranger")]);
+        assert_eq!(wishes.work(9, now), subscribe(&["b"]));
+        wishes.retry(vec![topic("a"), topic("b")]);
         assert_eq!(wishes.work(9, now), subscribe(&["b"]));
         wishes.leave(&topic("c"), now);
         wishes.renew_all();
