@@ -108,7 +108,7 @@ async fn a_trip_is_found_and_its_driver_seen_from_a_node_that_took_none_of_it() 
     other.create_trip(&dispatch(), &new).await.unwrap();
     let fix = Fix::new(place(0.01), now());
     let rooms = one.upload(&person("dan"), None, smallvec![fix]).await.unwrap();
-    assert_eq!(rooms, [trip.clone()]);
+    assert_eq!(rooms, std::slice::from_ref(&trip));
     let nearby = Nearby {
         centre: place(0.0),
         radius_m: 5_000.0,
