@@ -135,9 +135,37 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store
         }
         notes(scrape, engine.node());
         cluster(scrape, engine.node());
+        trips(scrape, engine.node());
+        board(scrape, engine.node());
         let watchers = engine.node().areas.watchers() as u64;
         scrape.gauge("mayday_area_watchers", "Areas watched.", &[], watchers);
     });
+}
+
+fn trips(scrape: &mut Scrape, node: &Node) {
+    let help = "Trips whose place this node remembers.";
+    scrape.gauge("mayday_trips", help, &[], node.trips.len() as u64);
+    let help = "Times a trip was not remembered because there were so many.";
+    scrape.counter("mayday_trips_left_out_total", help, &[], node.trips.left_out());
+}
+
+/// What is put where all nodes can read it, when there are any.
+fn board(scrape: &mut Scrape, node: &Node) {
+    if !node.board.is_there() {
+        return;
+    }
+    let counts = node.board.counts();
+    scrape.queue("board", counts.waiting as u64, counts.waiting_max as u64);
+    let help = "Positions and notes for other nodes and programs: put into Redis, or dropped.";
+    for (what, count) in [("put", counts.put), ("dropped", counts.dropped)] {
+        scrape.counter("mayday_board_notes_total", help, &[("what", what)], count);
+    }
+    let help = "Pipelines that carried them.";
+    scrape.counter("mayday_board_pipelines_total", help, &[], counts.pipelines);
+    let help = "Emergency contacts that were looked for in Redis first.";
+    for (what, count) in [("hit", counts.contacts.0), ("miss", counts.contacts.1)] {
+        scrape.counter("mayday_board_contacts_total", help, &[("what", what)], count);
+    }
 }
 
 fn cluster(scrape: &mut Scrape, node: &Node) {

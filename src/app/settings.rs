@@ -102,6 +102,13 @@ pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<Bridg
             message_max_bytes: bus.message_max_bytes,
             missed_max: bus.missed_max_topics,
         },
+        board: BoardSettings {
+            waiting_max: bus.board_max_notes,
+            batch_max: bus.board_batch_max_notes,
+            patience: bus.board_timeout(),
+            stream_keep: bus.stream_keep(),
+            stream_max: bus.stream_max_entries,
+        },
         flush_max: bus.flush_max_messages,
         flush_after: bus.flush_after(),
         threads: bus.threads,

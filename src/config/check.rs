@@ -91,6 +91,11 @@ impl Config {
             ("mongo.operation_timeout_ms", mongo.operation_timeout_ms),
             ("mongo.write_timeout_ms", mongo.write_timeout_ms),
             ("mongo.breaker_probe_ms", mongo.breaker_probe_ms),
+            ("bus.board_max_notes", wide(bus.board_max_notes)),
+            ("bus.board_batch_max_notes", wide(bus.board_batch_max_notes)),
+            ("bus.board_timeout_ms", bus.board_timeout_ms),
+            ("bus.stream_keep_s", bus.stream_keep_s),
+            ("bus.stream_max_entries", wide(bus.stream_max_entries)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -196,6 +201,13 @@ impl Config {
             ("mongo.group_max_ops", wide(mongo.group_max_ops), 10_000),
             ("mongo.operation_timeout_ms", mongo.operation_timeout_ms, 60_000),
             ("mongo.write_timeout_ms", mongo.write_timeout_ms, 60_000),
+            (
+                "bus.board_batch_max_notes",
+                wide(bus.board_batch_max_notes),
+                100_000,
+            ),
+            ("bus.board_timeout_ms", bus.board_timeout_ms, 10_000),
+            ("bus.stream_keep_s", bus.stream_keep_s, 24 * HOUR_S),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
             ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
@@ -338,10 +350,6 @@ impl Config {
 
     fn check_bus(&self, problems: &mut Vec<Problem>) {
         let bus = &self.bus;
-        if !bus.url.is_empty() && self.store.url == StoreUrl::Embedded {
-            let what = "needs a store that all nodes share: an embedded one is this node's alone (store.url)";
-            problems.push(Problem::new("bus.url", what));
-        }
         if !bus.url.is_empty() && self.store.url == StoreUrl::Embedded {
             let what = "needs a store that all nodes share: an embedded one is this node's alone (store.url)";
             problems.push(Problem::new("bus.url", what));

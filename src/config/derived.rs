@@ -55,6 +55,10 @@ durations! {
         fades_after = from_millis(fades_after_ms),
         /// A budget that all nodes share must be answered for by then.
         limits_timeout = from_millis(limits_timeout_ms),
+        /// A question for what all nodes can read must be answered for by then.
+        board_timeout = from_millis(board_timeout_ms),
+        /// How far back the stream of positions reaches.
+        stream_keep = from_secs(stream_keep_s),
     }
     Mongo {
         /// How long a request waits for a connection.

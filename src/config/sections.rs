@@ -224,6 +224,16 @@ sections! {
         fades_after_ms: u64 = 5_000,
         /// A budget that all nodes share must be answered for by then.
         limits_timeout_ms: u64 = 5,
+        /// Positions that wait to be put where all nodes can read them, and as many other notes.
+        board_max_notes: usize = 65_536,
+        /// Notes of each kind in one pipeline.
+        board_batch_max_notes: usize = 1_024,
+        /// A question for what was put there must be answered by then.
+        board_timeout_ms: u64 = 300,
+        /// How far back the stream of positions reaches.
+        stream_keep_s: u64 = 3_600,
+        /// Its most entries.
+        stream_max_entries: usize = 2_000_000,
     }
     /// The store in MongoDB.
     mongo: Mongo {

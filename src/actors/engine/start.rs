@@ -143,9 +143,11 @@ impl Engine {
         untold
     }
 
-    /// Waits until positions that were taken are on disk, as far as history keeps them.
+    /// Waits until positions that were taken are on disk, as far as history keeps them, and what is for other nodes is
+    /// with them.
     pub async fn flush(&self) {
         self.batchers.flush(self.node.settings.command_timeout).await;
+        self.node.board.settle().await;
     }
 
     /// From now on the node is on its way out: rooms that end are not rebuilt.
