@@ -15,6 +15,7 @@ mod auth;
 mod backup;
 mod bus;
 mod circle;
+mod cluster;
 mod docs;
 mod faults;
 mod fuzzed;

@@ -1,5 +1,7 @@
 //! Those who use the engine, each with a credential.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
@@ -72,6 +74,19 @@ impl Person {
             name: "nobody".into(),
             credential: Credential::Nothing,
         }
+    }
+
+    /// The same, who asks at another address: a load balancer's.
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self {
+            address: Arc::new(Mutex::new(address)),
+            ..self.clone()
+        }
+    }
+
+    /// A device that nobody has seen, at the same address.
+    pub fn another_device(&self) -> Self {
+        Self::device(Arc::clone(&self.address))
     }
 
     /// With this claim in the token.
