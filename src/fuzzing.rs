@@ -223,3 +223,23 @@ fn refused(error: &BodyError) {
         }
     }
 }
+
+/// A message from another node.
+pub fn bus_message(bytes: &[u8]) {
+    use crate::bus::envelope::{Unread, decode, encode, speaker};
+
+    match decode(bytes) {
+        Ok((from, news)) => {
+            assert_eq!(speaker(bytes), Some(from));
+            let again = encode(from, &news);
+            assert_eq!(
+                decode(&again),
+                Ok((from, news)),
+                "written anew it reads otherwise"
+            );
+        }
+        Err(Unread::Version(version)) => assert!(version > 1),
+        Err(Unread::Kind(kind)) => assert_eq!(bytes.get(9), Some(&kind)),
+        Err(Unread::Damaged) => {}
+    }
+}

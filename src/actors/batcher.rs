@@ -17,10 +17,12 @@ use super::error::CommandError;
 use super::gate::{Gate, Permit};
 use super::node::Node;
 use super::observer::Positions;
+use crate::bus::{Note, Sighting};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::{Board, Offer};
 use crate::domain::people::Subject;
+use crate::domain::room::RoomKind;
 use crate::domain::time::Timestamp;
 use crate::store::{KeptFix, Membership};
 
@@ -163,6 +165,8 @@ struct LocationBatcher {
     subjects_max: usize,
     outgoing: HashMap<RoomId, Vec<(ParticipantId, Fix)>>,
     to_keep: Vec<KeptFix>,
+    /// What was taken since the last flush, for the board.
+    sightings: Vec<Sighting>,
     waiting: Vec<Answer>,
     flushing: Vec<oneshot::Sender<()>>,
     keeping: bool,
@@ -182,6 +186,7 @@ impl LocationBatcher {
             subjects_max,
             outgoing: HashMap::new(),
             to_keep: Vec::new(),
+            sightings: Vec::new(),
             waiting: Vec::new(),
             flushing: Vec::new(),
             keeping: false,
@@ -203,15 +208,20 @@ impl LocationBatcher {
         }
         let before = self.to_keep.len();
         let durable = upload.reply.is_some();
+        let boarded = self.node.board.is_there();
         for fix in &upload.fixes {
             for target in &*upload.targets {
-                self.offer(
-                    now,
-                    (target.room.clone(), target.participant),
-                    *fix,
-                    durable,
-                    !full,
-                );
+                let key = (target.room.clone(), target.participant);
+                let taken = self.offer(now, key, *fix, durable, !full);
+                if let Some(newest) = taken.filter(|_| boarded) {
+                    self.sightings.push(Sighting {
+                        room: target.room.clone(),
+                        participant: target.participant,
+                        fix: *fix,
+                        newest,
+                        trip: target.kind == RoomKind::Trip,
+                    });
+                }
             }
         }
         match upload.reply {
@@ -226,7 +236,8 @@ impl LocationBatcher {
         }
     }
 
-    fn offer(&mut self, now: Timestamp, key: Key, fix: Fix, durable: bool, keep: bool) {
+    /// Answers whether it is the newest of its subject; `None` when it is not taken, or was before.
+    fn offer(&mut self, now: Timestamp, key: Key, fix: Fix, durable: bool, keep: bool) -> Option<bool> {
         let twin = self.board.newest(&key).is_some_and(|newest| newest.at == fix.at);
         let waited = self.board.waiting();
         let offer = self.board.offer(now, &key, fix, ());
@@ -239,11 +250,16 @@ impl LocationBatcher {
             Offer::Old => self.node.observer.positions(Positions::Stale, 1),
             Offer::Doubtful => {
                 self.node.observer.positions(Positions::Doubtful, 1);
-                return;
+                return None;
             }
         }
+        let taken = match offer {
+            Offer::Now | Offer::Waits => Some(true),
+            Offer::Old => (!twin).then_some(false),
+            Offer::Doubtful => None,
+        };
         if !keep {
-            return;
+            return taken;
         }
         match offer {
             Offer::Now | Offer::Waits => self.sample(key, fix),
@@ -252,6 +268,7 @@ impl LocationBatcher {
             Offer::Old => self.keep(key, fix, false),
             Offer::Doubtful => {}
         }
+        taken
     }
 
     fn send(&mut self, (room, who): &Key, fix: Fix) {
@@ -306,6 +323,11 @@ impl LocationBatcher {
             }
         }
         self.outgoing = late;
+        if !self.sightings.is_empty() {
+            self.node
+                .board
+                .put(Note::Positions(std::mem::take(&mut self.sightings)));
+        }
         self.write(ctx);
         self.arm(ctx);
     }
@@ -440,6 +462,11 @@ impl Handler<Forget> for LocationBatcher {
             }
         }
         self.outgoing.retain(|_, fixes| !fixes.is_empty());
+        self.sightings.retain(|seen| {
+            !gone
+                .iter()
+                .any(|(room, who)| *who == seen.participant && *room == seen.room)
+        });
         self.to_keep.retain(|kept| {
             !gone
                 .iter()

@@ -81,6 +81,14 @@ impl Directory {
             .unwrap_or_default()
     }
 
+    /// The newest session of everybody of whom `whose` is true.
+    pub fn newest_where(&self, whose: impl Fn(&Subject) -> bool) -> Vec<Arc<SessionShared>> {
+        let concerned = self.by_subject.iter().filter(|entry| whose(entry.key()));
+        concerned
+            .filter_map(|entry| entry.value().last().cloned())
+            .collect()
+    }
+
     /// Whether nobody who is connected has a number that their credential vouches for.
     pub fn knows_no_phones(&self) -> bool {
         self.by_phone.is_empty()

@@ -60,6 +60,7 @@ impl CommandError {
                 Rejection::Forbidden | Rejection::OutOfScope(_) => "FORBIDDEN",
                 Rejection::UserTypeForbidden(_) => "USER_TYPE_FORBIDDEN",
                 Rejection::Closed => "SOS_CLOSED",
+                Rejection::TripEnded => "TRIP_ENDED",
                 Rejection::InvalidTransition { .. } => "INVALID_TRANSITION",
                 Rejection::StatusMismatch { .. } => "STATUS_MISMATCH",
                 Rejection::SentBefore { .. } => "SENT_BEFORE",

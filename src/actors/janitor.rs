@@ -84,6 +84,8 @@ pub struct Janitor {
     chores: Vec<Chore>,
     sweeping: bool,
     noting: bool,
+    /// What the board was at the last sweep.
+    epoch: u64,
     waking: bool,
     wake_again: bool,
     /// Rooms have been woken since the start.
@@ -101,6 +103,7 @@ impl Janitor {
             chores,
             sweeping: false,
             noting: false,
+            epoch: 0,
             waking: false,
             wake_again: false,
             woken: false,
@@ -183,13 +186,20 @@ impl Janitor {
         self.node.janitor.sweeps.fetch_add(1, Relaxed);
         self.node.memberships.sweep();
         self.chores.iter().for_each(|chore| chore());
+        let epoch = self.node.board.epoch();
+        let lost = std::mem::replace(&mut self.epoch, epoch) != epoch;
+        let sweeps = self.node.janitor.sweeps.load(Relaxed);
+        self.node.refresh_sessions(sweeps, lost);
         // One node is enough to look for what is too old.
         let mine = RoomId::new(PURGE).is_ok_and(|name| self.node.cluster.peers.minds(&name));
         if !mine || std::mem::replace(&mut self.sweeping, true) {
             return;
         }
         let node = Arc::clone(&self.node);
-        let purged = async move { purge(&node).await };
+        let purged = async move {
+            node.sweep_board().await;
+            purge(&node).await
+        };
         ctx.spawn(purged.into_actor(self).map(|purged, act, _| {
             act.sweeping = false;
             match purged {

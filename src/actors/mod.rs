@@ -6,6 +6,7 @@
 pub mod area;
 pub mod batcher;
 pub mod blocks;
+mod boarding;
 pub mod clock;
 pub mod cluster;
 pub mod directory;
@@ -18,10 +19,12 @@ pub mod node;
 pub mod notes;
 pub mod observer;
 pub mod pass;
+pub mod redis_bridge;
 pub mod registry;
 pub mod room;
 pub mod session;
 pub mod settings;
+pub mod trips;
 pub mod turns;
 
 pub use clock::{Clock, SystemClock};

@@ -15,8 +15,9 @@ use super::observer::Observer;
 use super::registry::Registry;
 use super::room::Door;
 use super::settings::Settings;
+use super::trips::Trips;
 use super::turns::Turns;
-use crate::bus::Bus;
+use crate::bus::{Board, Bus};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
@@ -28,6 +29,8 @@ pub struct Node {
     pub store: Arc<dyn Store>,
     /// The way to the other nodes.
     pub bus: Arc<dyn Bus>,
+    /// Where the nodes put things for each other.
+    pub board: Arc<dyn Board>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The numbers.
@@ -44,6 +47,8 @@ pub struct Node {
     pub registry: Registry,
     /// Who watches which part of the map.
     pub areas: Areas,
+    /// Where the trips are that go on.
+    pub trips: Trips,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

@@ -79,6 +79,8 @@ pub struct Settings {
     pub watcher_backlog_max: usize,
     /// The widest area, in km.
     pub radius_max_km: u32,
+    /// Trips whose place this node remembers.
+    pub trips_max: usize,
     /// The most contacts in one list.
     pub contacts_max: usize,
     /// By which national phone numbers are read.
@@ -128,6 +130,7 @@ impl Default for Settings {
             watchers_max: 100_000,
             watcher_backlog_max: 32_768,
             radius_max_km: 25,
+            trips_max: 100_000,
             contacts_max: 100,
             region: Region::new("PH").expect("invariant: PH has a numbering plan"),
             expiry_warning: Duration::from_secs(60),

@@ -39,7 +39,9 @@ struct Status {
 /// # Errors
 /// When there is nothing to keep or the file cannot be written.
 pub fn backup(config: &Config, file: &Path, force: bool, secrets: bool) -> Result<(), AppError> {
-    let StoreUrl::Embedded = config.store.url;
+    if config.store.url != StoreUrl::Embedded {
+        return Err(AppError::NotOurs);
+    }
     // What it costs is the engine's to have first.
     let _ = rustix::process::nice(10);
     let begun = Instant::now();
@@ -76,7 +78,9 @@ fn said(manifest: &Manifest) -> String {
 /// # Errors
 /// When the backup is damaged, something would be lost, or the engine cannot merge it.
 pub fn restore(config: &Config, file: &Path, force: bool, secrets: bool) -> Result<(), AppError> {
-    let StoreUrl::Embedded = config.store.url;
+    if config.store.url != StoreUrl::Embedded {
+        return Err(AppError::NotOurs);
+    }
     let staged = backup::stage(&config.data.path, file)?;
     println!("{} is whole: {}", file.display(), said(&staged.manifest));
     let options = RestoreOptions { force, secrets };

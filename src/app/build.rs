@@ -14,11 +14,11 @@ use tokio_rustls::TlsAcceptor;
 use super::capacity::Capacity;
 use super::certificates::{CertificateError, Certificates};
 use super::listeners::{Addresses, Services, Workers, listen};
-use super::{AppError, backup, observe, open_store, secrets, settings};
-use crate::actors::clock::random;
+use super::lock::DataLock;
+use super::way::Way;
+use super::{AppError, Opened, backup, observe, open_store, secrets, settings, way};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
-use crate::bus::{Alone, NodeId};
 use crate::config::Config;
 use crate::delivery;
 use crate::http::auth;
@@ -44,6 +44,9 @@ pub struct Running {
     config: Arc<Config>,
     engine: Engine,
     store: Arc<dyn Store>,
+    way: Way,
+    /// Others must not use the data folder meanwhile.
+    _lock: DataLock,
     workers: Workers,
     in_flight: Arc<AtomicUsize>,
     /// Tells HTTP/2 connections to end.
@@ -62,27 +65,26 @@ impl Running {
     pub async fn start(config: Config) -> Result<Self, AppError> {
         // Before anybody is told that it runs: from then on it may be told to stop.
         let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let lock = DataLock::take(&config.data.path)?;
         let secrets = secrets(&config)?;
-        let embedded = open_store(&config)?;
-        let store: Arc<dyn Store> = Arc::clone(&embedded) as Arc<dyn Store>;
+        let way = way::open(&config).await?;
+        let Opened { store, embedded } = open_store(&config).await?;
         let metrics = Arc::new(Metrics::new());
         let clock: auth::Clock = Arc::new(|| SystemClock.now());
         let keys = KeyRing::load(&config.auth, &secrets.jwt, &config.data.path, Arc::clone(&clock))?;
         if let Some(jwks) = keys.jwks() {
             actix_rt::spawn(Arc::clone(jwks).run());
         }
-        let gate = web::Data::new(Gate::new(
-            &config,
-            &secrets,
-            Arc::new(keys),
-            Arc::clone(&metrics),
-            clock,
-        ));
+        let mut gate = Gate::new(&config, &secrets, Arc::new(keys), Arc::clone(&metrics), clock);
+        if let Some(cluster) = way.cluster(&config) {
+            gate = gate.sharing(cluster, secrets.device.current.reveal());
+        }
+        let gate = web::Data::new(gate);
         let sweeper = gate.clone();
         // Before anybody can be served: nobody slips in while the list is read.
         gate.blocks().load(&*store, SystemClock.now()).await?;
         let engine = Engine::start(Parts {
-            bus: Alone::new(NodeId::from_bits(u64::from_be_bytes(random()))),
+            bus: way.bus(),
             blocks: Arc::clone(gate.blocks()),
             store: Arc::clone(&store),
             clock: Arc::new(SystemClock),
@@ -90,7 +92,8 @@ impl Running {
             observer: Arc::new(observe::Counting(Arc::clone(&metrics))),
             chores: vec![Box::new(move || sweeper.sweep())],
         });
-        observe::register(&metrics, &engine, &embedded);
+        observe::register(&metrics, &engine, &store);
+        way.register(&metrics);
         let observed = gate.clone();
         metrics.register_source(move |scrape| observed.observe(scrape));
 
@@ -103,7 +106,7 @@ impl Running {
         let api = web::Data::new(Api::new(
             engine.clone(),
             Arc::clone(&metrics),
-            Arc::new(Readiness::new(Arc::clone(&store))),
+            Arc::new(Readiness::new(Arc::clone(&store), way.bus())),
             &config,
         ));
         let doors = Doors::new(&config, Arc::clone(&metrics));
@@ -137,6 +140,8 @@ impl Running {
             config,
             engine,
             store,
+            way,
+            _lock: lock,
             workers,
             in_flight,
             leave,
@@ -144,7 +149,9 @@ impl Running {
             int,
         };
         running.settle().await?;
-        running.watch_restores(embedded);
+        if let Some(embedded) = embedded {
+            running.watch_restores(embedded);
+        }
         Ok(running)
     }
 
@@ -219,6 +226,7 @@ impl Running {
         self.engine.flush().await;
         handle.stop(true).await;
         let _ = server.await;
+        self.way.close().await;
         self.store.close().await;
         tracing::info!("stopped");
         Ok(())
@@ -248,7 +256,9 @@ fn tls(config: &Config, metrics: &Metrics) -> Result<Option<TlsAcceptor>, AppErr
         None
     };
     let kept = certificates.clone();
-    let mut look = tokio::time::interval(config.tls.reload());
+    // They were just read.
+    let first = tokio::time::Instant::now() + config.tls.reload();
+    let mut look = tokio::time::interval_at(first, config.tls.reload());
     actix_rt::spawn(async move {
         loop {
             let told = tokio::select! {

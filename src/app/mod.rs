@@ -6,20 +6,23 @@ mod capacity;
 mod certificates;
 mod limits;
 mod listeners;
+mod lock;
 mod observe;
 mod schema;
 mod settings;
+mod way;
 
 use std::sync::Arc;
 
-use crate::config::{Config, SecretError, Secrets};
+use crate::actors::redis_bridge::BridgeError;
+use crate::config::{Config, SecretError, Secrets, StoreUrl};
 use crate::http::keys::KeysError;
-use crate::store::StoreError;
-use crate::store::embedded::{Embedded, EmbeddedOptions};
+use crate::store::{Embedded, EmbeddedOptions, Mongo, Store, StoreError};
 
 pub use backup::{backup, restore};
 pub use build::Running;
 pub use certificates::CertificateError;
+pub use lock::LockError;
 pub use schema::{migrate, migration_status, rehearse_migration};
 
 /// Why the engine does not run, or stopped.
@@ -31,12 +34,27 @@ pub enum AppError {
     /// A secret cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Another process uses the data folder.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// There is no way to the other nodes.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// A certificate for Redis cannot be read.
+    #[error("bus.tls: {0}")]
+    BusCertificate(std::io::Error),
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
     /// A backup cannot be made or brought back.
     #[error(transparent)]
     Backup(crate::store::backup::BackupError),
+    /// The store makes its backups by itself.
+    #[error(
+        "the store is MongoDB, and its backups are MongoDB's: make them with mongodump --oplog and bring them back \
+         with mongorestore --oplogReplay (docs/operations.md)"
+    )]
+    NotOurs,
     /// The engine could not merge a backup.
     #[error("not restored: {0}")]
     Restore(String),
@@ -85,10 +103,33 @@ pub fn check(config: &Config) -> Result<(), AppError> {
     if config.tls.is_on() {
         certificates::Certificates::load(&config.tls)?;
     }
+    settings::bus_certificates(config).map_err(AppError::BusCertificate)?;
     Ok(())
 }
 
-fn open_store(config: &Config) -> Result<Arc<Embedded>, AppError> {
+/// The store that the settings name.
+struct Opened {
+    store: Arc<dyn Store>,
+    /// Set when it is in the data folder: backups are taken and brought back there.
+    embedded: Option<Arc<Embedded>>,
+}
+
+async fn open_store(config: &Config) -> Result<Opened, AppError> {
+    let StoreUrl::Mongo(url) = &config.store.url else {
+        let embedded = open_embedded(config)?;
+        return Ok(Opened {
+            store: Arc::clone(&embedded) as Arc<dyn Store>,
+            embedded: Some(embedded),
+        });
+    };
+    let store = Arc::new(Mongo::open(settings::mongo(config, url)).await?);
+    Ok(Opened {
+        store,
+        embedded: None,
+    })
+}
+
+fn open_embedded(config: &Config) -> Result<Arc<Embedded>, AppError> {
     let secrets = secrets(config)?;
     let options = EmbeddedOptions {
         writer_queue_max_ops: config.store.writer_queue_max_ops,

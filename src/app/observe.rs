@@ -7,7 +7,7 @@ use crate::actors::node::Node;
 use crate::actors::{Engine, Observer};
 use crate::delivery;
 use crate::store::Store;
-use crate::store::embedded::Embedded;
+use crate::store::meters::Remote;
 use crate::telemetry::{Metrics, Scrape};
 
 /// Counts what the actors tell.
@@ -61,7 +61,7 @@ impl Observer for Counting {
 }
 
 /// Lets the metrics read what the parts keep themselves.
-pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>) {
+pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store>) {
     let (engine, store) = (engine.clone(), Arc::clone(store));
     let rooms = metrics.rooms_loaded.clone();
     let connections = metrics.connections.clone();
@@ -106,6 +106,9 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
             let help = "Open incidents whose list is kept in memory, and those that did not fit.";
             scrape.gauge("mayday_store_open_incidents", help, &[("what", what)], count);
         }
+        if let Some(there) = observed.remote {
+            remote(scrape, &there);
+        }
         scrape.queue("room_mailboxes", engine.node().registry.waiting() as u64, 0);
         scrape.queue("location_batcher", engine.uploads_waiting() as u64, 0);
         let done = &engine.node().janitor;
@@ -132,9 +135,37 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<Embedded>
         }
         notes(scrape, engine.node());
         cluster(scrape, engine.node());
+        trips(scrape, engine.node());
+        board(scrape, engine.node());
         let watchers = engine.node().areas.watchers() as u64;
         scrape.gauge("mayday_area_watchers", "Areas watched.", &[], watchers);
     });
+}
+
+fn trips(scrape: &mut Scrape, node: &Node) {
+    let help = "Trips whose place this node remembers.";
+    scrape.gauge("mayday_trips", help, &[], node.trips.len() as u64);
+    let help = "Times a trip was not remembered because there were so many.";
+    scrape.counter("mayday_trips_left_out_total", help, &[], node.trips.left_out());
+}
+
+/// What is put where all nodes can read it, when there are any.
+fn board(scrape: &mut Scrape, node: &Node) {
+    if !node.board.is_there() {
+        return;
+    }
+    let counts = node.board.counts();
+    scrape.queue("board", counts.waiting as u64, counts.waiting_max as u64);
+    let help = "Positions and notes for other nodes and programs: put into Redis, or dropped.";
+    for (what, count) in [("put", counts.put), ("dropped", counts.dropped)] {
+        scrape.counter("mayday_board_notes_total", help, &[("what", what)], count);
+    }
+    let help = "Pipelines that carried them.";
+    scrape.counter("mayday_board_pipelines_total", help, &[], counts.pipelines);
+    let help = "Emergency contacts that were looked for in Redis first.";
+    for (what, count) in [("hit", counts.contacts.0), ("miss", counts.contacts.1)] {
+        scrape.counter("mayday_board_contacts_total", help, &[("what", what)], count);
+    }
 }
 
 fn cluster(scrape: &mut Scrape, node: &Node) {
@@ -150,6 +181,39 @@ fn cluster(scrape: &mut Scrape, node: &Node) {
             let labels = [("node", node.as_str()), ("what", what)];
             scrape.gauge("mayday_cluster_nodes", help, &labels, count);
         }
+    }
+}
+
+fn remote(scrape: &mut Scrape, there: &Remote) {
+    scrape.gauge(
+        "mayday_store_breaker",
+        "Whether a store that did not answer is asked: 0 yes, 1 no, 2 by a probe.",
+        &[],
+        there.breaker,
+    );
+    for (name, help, count) in [
+        (
+            "mayday_store_breaker_opened_total",
+            "Times that the store was no longer asked because it did not answer.",
+            there.opened,
+        ),
+        (
+            "mayday_store_breaker_refused_total",
+            "Requests refused meanwhile.",
+            there.refused,
+        ),
+        (
+            "mayday_store_slow_commands_total",
+            "Commands that took longer than mongo.slow_command_ms.",
+            there.slow,
+        ),
+        (
+            "mayday_store_groups_repeated_total",
+            "Groups of appends done again: another node was first, or the server went away.",
+            there.repeated,
+        ),
+    ] {
+        scrape.counter(name, help, &[], count);
     }
 }
 

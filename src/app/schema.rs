@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{AppError, open_store};
+use super::{AppError, Opened, open_store, settings};
 use crate::config::{Config, StoreUrl};
-use crate::store::embedded::{Applied, Migrated, MigrationStep, Rehearsal, SchemaStatus};
-use crate::store::{Embedded, Store};
+use crate::store::embedded::Rehearsal;
+use crate::store::schema::{Applied, Migrated, MigrationStep, SchemaStatus};
+use crate::store::{Embedded, Mongo};
 use crate::wire::stamp;
 
 /// Brings the store to this version's form; with `rebuild`, builds its projections anew from the logs.
@@ -13,13 +14,14 @@ use crate::wire::stamp;
 /// # Errors
 /// When the store cannot be opened or read.
 pub fn migrate(config: Config, rebuild: bool) -> Result<(), AppError> {
-    let migrated = match config.store.url {
+    let migrated = match &config.store.url {
         StoreUrl::Embedded => Embedded::migrate(&config.data.path)?,
+        StoreUrl::Mongo(url) => wait(Mongo::migrate(settings::mongo(&config, url)))?,
     };
     print!("{}", done(&migrated));
     if rebuild {
-        actix_rt::System::new().block_on(async move {
-            let store = open_store(&config)?;
+        wait(async move {
+            let Opened { store, .. } = open_store(&config).await?;
             let rooms = store.rebuild().await?;
             store.close().await;
             println!("rebuilt the projections of {rooms} rooms");
@@ -34,23 +36,48 @@ pub fn migrate(config: Config, rebuild: bool) -> Result<(), AppError> {
 /// # Errors
 /// When the store cannot be read, a newer program wrote it, or an applied migration has changed.
 pub fn migration_status(config: &Config) -> Result<(), AppError> {
-    let status = match config.store.url {
+    let status = match &config.store.url {
         StoreUrl::Embedded => Embedded::status(&config.data.path)?,
+        StoreUrl::Mongo(url) => wait(Mongo::status(settings::mongo(config, url)))?,
     };
     print!("{}", table(&status));
     Ok(())
 }
 
-/// Says what [`migrate`] would do, and proves it on a copy. The engine may run meanwhile.
+/// Says what [`migrate`] would do, and proves it on a copy, or on an empty database where the store is MongoDB. The
+/// engine may run meanwhile.
 ///
 /// # Errors
 /// As [`migrate`], when the copy cannot be made or migrated.
 pub fn rehearse_migration(config: &Config) -> Result<(), AppError> {
-    let rehearsal = match config.store.url {
-        StoreUrl::Embedded => Embedded::rehearse(&config.data.path)?,
-    };
-    print!("{}", tried(&rehearsal));
+    match &config.store.url {
+        StoreUrl::Embedded => print!("{}", tried(&Embedded::rehearse(&config.data.path)?)),
+        StoreUrl::Mongo(url) => {
+            let migrated = wait(Mongo::rehearse(settings::mongo(config, url)))?;
+            print!("{}", tried_beside(&migrated));
+        }
+    }
     Ok(())
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    actix_rt::System::new().block_on(work)
+}
+
+/// What a rehearsal on an empty database tells.
+fn tried_beside(migrated: &Migrated) -> String {
+    if migrated.from == migrated.to {
+        return format!(
+            "schema version {} of {}: nothing to do\n",
+            migrated.from, migrated.to
+        );
+    }
+    format!(
+        "{}schema version {} to {}, tried on an empty database beside this one; nothing was changed\n",
+        steps(&migrated.applied),
+        migrated.from,
+        migrated.to
+    )
 }
 
 fn done(migrated: &Migrated) -> String {

@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
+use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
 use crate::config::Config;
-use crate::store::Retention;
+use crate::domain::room::Policy;
+use crate::store::{MongoOptions, Retention};
 use crate::transport::Limits;
 
 pub(super) fn actors(config: &Config) -> Settings {
     Settings {
-        policy: config.rooms.policy(),
+        policy: Policy {
+            trip_max: config.trips.longest(),
+            ..config.rooms.policy()
+        },
         locations: config.locations.policy(),
         arbiters: config.rooms.arbiters,
         room_mailbox_max: config.rooms.mailbox_max_messages,
@@ -29,6 +35,7 @@ pub(super) fn actors(config: &Config) -> Settings {
         watchers_max: config.areas.watchers_max,
         watcher_backlog_max: config.areas.backlog_max_incidents,
         radius_max_km: config.areas.radius_max_km,
+        trips_max: config.trips.held_max,
         contacts_max: config.contacts.contacts_max,
         region: config.contacts.default_region,
         expiry_warning: config.auth.expiry_warning(),
@@ -72,5 +79,87 @@ pub(super) fn transport(config: &Config) -> Limits {
         close_timeout: sessions.close_timeout(),
         tcp_user_timeout: sessions.tcp_user_timeout().unwrap_or(Duration::ZERO),
         signal_gap: sessions.signal_gap(),
+    }
+}
+
+/// What the bridge to the other nodes goes by, at this address.
+pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<BridgeSettings> {
+    let bus = &config.bus;
+    Ok(BridgeSettings {
+        redis: Options {
+            tls: bus_certificates(config)?,
+            address,
+            connect_timeout: bus.connect_timeout(),
+            response_timeout: bus.response_timeout(),
+            reconnect_min: bus.reconnect_min(),
+            reconnect_max: bus.reconnect_max(),
+            health_interval: bus.health_interval(),
+            sharded: bus.sharded,
+            commands_max: bus.commands_max,
+        },
+        outbound: OutboundLimits {
+            messages_max: bus.outbound_max_messages,
+            message_max_bytes: bus.message_max_bytes,
+            missed_max: bus.missed_max_topics,
+        },
+        board: BoardSettings {
+            waiting_max: bus.board_max_notes,
+            batch_max: bus.board_batch_max_notes,
+            patience: bus.board_timeout(),
+            stream_keep: bus.stream_keep(),
+            stream_max: bus.stream_max_entries,
+        },
+        flush_max: bus.flush_max_messages,
+        flush_after: bus.flush_after(),
+        threads: bus.threads,
+        inbound_max: bus.inbound_max_messages,
+        batch_max: bus.subscribe_max_topics,
+        grace: bus.unsubscribe_grace(),
+        heartbeat: bus.fades_after() / 4,
+        fades_after: bus.fades_after(),
+        board: BoardSettings::default(),
+    })
+}
+
+/// The certificates by which Redis is spoken to.
+pub(super) fn bus_certificates(config: &Config) -> std::io::Result<TlsFiles> {
+    let read = |path: &str| {
+        let named = |error| std::io::Error::other(format!("{path}: {error}"));
+        (!path.is_empty())
+            .then(|| std::fs::read(path).map_err(named))
+            .transpose()
+    };
+    let bus = &config.bus;
+    Ok(TlsFiles {
+        authorities: read(&bus.tls_ca_file)?,
+        identity: read(&bus.tls_certificate)?.zip(read(&bus.tls_key)?),
+    })
+}
+
+pub(super) fn mongo(config: &Config, url: &str) -> MongoOptions {
+    let mongo = &config.mongo;
+    MongoOptions {
+        pool_max: mongo.pool_max_connections,
+        pool_queue_max_ops: mongo.pool_queue_max_ops,
+        pool_wait: mongo.pool_wait(),
+        writers: mongo.writers,
+        writer_queue_max_ops: config.store.writer_queue_max_ops,
+        group_max_ops: mongo.group_max_ops,
+        group_max_rows: mongo.group_max_documents,
+        rooms_cached_max: mongo.rooms_cached_max,
+        connect_timeout: mongo.connect_timeout(),
+        server_selection_timeout: mongo.server_selection_timeout(),
+        operation_timeout: mongo.operation_timeout(),
+        write_timeout: mongo.write_timeout(),
+        breaker_failures: mongo.breaker_failures,
+        breaker_probe: mongo.breaker_probe(),
+        slow: mongo.slow_command(),
+        lists_from_secondaries: mongo.lists_from_secondaries,
+        search_max_messages: config.store.search_max_messages,
+        locations_kept: config.retention.locations(),
+        migrate: config.store.migrate_on_start,
+        migrate_wait: mongo.migrate_wait(),
+        threads: mongo.threads,
+        ..MongoOptions::new(url)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::board::{Board, NoBoard};
 use super::news::{News, NodeId, Topic};
-use crate::domain::people::Subject;
 
 /// How the way to the other nodes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Listens no more, after a grace time in which `subscribe` takes it back.
     fn unsubscribe(&self, topic: &Topic);
 
+    /// Where the nodes put things for each other.
+    fn board(&self) -> Arc<dyn Board> {
+        Arc::new(NoBoard)
+    }
+
     /// How the way to the others is. Costs next to nothing.
     fn health(&self) -> Health;
 
@@ -69,11 +74,6 @@ pub trait Bus: Send + Sync + 'static {
     /// The nodes that are alive in the order of their ids, this one among them, from memory. One that died is gone
     /// from here within a few heartbeats. While the way is closed: as they were before.
     fn nodes(&self) -> Arc<[Peer]>;
-
-    /// Somebody's first connection to this node has begun, or their last one has ended. For keys that others read.
-    fn person(&self, subject: &Subject, here: bool) {
-        let _ = (subject, here);
-    }
 }
 
 /// Who hears the news on a node. Must return soon: it hands things on.

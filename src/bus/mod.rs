@@ -4,13 +4,20 @@
 //! or hears that the bus was away, and reads the store. So a bus may lose, repeat and reorder; it may not wait.
 
 mod alone;
+mod board;
 mod contract;
 #[doc(hidden)]
 pub mod contract_tests;
+pub mod envelope;
 pub mod local;
 mod news;
+pub mod redis;
 
 pub use alone::Alone;
+pub use board::{
+    Around, Board, BoardCounts, Cached, IncidentNote, NAMED_MAX, NoBoard, Note, SessionNote, Sighting,
+    TripPlace,
+};
 pub use contract::{Bus, Health, Listener, Peer, Vitals};
 pub use local::{Hub, LocalBus};
 pub use news::{Attendance, News, NodeId, Topic};

@@ -17,12 +17,12 @@ pub struct NodeId(u64);
 
 impl NodeId {
     /// Names a node; draw it at random when the process starts.
-    pub fn from_bits(bits: u64) -> Self {
+    pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// The number itself.
-    pub fn bits(self) -> u64 {
+    pub const fn bits(self) -> u64 {
         self.0
     }
 }

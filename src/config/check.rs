@@ -3,6 +3,7 @@
 use super::derived::list;
 use super::load::Problem;
 use super::sections::Config;
+use super::value::StoreUrl;
 
 /// The name of the key in `auth.internal_token`.
 pub const INTERNAL: &str = "internal";
@@ -26,6 +27,8 @@ impl Config {
         let Self {
             http,
             store,
+            bus,
+            mongo,
             auth,
             locations,
             rooms,
@@ -59,6 +62,40 @@ impl Config {
             ("store.search_max_messages", wide(store.search_max_messages)),
             ("store.checkpoint_kib", u64::from(store.checkpoint_kib)),
             ("store.checkpoint_max_kib", u64::from(store.checkpoint_max_kib)),
+            ("bus.connect_timeout_ms", bus.connect_timeout_ms),
+            ("bus.response_timeout_ms", bus.response_timeout_ms),
+            ("bus.reconnect_min_ms", bus.reconnect_min_ms),
+            ("bus.reconnect_max_ms", bus.reconnect_max_ms),
+            ("bus.health_interval_ms", bus.health_interval_ms),
+            ("bus.commands_max", wide(bus.commands_max)),
+            ("bus.flush_max_messages", wide(bus.flush_max_messages)),
+            ("bus.outbound_max_messages", wide(bus.outbound_max_messages)),
+            ("bus.message_max_bytes", wide(bus.message_max_bytes)),
+            ("bus.missed_max_topics", wide(bus.missed_max_topics)),
+            ("bus.threads", wide(bus.threads)),
+            ("bus.inbound_max_messages", wide(bus.inbound_max_messages)),
+            ("bus.subscribe_max_topics", wide(bus.subscribe_max_topics)),
+            ("bus.fades_after_ms", bus.fades_after_ms),
+            ("bus.limits_timeout_ms", bus.limits_timeout_ms),
+            ("mongo.pool_queue_max_ops", wide(mongo.pool_queue_max_ops)),
+            ("mongo.pool_wait_ms", mongo.pool_wait_ms),
+            ("mongo.writers", wide(mongo.writers)),
+            ("mongo.group_max_ops", wide(mongo.group_max_ops)),
+            ("mongo.group_max_documents", wide(mongo.group_max_documents)),
+            ("mongo.threads", wide(mongo.threads)),
+            ("mongo.connect_timeout_ms", mongo.connect_timeout_ms),
+            (
+                "mongo.server_selection_timeout_ms",
+                mongo.server_selection_timeout_ms,
+            ),
+            ("mongo.operation_timeout_ms", mongo.operation_timeout_ms),
+            ("mongo.write_timeout_ms", mongo.write_timeout_ms),
+            ("mongo.breaker_probe_ms", mongo.breaker_probe_ms),
+            ("bus.board_max_notes", wide(bus.board_max_notes)),
+            ("bus.board_batch_max_notes", wide(bus.board_batch_max_notes)),
+            ("bus.board_timeout_ms", bus.board_timeout_ms),
+            ("bus.stream_keep_s", bus.stream_keep_s),
+            ("bus.stream_max_entries", wide(bus.stream_max_entries)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -79,6 +116,9 @@ impl Config {
                 "locations.mailbox_max_messages",
                 wide(locations.mailbox_max_messages),
             ),
+            ("trips.passengers_max", wide(self.trips.passengers_max)),
+            ("trips.radius_max_km", u64::from(self.trips.radius_max_km)),
+            ("trips.held_max", wide(self.trips.held_max)),
             ("rooms.requests_max", wide(rooms.requests_max)),
             ("rooms.mailbox_max_messages", wide(rooms.mailbox_max_messages)),
             ("rooms.batch_max_commands", wide(rooms.batch_max_commands)),
@@ -132,6 +172,42 @@ impl Config {
                 11,
             ),
             ("store.readers", wide(store.readers), 256),
+            ("bus.connect_timeout_ms", bus.connect_timeout_ms, 60_000),
+            ("bus.response_timeout_ms", bus.response_timeout_ms, 60_000),
+            ("bus.reconnect_max_ms", bus.reconnect_max_ms, 60_000),
+            ("bus.health_interval_ms", bus.health_interval_ms, 60_000),
+            ("bus.commands_max", wide(bus.commands_max), 1_000_000),
+            ("bus.flush_max_messages", wide(bus.flush_max_messages), 10_000),
+            ("bus.flush_after_us", bus.flush_after_us, 1_000_000),
+            // What Redis takes as one text.
+            ("bus.message_max_bytes", wide(bus.message_max_bytes), 536_870_912),
+            ("bus.threads", wide(bus.threads), 64),
+            (
+                "bus.inbound_max_messages",
+                wide(bus.inbound_max_messages),
+                10_000_000,
+            ),
+            ("bus.subscribe_max_topics", wide(bus.subscribe_max_topics), 10_000),
+            ("bus.unsubscribe_grace_ms", bus.unsubscribe_grace_ms, 600_000),
+            ("bus.fades_after_ms", bus.fades_after_ms, 600_000),
+            ("bus.limits_timeout_ms", bus.limits_timeout_ms, 1_000),
+            ("mongo.writers", wide(mongo.writers), 64),
+            ("mongo.threads", wide(mongo.threads), 256),
+            (
+                "mongo.pool_max_connections",
+                u64::from(mongo.pool_max_connections),
+                10_000,
+            ),
+            ("mongo.group_max_ops", wide(mongo.group_max_ops), 10_000),
+            ("mongo.operation_timeout_ms", mongo.operation_timeout_ms, 60_000),
+            ("mongo.write_timeout_ms", mongo.write_timeout_ms, 60_000),
+            (
+                "bus.board_batch_max_notes",
+                wide(bus.board_batch_max_notes),
+                100_000,
+            ),
+            ("bus.board_timeout_ms", bus.board_timeout_ms, 10_000),
+            ("bus.stream_keep_s", bus.stream_keep_s, 24 * HOUR_S),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
             ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
@@ -143,6 +219,8 @@ impl Config {
             ("locations.shards", wide(locations.shards), 1_024),
             ("locations.tick_ms", locations.tick_ms, 1_000),
             ("rooms.arbiters", wide(rooms.arbiters), 1_024),
+            ("trips.passengers_max", wide(self.trips.passengers_max), 1_000),
+            ("trips.radius_max_km", u64::from(self.trips.radius_max_km), 1_000),
             // Others take a node for dead that is silent for longer than a few of these.
             ("cluster.heartbeat_ms", cluster.heartbeat_ms, 10_000),
             ("cluster.look_page_events", wide(cluster.look_page_events), 10_000),
@@ -161,13 +239,23 @@ impl Config {
     fn check_pairs(&self, problems: &mut Vec<Problem>) {
         let Self {
             store,
+            mongo,
             sessions,
             retention,
             ..
         } = self;
+        // One for each writer, and some to read by.
+        if wide(mongo.writers) + 2 > u64::from(mongo.pool_max_connections) {
+            let what = "must be at least 2 more than mongo.writers";
+            problems.push(Problem::new("mongo.pool_max_connections", what));
+        }
         if store.group_max_ops > store.writer_queue_max_ops {
             let what = "must not be greater than store.writer_queue_max_ops";
             problems.push(Problem::new("store.group_max_ops", what));
+        }
+        if self.bus.reconnect_min_ms > self.bus.reconnect_max_ms {
+            let what = "must not be greater than bus.reconnect_max_ms";
+            problems.push(Problem::new("bus.reconnect_min_ms", what));
         }
         if sessions.frame_max_bytes > sessions.message_max_bytes {
             let what =
@@ -251,11 +339,44 @@ impl Config {
         }
         self.check_listeners(problems);
         self.check_keys(problems);
+        self.check_bus(problems);
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
             problems.push(Problem::new(
                 "log.filter",
                 format!("must be a filter such as info,mayday=debug: {error}"),
             ));
+        }
+    }
+
+    fn check_bus(&self, problems: &mut Vec<Problem>) {
+        let bus = &self.bus;
+        if !bus.url.is_empty() && self.store.url == StoreUrl::Embedded {
+            let what = "needs a store that all nodes share: an embedded one is this node's alone (store.url)";
+            problems.push(Problem::new("bus.url", what));
+        }
+        let tls = match bus.url.parse() {
+            Ok(address) => address.is_some_and(|address| address.tls),
+            Err(what) => {
+                problems.push(Problem::new("bus.url", what.to_string()));
+                return;
+            }
+        };
+        let files = [
+            ("bus.tls_ca_file", &bus.tls_ca_file),
+            ("bus.tls_certificate", &bus.tls_certificate),
+            ("bus.tls_key", &bus.tls_key),
+        ];
+        for (key, _) in files.iter().filter(|(_, file)| !tls && !file.is_empty()) {
+            let what = "must be empty unless bus.url begins with rediss";
+            problems.push(Problem::new(*key, what));
+        }
+        if bus.tls_certificate.is_empty() != bus.tls_key.is_empty() {
+            let (missing, given) = if bus.tls_key.is_empty() {
+                ("bus.tls_key", "bus.tls_certificate")
+            } else {
+                ("bus.tls_certificate", "bus.tls_key")
+            };
+            problems.push(Problem::new(missing, format!("must be set when {given} is")));
         }
     }
 
@@ -349,6 +470,25 @@ mod tests {
             ),
             ("[store]\nreaders = 0", "store.readers"),
             ("[store]\ngroup_max_ops = 100000", "store.group_max_ops"),
+            ("[bus]\nurl = '127.0.0.1:6379'", "bus.url"),
+            ("[bus]\nurl = 'redis+sentinel://127.0.0.1'", "bus.url"),
+            (
+                "[bus]\nurl = 'redis://a'\ntls_ca_file = 'ca.pem'",
+                "bus.tls_ca_file",
+            ),
+            (
+                "[bus]\nurl = 'rediss://a'\ntls_certificate = 'c.pem'",
+                "bus.tls_key",
+            ),
+            ("[bus]\nreconnect_min_ms = 9000", "bus.reconnect_min_ms"),
+            ("[bus]\ncommands_max = 0", "bus.commands_max"),
+            ("[store]\nurl = 'mysql://a/'", "store.url"),
+            ("[store]\nurl = 'mongodb+srv://a/'", "store.url"),
+            ("[store]\nurl = 'mongodb://'", "store.url"),
+            ("[mongo]\nwriters = 0", "mongo.writers"),
+            ("[mongo]\nwriters = 1000", "mongo.writers"),
+            ("[mongo]\npool_max_connections = 5", "mongo.pool_max_connections"),
+            ("[mongo]\nwrite_timeout_ms = 0", "mongo.write_timeout_ms"),
             ("[auth]\nleeway_s = 9999999", "auth.leeway_s"),
             ("[auth]\ncookie = 'a b'", "auth.cookie"),
             ("[auth]\njwks_url = 'keys.json'", "auth.jwks_url"),

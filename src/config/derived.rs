@@ -4,7 +4,8 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Cors, Devices, Drain, Http, Limits, Locations, Retention, Rooms, Sessions, Tls,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Sessions, Tls,
+    Trips,
 };
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;
@@ -34,6 +35,48 @@ durations! {
         reload = from_secs(reload_s),
         /// A handshake must be done by then.
         handshake_timeout = from_millis(handshake_timeout_ms),
+    }
+    Bus {
+        /// A connection must stand by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// A command must be answered by then.
+        response_timeout = from_millis(response_timeout_ms),
+        /// The wait before the second attempt to connect.
+        reconnect_min = from_millis(reconnect_min_ms),
+        /// The longest wait between two attempts.
+        reconnect_max = from_millis(reconnect_max_ms),
+        /// How often Redis is asked whether it is well.
+        health_interval = from_millis(health_interval_ms),
+        /// How long messages are collected while a pipeline is on its way.
+        flush_after = from_micros(flush_after_us),
+        /// How long a topic that nobody wants is still listened to.
+        unsubscribe_grace = from_millis(unsubscribe_grace_ms),
+        /// A node that says nothing for this long is gone.
+        fades_after = from_millis(fades_after_ms),
+        /// A budget that all nodes share must be answered for by then.
+        limits_timeout = from_millis(limits_timeout_ms),
+        /// A question for what all nodes can read must be answered for by then.
+        board_timeout = from_millis(board_timeout_ms),
+        /// How far back the stream of positions reaches.
+        stream_keep = from_secs(stream_keep_s),
+    }
+    Mongo {
+        /// How long a request waits for a connection.
+        pool_wait = from_millis(pool_wait_ms),
+        /// A connection must be there by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// A server that takes the request must be found by then.
+        server_selection_timeout = from_millis(server_selection_timeout_ms),
+        /// A request must be answered by then.
+        operation_timeout = from_millis(operation_timeout_ms),
+        /// A write must be durable by then.
+        write_timeout = from_millis(write_timeout_ms),
+        /// How often it is looked whether a server answers again.
+        breaker_probe = from_millis(breaker_probe_ms),
+        /// Commands that take longer are logged.
+        slow_command = from_millis(slow_command_ms),
+        /// How long a start waits for another node that migrates.
+        migrate_wait = from_secs(migrate_wait_s),
     }
     Auth {
         /// How far clocks may differ.
@@ -72,6 +115,10 @@ durations! {
         passivate_after = from_secs(passivate_after_s),
         /// A command must be answered by then.
         command_timeout = from_millis(command_timeout_ms),
+    }
+    Trips {
+        /// After so long one is over that nobody ended; zero: never.
+        longest = from_secs(longest_s),
     }
     Devices {
         /// A device's record says when it was seen last, to within this.
@@ -224,6 +271,7 @@ impl Rooms {
             return_grace: Duration::from_secs(self.return_grace_s),
             members_max: self.members_max,
             requests_max: self.requests_max,
+            ..Policy::default()
         }
     }
 }

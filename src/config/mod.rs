@@ -23,7 +23,7 @@ pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets};
 pub use sections::{
     Abuse, Areas, Auth, Cluster, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations,
-    Log, Pages, Retention, Rooms, Sessions, Store, Tls,
+    Log, Mongo, Pages, Retention, Rooms, Sessions, Store, Tls, Trips,
 };
 pub use tokens::{ApiKey, ApiKeys, KeyFile, KeyFiles, TokenAlgorithm, TokenAlgorithms};
 pub use value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};

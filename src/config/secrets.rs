@@ -55,6 +55,17 @@ pub enum SecretError {
         /// Which.
         path: PathBuf,
     },
+    /// It would have to be generated, and every node of a cluster would have another one.
+    #[error(
+        "{key}: nodes that share a bus need the same one, so none is generated; set it, or put it into {}",
+        path.display()
+    )]
+    NotShared {
+        /// The key of the settings.
+        key: &'static str,
+        /// Where it is looked for when it is not set.
+        path: PathBuf,
+    },
     /// The system has no randomness.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),
@@ -62,22 +73,31 @@ pub enum SecretError {
 
 impl Secrets {
     /// The configured secrets; in place of one that is not configured, the one in the data folder, which is
-    /// made if it is not there.
+    /// made if it is not there and this node is alone.
     ///
     /// # Errors
-    /// When a file cannot be made, cannot be read, is readable by others, or holds no secret.
+    /// When a file cannot be made, cannot be read, is readable by others, or holds no secret; when this node shares a
+    /// bus and a secret is neither configured nor there.
     pub fn load(config: &Config) -> Result<Self, SecretError> {
         let folder = config.data.path.join("secrets");
-        let given_or = |given: &Option<Secret>, name| match given {
+        let alone = config.bus.url.is_empty();
+        let given_or = |given: &Option<Secret>, key: &'static str| match given {
             Some(secret) => Ok(secret.clone()),
-            None => load_or_create(&folder, name),
+            None => {
+                let name = key.rsplit('.').next().unwrap_or(key);
+                if alone {
+                    return load_or_create(&folder, name);
+                }
+                let path = folder.join(name);
+                read(&path)?.ok_or(SecretError::NotShared { key, path })
+            }
         };
         Ok(Self {
-            jwt: given_or(&config.auth.jwt_secret, "jwt_secret")?,
-            internal: given_or(&config.auth.internal_token, "internal_token")?,
-            block: given_or(&config.abuse.block_secret, "block_secret")?,
+            jwt: given_or(&config.auth.jwt_secret, "auth.jwt_secret")?,
+            internal: given_or(&config.auth.internal_token, "auth.internal_token")?,
+            block: given_or(&config.abuse.block_secret, "abuse.block_secret")?,
             device: DeviceSecrets {
-                current: given_or(&config.auth.device_secret, "device_secret")?,
+                current: given_or(&config.auth.device_secret, "auth.device_secret")?,
                 previous: match &config.auth.device_secret_previous {
                     Some(secret) => Some(secret.clone()),
                     None => read(&folder.join("device_secret_previous"))?,
@@ -219,6 +239,37 @@ mod tests {
                 .matches("j".repeat(32).as_bytes())
         );
         assert!(!config.data.path.exists());
+    }
+
+    #[test]
+    fn nodes_that_share_a_bus_generate_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        config.bus.url = crate::bus::redis::BusUrl::new("redis://127.0.0.1");
+        let error = Secrets::load(&config).unwrap_err().to_string();
+        assert!(error.starts_with("auth.jwt_secret: "), "{error}");
+        assert!(!config.data.path.exists());
+        // A file that every node was given counts as well as a setting.
+        let secret = Some(Secret::new(&"s".repeat(32)).unwrap());
+        config.auth.internal_token.clone_from(&secret);
+        config.auth.device_secret.clone_from(&secret);
+        config.auth.jwt_secret.clone_from(&secret);
+        make_private_folder(&config.data.path.join("secrets")).unwrap();
+        let path = config.data.path.join("secrets/block_secret");
+        assert!(matches!(
+            Secrets::load(&config),
+            Err(SecretError::NotShared {
+                key: "abuse.block_secret",
+                ..
+            })
+        ));
+        write_draft(&path, &"b".repeat(32)).unwrap();
+        assert!(
+            Secrets::load(&config)
+                .unwrap()
+                .block
+                .matches("b".repeat(32).as_bytes())
+        );
     }
 
     #[test]

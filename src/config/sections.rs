@@ -8,6 +8,7 @@ use super::proxies::TrustedProxies;
 use super::secret::Secret;
 use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
 use super::value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};
+use crate::bus::redis::BusUrl;
 use crate::domain::bounds::ServiceArea;
 use crate::domain::phone::Region;
 
@@ -176,6 +177,100 @@ sections! {
         integrity_check: bool = true,
         /// Bring an older schema up to date when starting.
         migrate_on_start: bool = true,
+    }
+    /// The way to the other nodes.
+    bus: Bus {
+        /// Where Redis is; empty: there are no other nodes.
+        url: BusUrl = BusUrl::default(),
+        /// Authorities, PEM, that vouch for it; empty: those of the system.
+        tls_ca_file: String = String::new(),
+        /// This node's certificate chain, PEM, for a Redis that asks for one.
+        tls_certificate: String = String::new(),
+        /// Its private key, PEM.
+        tls_key: String = String::new(),
+        /// A connection must stand by then.
+        connect_timeout_ms: u64 = 1_000,
+        /// A command must be answered by then.
+        response_timeout_ms: u64 = 1_000,
+        /// The wait before the second attempt to connect.
+        reconnect_min_ms: u64 = 50,
+        /// The longest wait between two attempts.
+        reconnect_max_ms: u64 = 2_000,
+        /// How often Redis is asked whether it is well.
+        health_interval_ms: u64 = 1_000,
+        /// Commands that wait for their answer.
+        commands_max: usize = 10_000,
+        /// Sharded pub/sub, where Redis has it.
+        sharded: bool = true,
+        /// Messages in one pipeline.
+        flush_max_messages: usize = 64,
+        /// How long messages are collected while a pipeline is on its way.
+        flush_after_us: u64 = 100,
+        /// Messages that wait to be sent.
+        outbound_max_messages: usize = 65_536,
+        /// The largest message.
+        message_max_bytes: usize = 1_048_576,
+        /// Topics on which something could not be said.
+        missed_max_topics: usize = 10_000,
+        /// Threads that take what arrives.
+        threads: usize = 2,
+        /// Messages that wait for one of them.
+        inbound_max_messages: usize = 16_384,
+        /// Topics that are subscribed to at once.
+        subscribe_max_topics: usize = 256,
+        /// How long a topic that nobody wants is still listened to.
+        unsubscribe_grace_ms: u64 = 5_000,
+        /// A node that says nothing for this long is gone.
+        fades_after_ms: u64 = 5_000,
+        /// A budget that all nodes share must be answered for by then.
+        limits_timeout_ms: u64 = 5,
+        /// Positions that wait to be put where all nodes can read them, and as many other notes.
+        board_max_notes: usize = 65_536,
+        /// Notes of each kind in one pipeline.
+        board_batch_max_notes: usize = 1_024,
+        /// A question for what was put there must be answered by then.
+        board_timeout_ms: u64 = 300,
+        /// How far back the stream of positions reaches.
+        stream_keep_s: u64 = 3_600,
+        /// Its most entries.
+        stream_max_entries: usize = 2_000_000,
+    }
+    /// The store in MongoDB.
+    mongo: Mongo {
+        /// Connections to each server.
+        pool_max_connections: u32 = 64,
+        /// Requests that wait for one.
+        pool_queue_max_ops: usize = 10_000,
+        /// How long one of them waits.
+        pool_wait_ms: u64 = 2_000,
+        /// Transactions that append at once.
+        writers: usize = 4,
+        /// Appends in one transaction.
+        group_max_ops: usize = 512,
+        /// Documents that one transaction writes.
+        group_max_documents: usize = 4_000,
+        /// Rooms whose rows each writer remembers.
+        rooms_cached_max: usize = 10_000,
+        /// Threads that talk to the server.
+        threads: usize = 2,
+        /// A connection must be there by then.
+        connect_timeout_ms: u64 = 2_000,
+        /// A server that takes the request must be found by then.
+        server_selection_timeout_ms: u64 = 3_000,
+        /// A request must be answered by then.
+        operation_timeout_ms: u64 = 5_000,
+        /// A write must be durable by then.
+        write_timeout_ms: u64 = 5_000,
+        /// Failures in a row after which requests are refused at once; 0: never.
+        breaker_failures: u32 = 5,
+        /// How often it is then looked whether the server answers again.
+        breaker_probe_ms: u64 = 500,
+        /// Commands that take longer are logged; 0: none.
+        slow_command_ms: u64 = 100,
+        /// Lists of incidents may come from a secondary.
+        lists_from_secondaries: bool = true,
+        /// How long a start waits for another node that migrates.
+        migrate_wait_s: u64 = 60,
     }
     /// Who is speaking.
     auth: Auth {
@@ -374,6 +469,17 @@ sections! {
         arbiters: usize = 0,
         /// A command must be answered by then.
         command_timeout_ms: u64 = 10_000,
+    }
+    /// Trips.
+    trips: Trips {
+        /// One that nobody ended is over after this long; 0: never.
+        longest_s: u64 = 86_400,
+        /// Passengers of one of them.
+        passengers_max: usize = 100,
+        /// How far around a position they are looked for.
+        radius_max_km: u32 = 50,
+        /// Those whose place a node remembers.
+        held_max: usize = 100_000,
     }
     /// Many nodes as one.
     cluster: Cluster {

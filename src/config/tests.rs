@@ -100,6 +100,8 @@ fn a_secret_is_never_part_of_an_error() {
         parse(&format!("[auth]\njwt_secret = '{short}'"), &[]).unwrap_err(),
         parse(&format!("[auth]\njwt_secret = '{short}\n"), &[]).unwrap_err(),
         parse(&format!("[auth]\njwt_secret = {short}\n"), &[]).unwrap_err(),
+        parse(&format!("[bus]\nurl = 'redis://:{short}@a:port'\n"), &[]).unwrap_err(),
+        parse("", &[("MAYDAY__BUS__URL", short)]).unwrap_err(),
     ] {
         assert!(!problems.join("\n").contains("hunter2"), "{problems:?}");
     }

@@ -1,14 +1,18 @@
 //! How a raw value becomes a typed one. Text is accepted for every type, because the environment has
 //! nothing else.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use config::ValueKind;
 
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
+use crate::bus::redis::BusUrl;
 use crate::domain::bounds::ServiceArea;
 use crate::domain::phone::Region;
+use crate::store::MongoOptions;
 
 /// A type that a setting may have.
 pub(super) trait Setting: Sized {
@@ -122,6 +126,16 @@ impl Setting for Option<Secret> {
     }
 }
 
+/// It may hold a password. What is wrong with it is told when it is looked at.
+impl Setting for BusUrl {
+    const EXPECTED: &'static str = "a text such as redis://127.0.0.1:6379, or an empty one";
+    const HIDDEN: bool = true;
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        text(raw).map(Self::new)
+    }
+}
+
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident, $expected:literal, { $($(#[$option_doc:meta])* $option:ident = $text:literal),* }) => {
         $(#[$doc])*
@@ -163,13 +177,36 @@ choice!(
     }
 );
 
-choice!(
-    /// Where the log of every room is kept.
-    StoreUrl, "embedded", {
-        /// SQLite in the data folder.
-        Embedded = "embedded"
+/// Where the log of every room is kept. An address may hold a password: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// SQLite in the data folder.
+    Embedded,
+    /// MongoDB at this address.
+    Mongo(Arc<str>),
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Embedded => "embedded",
+            Self::Mongo(_) => "mongodb://…",
+        })
     }
-);
+}
+
+impl Setting for StoreUrl {
+    const EXPECTED: &'static str = "embedded, or an address such as mongodb://HOST/DATABASE?replicaSet=NAME";
+    const HIDDEN: bool = true;
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        match text(raw)? {
+            "embedded" => Some(Self::Embedded),
+            url if MongoOptions::takes(url) => Some(Self::Mongo(url.into())),
+            _ => None,
+        }
+    }
+}
 
 choice!(
     /// In which header trusted proxies say for whom they speak.

@@ -21,6 +21,12 @@ impl Cell {
         Self(index(position).into())
     }
 
+    /// The cell with this H3 index; `None` when it is none of ours.
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        let index = CellIndex::try_from(bits).ok()?;
+        (index.resolution() == RESOLUTION).then_some(Self(bits))
+    }
+
     /// Its H3 index.
     pub fn bits(self) -> u64 {
         self.0

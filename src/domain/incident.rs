@@ -161,6 +161,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether it was raised on a trip whose people were told.
+    pub fn is_from_trip(&self) -> bool {
+        let named = self.trip_id.is_some() || self.booking_id.is_some();
+        named && !self.raised_from.is_empty()
+    }
+
     /// Whether strangers may see it.
     pub fn is_public(&self) -> bool {
         !self.silent && self.visibility == Visibility::Public

@@ -38,6 +38,10 @@ scopes! {
     ParticipantsWrite = "participants:write",
     /// Read and decide on reports, block devices and lift blocks.
     DevicesWrite = "devices:write",
+    /// Find trips.
+    TripsRead = "trips:read",
+    /// Begin and end trips.
+    TripsWrite = "trips:write",
 }
 
 impl Scope {

@@ -201,6 +201,15 @@ impl Access {
         )
     };
 
+    /// Sister services.
+    pub const SERVICE: Self = {
+        use Needs::{Never, Nothing};
+        Self::new(
+            "service",
+            [Never, Never, Never, Never, Never, Never, Never, Nothing],
+        )
+    };
+
     /// Whoever has a credential, for what is their own.
     pub const ONESELF: Self = {
         use Needs::{Never, Nothing};

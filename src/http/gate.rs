@@ -16,6 +16,7 @@ use futures_util::future::LocalBoxFuture;
 use super::access::{Access, Needs, Who};
 use super::address::Address;
 use super::auth::{Authenticator, Caller, Clock};
+use super::cluster::Cluster;
 use super::connections::{ConnectionGuard, Connections};
 use super::credential::CredentialError;
 use super::error::ApiError;
@@ -51,6 +52,8 @@ pub struct Gate {
     blocked_may_raise: bool,
     hints: HintBook,
     metrics: Arc<Metrics>,
+    /// What all nodes keep in common; `None`: this node is alone.
+    cluster: Option<Cluster>,
 }
 
 /// Somebody may open a connection; it counts until the guard is dropped.
@@ -85,6 +88,17 @@ impl Gate {
             hints: HintBook::new(&config.abuse),
             blocked_may_raise: config.abuse.blocked_sos_per_hour > 0,
             metrics,
+            cluster: None,
+        }
+    }
+
+    /// The same as one of many nodes, which share `secret`.
+    #[must_use]
+    pub fn sharing(self, cluster: Cluster, secret: &[u8]) -> Self {
+        Self {
+            limits: self.limits.shared(secret),
+            cluster: Some(cluster),
+            ..self
         }
     }
 
@@ -109,11 +123,10 @@ impl Gate {
             return Err(self.keep_out());
         }
         // Whoever comes with a ticket has paid for it.
-        if !has_ticket(head) {
-            let charged = self
-                .limits
-                .charge(Class::Connects, &self.limits.payer(Some(&caller), address));
-            charged.map_err(|spent| self.over(Class::Connects, &spent))?;
+        if ticket_of(head).is_none() {
+            let payer = self.limits.payer(Some(&caller), address);
+            self.take(Class::Connects, &payer)
+                .map_err(|spent| limits::over(&spent.budget))?;
         }
         let subject = self.limits.subject(&caller.identity.subject);
         let by_subject = self
@@ -160,13 +173,28 @@ impl Gate {
 
     /// Charges something that is no request.
     pub(super) fn take(&self, class: Class, payer: &Payer) -> Result<Option<Budget>, Spent> {
-        let charged = self.limits.charge(class, payer);
+        let charged = self.limits.charge(class, payer).and_then(|own| {
+            let Some(cluster) = &self.cluster else {
+                return Ok(own);
+            };
+            let shared = cluster.budgets.charge_now(&self.limits.wants(class, payer))?;
+            Ok(least(own, shared))
+        });
         charged.inspect_err(|spent| self.count(class, spent))
     }
 
     /// Charges an incident that is raised.
     pub(super) fn take_sos(&self, payer: &Payer) -> Result<SosCharge, Spent> {
-        let charged = self.limits.charge_sos(payer);
+        let charged = self.limits.charge_sos(payer).and_then(|charge| {
+            if let Some(cluster) = &self.cluster {
+                cluster.budgets.charge_now(&self.limits.wants_sos(payer))?;
+            }
+            Ok(charge)
+        });
+        self.note_sos(charged)
+    }
+
+    fn note_sos(&self, charged: Result<SosCharge, Spent>) -> Result<SosCharge, Spent> {
         let charged = charged.inspect_err(|spent| self.count(Class::Sos, spent))?;
         if charged.over_address {
             self.metrics.sos_over_address.inc();
@@ -209,7 +237,15 @@ impl Gate {
     ///
     /// # Errors
     /// 503 when too many are waiting to be used.
-    pub fn ticket(&self, caller: Caller) -> Result<(String, Duration), ApiError> {
+    pub async fn ticket(&self, caller: Caller) -> Result<(String, Duration), ApiError> {
+        let ttl = self.tickets.ttl();
+        if let Some(cluster) = &self.cluster {
+            let ticket = Tickets::draw().map_err(|_| ApiError::internal())?;
+            // While Redis is away a ticket is good on this node.
+            if cluster.tickets.put(&ticket, &caller, ttl).await.is_ok() {
+                return Ok((ticket, ttl));
+            }
+        }
         let issued = self
             .tickets
             .issue(caller, self.auth.now())
@@ -219,7 +255,18 @@ impl Gate {
                 }
                 TicketError::Random | TicketError::Invalid => ApiError::internal(),
             })?;
-        Ok((issued, self.tickets.ttl()))
+        Ok((issued, ttl))
+    }
+
+    /// Looks up a ticket that another node made, so that it can be redeemed here.
+    pub async fn fetch_ticket_for(&self, head: &RequestHead) {
+        let Some(cluster) = &self.cluster else { return };
+        let Some(ticket) = ticket_of(head) else { return };
+        if !self.tickets.knows(&ticket)
+            && let Some(caller) = cluster.tickets.take(&ticket).await
+        {
+            self.tickets.take_over(&ticket, caller, self.auth.now());
+        }
     }
 
     /// The token that a device shows beside its id (`X-Device-Token`, `?deviceToken=`) from now on. It is the
@@ -231,6 +278,9 @@ impl Gate {
     /// Forgets what no longer matters. For the janitor, every minute or so.
     pub fn sweep(&self) {
         self.limits.sweep();
+        if let Some(cluster) = &self.cluster {
+            cluster.budgets.sweep();
+        }
         self.blocks.sweep(self.auth.now());
         self.hints.sweep(self.auth.now());
     }
@@ -251,6 +301,15 @@ impl Gate {
         );
         if let Some(jwks) = self.auth.keys().jwks() {
             jwks.observe(scrape);
+        }
+        if let Some(cluster) = &self.cluster {
+            let (keys, asked, unanswered) = cluster.budgets.counts();
+            let help = "Payers of whose budget this node has a share, or knows that it is spent.";
+            scrape.gauge("mayday_shared_limit_keys", help, &[], count(keys));
+            for (what, times) in [("asked", asked), ("unanswered", unanswered)] {
+                let help = "Times that Redis was asked for a share of a budget; unanswered: this node decided alone.";
+                scrape.counter("mayday_shared_limit_asked_total", help, &[("what", what)], times);
+            }
         }
         scrape.gauge(
             "mayday_hinted_incidents",
@@ -301,6 +360,8 @@ impl Gate {
         let who = Who::of(identity);
         match (access.needs(who), who) {
             (Needs::Never, Who::Visitor) => Err(self.refused(&CredentialError::None)),
+            // Theirs is a door of its own: whoever shows another key has shown none.
+            (Needs::Never, _) if *access == Access::SERVICE => Err(self.refused(&CredentialError::Service)),
             (Needs::Never, _) => Err(ApiError::forbidden(format!("Not for the role {}", who.as_str()))),
             _ => {
                 let scope = scope_of(request.method(), &request.match_pattern().unwrap_or_default());
@@ -322,11 +383,30 @@ impl Gate {
         charged.map_err(|spent| self.over(class, &spent))
     }
 
+    /// The same, also to what all nodes share of the budget. A request that both allow is charged to both.
+    ///
+    /// # Errors
+    /// As [`charge`](Self::charge).
+    pub async fn charge_everywhere(
+        &self,
+        class: Class,
+        request: &HttpRequest,
+    ) -> Result<Option<Budget>, ApiError> {
+        let own = self.charge(class, request)?;
+        let Some(cluster) = &self.cluster else {
+            return Ok(own);
+        };
+        let wants = self.limits.wants(class, &self.payer(request)?);
+        let shared = cluster.budgets.charge(&wants).await;
+        let shared = shared.map_err(|spent| self.over(class, &spent))?;
+        Ok(least(own, shared))
+    }
+
     /// Charges a request that raises an incident.
     ///
     /// # Errors
     /// As [`charge`](Self::charge).
-    pub fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
+    pub async fn charge_sos(&self, request: &HttpRequest) -> Result<SosCharge, ApiError> {
         let mut payer = self.payer(request)?;
         let blocked = self
             .caller(request)?
@@ -337,7 +417,14 @@ impl Gate {
             }
             payer = payer.blocked();
         }
-        self.take_sos(&payer).map_err(ApiError::from)
+        let mut charged = self.limits.charge_sos(&payer);
+        if let (Ok(charge), Some(cluster)) = (&mut charged, &self.cluster) {
+            match cluster.budgets.charge(&self.limits.wants_sos(&payer)).await {
+                Ok(shared) => charge.budget = least(charge.budget, shared),
+                Err(spent) => charged = Err(spent),
+            }
+        }
+        self.note_sos(charged).map_err(ApiError::from)
     }
 
     /// Who sent a request; a bad credential is charged.
@@ -372,9 +459,18 @@ impl Gate {
     }
 }
 
-fn has_ticket(head: &RequestHead) -> bool {
+fn ticket_of(head: &RequestHead) -> Option<String> {
     let query = head.uri.query().unwrap_or_default();
-    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ticket")
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find_map(|(name, value)| (name == "ticket").then(|| value.into_owned()))
+}
+
+/// What is left by the count that leaves less.
+fn least(one: Option<Budget>, other: Option<Budget>) -> Option<Budget> {
+    [one, other]
+        .into_iter()
+        .flatten()
+        .min_by_key(|budget| budget.remaining)
 }
 
 /// What reading and moderating need of a credential that has scopes. Commands to rooms are looked at there.
@@ -383,7 +479,14 @@ fn scope_of(method: &Method, pattern: &str) -> Option<Scope> {
         pattern,
         "/api/v1/reports" | "/api/v1/blocks" | "/api/v1/devices/{participant}/block"
     );
-    if moderates || (method.is_safe() && pattern == "/api/v1/sos/{id}/reports") {
+    if pattern.starts_with("/internal/trips") {
+        let reads = method.is_safe();
+        Some(if reads {
+            Scope::TripsRead
+        } else {
+            Scope::TripsWrite
+        })
+    } else if moderates || (method.is_safe() && pattern == "/api/v1/sos/{id}/reports") {
         Some(Scope::DevicesWrite)
     } else if method.is_safe() && pattern.starts_with("/api/") {
         Some(Scope::IncidentsRead)
@@ -521,7 +624,10 @@ pub async fn charge<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Answer<B> {
-    let charged = gate(request.request()).and_then(|gate| gate.charge(class, request.request()));
+    let charged = match gate(request.request()) {
+        Ok(gate) => gate.charge_everywhere(class, request.request()).await,
+        Err(error) => Err(error),
+    };
     match charged {
         Err(error) => Ok(request.error_response(error).map_into_right_body()),
         Ok(budget) => {

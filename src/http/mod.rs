@@ -3,6 +3,7 @@
 pub mod access;
 pub mod address;
 pub mod auth;
+pub mod cluster;
 pub mod connections;
 pub mod credential;
 pub mod device_tokens;

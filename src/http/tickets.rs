@@ -58,6 +58,33 @@ impl Tickets {
         }
     }
 
+    /// A text that can be a ticket.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn draw() -> Result<String, TicketError> {
+        let mut key = Key::default();
+        getrandom::fill(&mut key).map_err(|_| TicketError::Random)?;
+        Ok(hex::encode(key))
+    }
+
+    /// Whether `ticket` is one of this node's.
+    pub fn knows(&self, ticket: &str) -> bool {
+        let mut key = Key::default();
+        hex::decode_to_slice(ticket, &mut key).is_ok() && self.live.lock().callers.contains_key(&key)
+    }
+
+    /// Takes over a ticket that was made elsewhere, to be redeemed at once.
+    pub fn take_over(&self, ticket: &str, caller: Caller, now: Timestamp) {
+        let mut key = Key::default();
+        if hex::decode_to_slice(ticket, &mut key).is_ok() {
+            let (mut live, end) = (self.live.lock(), now + self.ttl);
+            live.forget_expired(now);
+            live.callers.insert(key, (end, caller));
+            live.by_end.insert((end, key));
+        }
+    }
+
     /// Makes a ticket for `caller`.
     ///
     /// # Errors
@@ -154,6 +181,19 @@ mod tests {
         assert!(tickets.issue(caller(3), s(30)).is_ok());
         assert_eq!(tickets.len(), 2);
         assert_eq!(tickets.redeem(&second, s(31)), Ok(caller(2)));
+    }
+
+    #[test]
+    fn one_that_was_made_elsewhere_is_good_once_too() {
+        let (tickets, ticket) = (tickets(1), Tickets::draw().unwrap());
+        tickets.issue(caller(1), s(0)).unwrap();
+        assert!(!tickets.knows(&ticket));
+        tickets.take_over(&ticket, caller(2), s(1));
+        assert!(tickets.knows(&ticket));
+        assert_eq!(tickets.redeem(&ticket, s(1)), Ok(caller(2)));
+        assert_eq!(tickets.redeem(&ticket, s(1)), Err(TicketError::Invalid));
+        tickets.take_over("no ticket", caller(2), s(1));
+        assert_eq!(tickets.len(), 1);
     }
 
     #[test]

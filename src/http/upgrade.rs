@@ -69,6 +69,7 @@ impl Upgrades {
     {
         connections::spoke();
         self.gate.fetch_keys_for(request.head()).await;
+        self.gate.fetch_ticket_for(request.head()).await;
         let admission = match self.admit(request) {
             Ok(admission) => admission,
             Err(error) => {

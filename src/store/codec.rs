@@ -11,7 +11,7 @@ use crate::domain::geo::Position;
 use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, ServiceName, UserId};
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
 use crate::domain::people::Subject;
-use crate::domain::room::{EventBody, Genesis, LeaveReason, UserType};
+use crate::domain::room::{EventBody, Genesis, LeaveReason, Manifest, UserType};
 
 /// The version that is written. Older ones stay readable.
 const VERSION: u8 = 1;
@@ -95,6 +95,13 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, StoreError> {
 enum Body {
     Circle,
     Incident(Box<Said>),
+    Trip {
+        driver: String,
+        passengers: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        booking: Option<String>,
+    },
+    TripEnded,
     Joined {
         who: String,
         r#as: String,
@@ -198,6 +205,12 @@ impl From<&EventBody> for Body {
         match body {
             EventBody::Created(Genesis::Circle) => Self::Circle,
             EventBody::Created(Genesis::Incident(report)) => Self::Incident(Box::new(report.as_ref().into())),
+            EventBody::Created(Genesis::Trip(manifest)) => Self::Trip {
+                driver: manifest.driver().to_string(),
+                passengers: manifest.passengers().iter().map(ToString::to_string).collect(),
+                booking: manifest.booking().map(str::to_owned),
+            },
+            EventBody::TripEnded => Self::TripEnded,
             EventBody::Joined {
                 who,
                 user_type,
@@ -245,6 +258,17 @@ impl TryFrom<Body> for EventBody {
         Ok(match body {
             Body::Circle => Self::Created(Genesis::Circle),
             Body::Incident(said) => Self::Created(Genesis::Incident(Box::new((*said).try_into()?))),
+            Body::Trip {
+                driver,
+                passengers,
+                booking,
+            } => {
+                let passengers = passengers.iter().map(|who| participant(who));
+                let passengers = passengers.collect::<Result<_, _>>()?;
+                let manifest = Manifest::new(participant(&driver)?, passengers, booking);
+                Self::Created(Genesis::Trip(Box::new(manifest)))
+            }
+            Body::TripEnded => Self::TripEnded,
             Body::Joined { who, r#as, contact } => Self::Joined {
                 who: participant(&who)?,
                 user_type: parse_user_type(&r#as)?,

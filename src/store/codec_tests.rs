@@ -10,6 +10,15 @@ fn stored_names_never_change() {
     let cases = [
         (EventBody::Created(Genesis::Circle), r#"[1,"circle"]"#),
         (
+            EventBody::Created(Genesis::Trip(Box::new(Manifest::new(
+                who,
+                [ParticipantId::from_bits(8)].into(),
+                Some("b".into()),
+            )))),
+            r#"[1,{"trip":{"driver":"p-0000000000000007","passengers":["p-0000000000000008"],"booking":"b"}}]"#,
+        ),
+        (EventBody::TripEnded, r#"[1,"trip-ended"]"#),
+        (
             EventBody::Joined {
                 who,
                 user_type: UserType::AnonRescuer,
@@ -170,6 +179,12 @@ fn report() -> impl Strategy<Value = Report> {
     })
 }
 
+fn manifest() -> impl Strategy<Value = Manifest> {
+    let passengers = proptest::collection::btree_set(participant_id(), 0..5);
+    (participant_id(), passengers, any::<Option<String>>())
+        .prop_map(|(driver, passengers, booking)| Manifest::new(driver, passengers, booking))
+}
+
 fn body() -> impl Strategy<Value = EventBody> {
     const TYPES: &[UserType] = &[
         UserType::Citizen,
@@ -180,6 +195,8 @@ fn body() -> impl Strategy<Value = EventBody> {
     const REASONS: &[LeaveReason] = &[LeaveReason::Left, LeaveReason::Idle, LeaveReason::Removed];
     prop_oneof![
         Just(EventBody::Created(Genesis::Circle)),
+        manifest().prop_map(|manifest| EventBody::Created(Genesis::Trip(Box::new(manifest)))),
+        Just(EventBody::TripEnded),
         report().prop_map(|report| EventBody::Created(Genesis::Incident(Box::new(report)))),
         (participant_id(), one_of(TYPES), any::<bool>()).prop_map(|(who, user_type, as_contact)| {
             EventBody::Joined {

@@ -47,6 +47,23 @@ pub struct Observed {
     pub open_held: u64,
     /// Open incidents that did not fit there: while there are any, lists are read from the file.
     pub open_left_out: u64,
+    /// What a store on another machine tells besides.
+    pub remote: Option<Remote>,
+}
+
+/// How it goes with a store on another machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remote {
+    /// Its breaker: 0 closed, 1 open, 2 half open.
+    pub breaker: u64,
+    /// How often the breaker has opened.
+    pub opened: u64,
+    /// Requests refused because it was open.
+    pub refused: u64,
+    /// Commands that were slow.
+    pub slow: u64,
+    /// Groups of appends that were done again: others were first, or the server went away.
+    pub repeated: u64,
 }
 
 /// A histogram that any thread may add to.
@@ -105,6 +122,7 @@ pub(crate) struct Meters {
     pub refused: AtomicU64,
     pub reads_refused: AtomicU64,
     pub lists_at_once: AtomicU64,
+    pub repeated: AtomicU64,
 }
 
 impl Default for Meters {
@@ -120,6 +138,7 @@ impl Default for Meters {
             refused: AtomicU64::new(0),
             reads_refused: AtomicU64::new(0),
             lists_at_once: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
         }
     }
 }

@@ -5,13 +5,18 @@
 pub mod codec;
 pub mod contract;
 pub mod embedded;
+pub(crate) mod history_page;
 pub mod meters;
+pub mod mongo;
 pub mod projection;
+pub mod schema;
 pub mod types;
+pub(crate) mod words;
 
 #[cfg(test)]
 pub(crate) mod contract_tests;
 
 pub use contract::{AppendError, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedOptions, backup};
+pub use mongo::{Mongo, MongoOptions};
 pub use types::*;

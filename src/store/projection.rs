@@ -23,7 +23,7 @@ pub struct RoomRow {
     pub active: bool,
     /// It sleeps.
     pub asleep: bool,
-    /// Its incident is open.
+    /// Its incident is open, or its trip goes on.
     pub open: bool,
     /// How many are in.
     pub members: u32,
@@ -87,6 +87,7 @@ impl RoomRow {
         match self.kind {
             Some(RoomKind::Sos) => self.open || !self.links.is_empty(),
             Some(RoomKind::Circle) => !self.asleep,
+            Some(RoomKind::Trip) => self.open,
             None => false,
         }
     }
@@ -98,7 +99,17 @@ impl RoomRow {
         self.last_at = event.at;
         let at = event.at;
         match &event.body {
-            EventBody::Created(genesis) => smallvec![self.create(event, genesis)],
+            EventBody::Created(genesis) => {
+                let mut changes = smallvec![self.create(event, genesis)];
+                if let Genesis::Trip(manifest) = genesis {
+                    changes.extend(manifest.people().map(|who| Change::Entered {
+                        who,
+                        user_type: UserType::Citizen,
+                        at,
+                    }));
+                }
+                changes
+            }
             EventBody::Joined { who, user_type, .. } => {
                 self.asleep = false;
                 smallvec![Change::Entered {
@@ -135,6 +146,11 @@ impl RoomRow {
                     smallvec![moved]
                 }
             }
+            EventBody::TripEnded => {
+                self.open = false;
+                self.active = false;
+                smallvec![Change::AllWent { at }]
+            }
             EventBody::LinkEnded { room } => {
                 self.links.remove(room);
                 smallvec![]
@@ -156,6 +172,12 @@ impl RoomRow {
         let report = match genesis {
             Genesis::Circle => {
                 self.kind = Some(RoomKind::Circle);
+                None
+            }
+            Genesis::Trip(manifest) => {
+                self.kind = Some(RoomKind::Trip);
+                self.owner = Some(manifest.driver());
+                self.open = true;
                 None
             }
             Genesis::Incident(report) => {

@@ -7,7 +7,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::people::{Person, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, RoomKind, Seq, UserType};
+use crate::domain::room::{Event, EventBody, Genesis, RoomKind, Seq, UserType};
 use crate::domain::time::Timestamp;
 
 /// Events of one room that are to be made durable together, and what belongs to them.
@@ -24,6 +24,24 @@ pub struct Append {
     pub people: Vec<Person>,
     /// Makes a retry of the same request find this room.
     pub idempotency: Option<IdempotencyKey>,
+}
+
+impl Append {
+    /// Whether it is an SOS or moves one along: it goes before what else people do.
+    pub fn helps(&self) -> bool {
+        let moves = |event: &Event| {
+            matches!(
+                event.body,
+                EventBody::Created(Genesis::Incident(_))
+                    | EventBody::StatusChanged { .. }
+                    | EventBody::EmergencyRaised { .. }
+                    | EventBody::EmergencyEnded { .. }
+                    | EventBody::LinkRaised { .. }
+                    | EventBody::LinkEnded { .. }
+            )
+        };
+        self.events.iter().any(moves)
+    }
 }
 
 /// A client's name for one request of theirs.
@@ -70,6 +88,13 @@ pub struct Membership {
     pub participant: ParticipantId,
     /// They own it.
     pub is_owner: bool,
+}
+
+impl Membership {
+    /// Whether the room shows where they are: a trip shows where its driver is, and nobody else.
+    pub fn takes_positions(&self) -> bool {
+        self.kind != RoomKind::Trip || self.is_owner
+    }
 }
 
 /// A circle whose owner lists somebody as an emergency contact.

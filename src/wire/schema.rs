@@ -96,7 +96,7 @@ texts! {
     /// Why somebody is no longer in a room.
     Departure = words(LeaveReason::ALL.iter().map(|value| value.as_str()));
     /// The kind of room.
-    RoomType = words(["circle", "sos"]);
+    RoomType = words(["circle", "sos", "trip"]);
     /// People write `text`; the engine itself writes `system`.
     ContentType = words(["text", "system"]);
     /// A phone number in E.164.

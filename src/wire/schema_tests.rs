@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::rest::schemas as rest_schemas;
 use super::rest::{
     Batch, BlockBody, CancelBody, CloseBody, CreateSos, DeviceInfo, EventsQuery, JoinBody, LocationBody,
-    LocationsQuery, MessageBody, MessagesQuery, ParticipantsQuery, ReportBody, SosListQuery, StatusBody,
-    contacts,
+    LocationsQuery, MessageBody, MessagesQuery, NearbyQuery, NoFields, ParticipantsQuery, ReportBody,
+    SosListQuery, StatusBody, TripBody, contacts,
 };
 use super::schema::{add_words, generator};
 use super::{Reading, json as dialect};
@@ -30,6 +30,7 @@ fn bounds() -> rest_schemas::Bounds {
         content_max_chars: CONTENT_MAX,
         batch_max_fixes: 3,
         contacts_max: 2,
+        passengers_max: 3,
     }
 }
 
@@ -153,6 +154,8 @@ fn bodies_are_read_as_their_schemas_say() {
             "Contacts" => contacts(bytes, region, bounds().contacts_max).is_ok(),
             "Report" => ReportBody::parse(bytes).is_ok(),
             // That it lies in the future hangs on the clock.
+            "CreateTrip" => TripBody::parse(bytes, bounds().passengers_max).is_ok(),
+            "Nothing" => NoFields::parse(bytes).is_ok(),
             "Block" => BlockBody::parse(bytes, Timestamp::from_ms(-1)).is_ok(),
             _ => panic!("who reads {name}?"),
         }
@@ -175,6 +178,12 @@ fn bodies_are_read_as_their_schemas_say() {
             &[],
         ),
         ("Block", json!({}), &[]),
+        (
+            "CreateTrip",
+            json!({"tripId": "t", "driverId": "dan", "passengerIds": ["pia"]}),
+            &[],
+        ),
+        ("Nothing", json!({}), &[]),
         ("Contacts", json!({"emergency_contacts": [number]}), &[]),
     ] {
         agree(name, &schemas[name], &example, skip, |body| read(name, body));
@@ -205,6 +214,19 @@ fn bodies_are_read_as_their_schemas_say() {
     });
     let of = |n| json!({"fixes": vec![json!({}); n]});
     assert!(read("FixBatch", &of(3)) && !read("FixBatch", &of(4)));
+    let of = |passengers: Value| json!({"tripId": "t", "driverId": "d", "passengerIds": passengers});
+    let trip = &schemas["CreateTrip"];
+    let validator = compiled(trip);
+    for passengers in [
+        json!(["a", "b", "c"]),
+        json!(["a", "b", "c", "e"]),
+        json!(["a", "a"]),
+        json!([""]),
+        json!([7]),
+    ] {
+        let body = of(passengers);
+        assert_eq!(validator.is_valid(&body), read("CreateTrip", &body), "{body}");
+    }
     let of = |n| json!({"dependent_contacts": vec![number.clone(); n]});
     assert!(read("Contacts", &of(2)) && !read("Contacts", &of(3)));
 }
@@ -216,6 +238,7 @@ fn queries_are_read_as_their_schemas_say() {
         "locations" => LocationsQuery::parse(query).is_ok(),
         "messages" => MessagesQuery::parse(query).is_ok(),
         "events" => EventsQuery::parse(query).is_ok(),
+        "nearby" => NearbyQuery::parse(query, 50).is_ok(),
         _ => ParticipantsQuery::parse(query).is_ok(),
     };
     for (name, fields) in [
@@ -224,12 +247,16 @@ fn queries_are_read_as_their_schemas_say() {
         ("messages", rest_schemas::messages_query()),
         ("events", rest_schemas::events_query()),
         ("participants", rest_schemas::participants_query()),
+        ("nearby", rest_schemas::nearby_query(50)),
     ] {
         for field in fields {
             let schema = &field.schema;
             let beside = match field.name {
                 "lat" => "&lng=1",
                 "lng" => "&lat=1",
+                "latitude" => "&longitude=1",
+                "longitude" => "&latitude=1",
+                _ if name == "nearby" => "&latitude=1&longitude=1",
                 _ => "",
             };
             let take = |text: &str| reads(name, &format!("{}={text}{beside}", field.name));

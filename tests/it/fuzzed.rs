@@ -137,3 +137,8 @@ fn whatever_a_request_carries_is_read_or_refused_by_name() {
 fn whatever_comes_on_a_socket_is_the_same_however_it_is_cut() {
     hold("frames", mayday::fuzzing::frames);
 }
+
+#[test]
+fn whatever_comes_from_another_node_is_read_or_refused() {
+    hold("bus_message", mayday::fuzzing::bus_message);
+}

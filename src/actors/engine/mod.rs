@@ -5,6 +5,7 @@ mod privacy;
 mod queries;
 pub mod raise;
 mod start;
+mod trips;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub use conduct::{BlockError, ReportError};
 pub use privacy::{Erasure, Own};
 pub use queries::{Part, RoomInfo, RoomInfos};
 pub use start::Parts;
+pub use trips::{FoundTrip, NewTrip, TripError, TripInfo};
 
 use super::batcher::{Batchers, Upload};
 use super::clock::random;
@@ -91,7 +93,7 @@ impl Engine {
     pub async fn create_sos(
         &self,
         who: &Arc<Identity>,
-        report: Report,
+        mut report: Report,
         idempotency: Option<String>,
     ) -> Result<Created, CommandError> {
         let begun = Instant::now();
@@ -107,6 +109,7 @@ impl Engine {
         {
             return Ok(Created { sos, repeated: true });
         }
+        report.raised_from.extend(self.trip_of(who, &report).await);
         let genesis = Genesis::Incident(Box::new(report));
         let command = Command::Create {
             genesis,
@@ -240,13 +243,11 @@ impl Engine {
         who.allows(Scope::PositionsWrite).map_err(Rejection::OutOfScope)?;
         let all = self.node.memberships.get(&who.subject).await?;
         // A credential that is bound to one incident speaks in no other room.
-        let all = match &who.mission {
-            Some(mission) => all
-                .iter()
-                .filter(|target| target.room == *mission)
-                .cloned()
-                .collect(),
-            None => all,
+        let mine = |target: &&Membership| target.takes_positions() && who.may_enter(&target.room);
+        let all = if all.iter().all(|target| mine(&target)) {
+            all
+        } else {
+            all.iter().filter(mine).cloned().collect()
         };
         let Some(room) = room else {
             return if all.is_empty() {

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Act, By, Reply};
-use crate::bus::{News, Topic};
+use crate::bus::{News, Note, Topic};
 use crate::delivery::CloseReason;
 use crate::domain::conduct::{Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, RoomId};
@@ -100,6 +100,12 @@ impl Engine {
             if let Some(room) = node.registry.peek(room) {
                 room.forget(subject.clone());
             }
+        }
+        if let Subject::User(user) = subject {
+            node.board.put(Note::Gone {
+                users: vec![user.clone()],
+                places: erased.places.clone(),
+            });
         }
         node.notes.forget(subject);
         node.memberships.forget(subject);

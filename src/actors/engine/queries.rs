@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::Engine;
 use crate::actors::cluster::follow_contacts;
 use crate::actors::error::CommandError;
-use crate::actors::room::{RoomView, Work, stored_view};
-use crate::bus::{News, Peer, Topic, Vitals};
-use crate::domain::ids::{ParticipantId, RoomId};
+use crate::actors::room::{Glimpse, RoomView, Work, stored_view};
+use crate::bus::{News, Peer, SessionNote, Topic, Vitals};
+use crate::domain::geo::Fix;
+use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::{ContactBook, Identity, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Rejection, RoomKind, Seq};
@@ -269,6 +270,37 @@ impl Engine {
         self.known_view(room, who).await
     }
 
+    /// A user's newest connection, on whatever node; the same from every node.
+    pub async fn session(&self, user: &UserId) -> Option<SessionNote> {
+        self.node().board.session(user).await
+    }
+
+    /// Where somebody in a room was last, whichever node took it; `None` when nobody knows, or they are not in.
+    ///
+    /// # Errors
+    /// When the room does not answer, or is none for `who`.
+    pub async fn latest_location(
+        &self,
+        room: &RoomId,
+        who: &Arc<Identity>,
+        whose: ParticipantId,
+    ) -> Result<Option<Fix>, CommandError> {
+        let look = move |glimpse: &Glimpse<'_>| {
+            let seen = glimpse.shows_positions && glimpse.state.shows_position_of(whose);
+            let found = glimpse.newest().find(|(known, _)| *known == whose);
+            (seen, found.map(|(_, fix)| *fix))
+        };
+        let (seen, here) = self.glance(room, Some(who), look).await?;
+        if !seen {
+            return Ok(None);
+        }
+        // A node that does not hear of the room asks those who do.
+        let there = self.node().board.newest(room).await;
+        let there = there.into_iter().find(|(known, _)| *known == whose);
+        let both = here.into_iter().chain(there.map(|(_, fix)| fix));
+        Ok(both.max_by_key(|fix| fix.at))
+    }
+
     /// A person's contact lists.
     ///
     /// # Errors
@@ -298,6 +330,7 @@ impl Engine {
             ContactBook::default()
         };
         node.store.put_contacts(subject, book.clone()).await?;
+        node.contacts_changed(subject);
         let book = Arc::new(book);
         let circles = node.store.circles_of(subject).await?;
         if !node.cluster.clustered {

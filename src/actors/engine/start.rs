@@ -21,6 +21,7 @@ use crate::actors::notes::Notes;
 use crate::actors::observer::Observer;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
+use crate::actors::trips::Trips;
 use crate::actors::turns::Turns;
 use crate::bus::{Bus, Health};
 use crate::domain::ids::RoomId;
@@ -75,9 +76,11 @@ impl Engine {
             registry: Registry::new(deaths),
             directory: Directory::default(),
             areas: Areas::default(),
+            trips: Trips::new(settings.trips_max),
             janitor: Done::default(),
             raising: Turns::default(),
             draining: AtomicBool::new(false),
+            board: bus.board(),
             store,
             bus,
             clock,
@@ -140,9 +143,11 @@ impl Engine {
         untold
     }
 
-    /// Waits until positions that were taken are on disk, as far as history keeps them.
+    /// Waits until positions that were taken are on disk, as far as history keeps them, and what is for other nodes is
+    /// with them.
     pub async fn flush(&self) {
         self.batchers.flush(self.node.settings.command_timeout).await;
+        self.node.board.settle().await;
     }
 
     /// From now on the node is on its way out: rooms that end are not rebuilt.

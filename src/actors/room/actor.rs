@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::core::RoomCore;
 use super::heard::Remote;
 use super::messages::{Look, Poke, Positions, Reload, Rest, Ticketed, Work};
+use super::noted::Noted;
 use super::seats::{Phase, RoomShared};
 use super::steps::Step;
 use crate::actors::cluster::Counts;
@@ -32,6 +33,9 @@ const RELOAD_AFTER: Duration = Duration::from_secs(1);
 /// How often a batch is decided anew because another writer was first. With three nodes that write without a pause
 /// one of them is third for so long less than once in a thousand times.
 const CONFLICTS_MAX: u32 = 20;
+
+/// What is read when a room is loaded: its log, its owner's contacts, where everybody is on other nodes.
+type Read = (Option<StoredRoom>, ContactBook, Vec<(ParticipantId, Fix)>);
 
 /// A room.
 pub struct RoomActor {
@@ -61,6 +65,7 @@ pub struct RoomActor {
     seated: bool,
     /// What is stored is newer than what is remembered.
     stale: bool,
+    pub(super) noted: Noted,
     /// Signs of life are being read.
     pub(super) asking_signs: bool,
     /// There may be other nodes.
@@ -104,6 +109,7 @@ impl RoomActor {
             resting: false,
             seated: fresh,
             stale: false,
+            noted: Noted::default(),
         }
     }
 
@@ -125,24 +131,24 @@ impl RoomActor {
             let stored = node.store.load(&id).await?;
             let owner = stored.as_ref().and_then(owner_of_circle);
             let contacts = match owner {
-                Some(owner) => node.store.contacts(&owner).await?,
+                Some(owner) => node.emergency_contacts(&owner).await?,
                 None => ContactBook::default(),
             };
-            Ok::<_, StoreError>((stored, contacts))
+            // Others may have seen newer positions than history has.
+            let newest = match stored {
+                Some(_) => node.board.newest(&id).await,
+                None => vec![],
+            };
+            Ok::<_, StoreError>((stored, contacts, newest))
         };
         let asked = self.queue.len();
         let read = read.into_actor(self);
         ctx.spawn(read.map(move |read, act, ctx| act.loaded(asked, read, ctx)));
     }
 
-    fn loaded(
-        &mut self,
-        asked: usize,
-        read: Result<(Option<StoredRoom>, ContactBook), StoreError>,
-        ctx: &mut Ctx,
-    ) {
+    fn loaded(&mut self, asked: usize, read: Result<Read, StoreError>, ctx: &mut Ctx) {
         let now = self.node.now();
-        let (stored, contacts) = match read {
+        let (stored, contacts, newest) = match read {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(room = %self.id, %error, "could not read the room's log");
@@ -163,6 +169,11 @@ impl RoomActor {
             Some(stored) => {
                 let events = stored.events.clone();
                 self.core.restore(stored, now);
+                for (who, fix) in newest {
+                    if self.core.state.shows_position_of(who) {
+                        self.core.note_fix(who, fix);
+                    }
+                }
                 Some(events)
             }
             None => {
@@ -176,6 +187,7 @@ impl RoomActor {
         }
         self.core.contacts = Arc::new(contacts);
         self.put_out_former();
+        self.show_trip();
         self.reseat(log.unwrap_or_default(), now, ctx);
         self.enter_phase(Phase::Ready);
         self.deadlines_moved = true;
@@ -193,6 +205,14 @@ impl RoomActor {
         self.pump(ctx);
         self.drive_links(ctx);
         self.arm(ctx);
+    }
+
+    /// Where a trip is that goes on is to be found again after a start.
+    fn show_trip(&self) {
+        let trip = self.core.state.trip.as_ref().filter(|trip| trip.is_open());
+        if let Some(fix) = trip.and_then(|trip| self.core.newest.get(&trip.manifest.driver())) {
+            self.node.trips.moved(&self.id, fix);
+        }
     }
 
     /// Finds those who sat here before the actor did, and tells them what they have not been told.
@@ -359,6 +379,7 @@ impl RoomActor {
                 self.remote.drives = true;
                 self.shared.set_drives(true);
                 self.release(steps, ctx);
+                self.note_incident();
                 self.drive_links(ctx);
                 self.take_waiting(ctx);
                 if self.stale {
@@ -548,6 +569,7 @@ impl Handler<Rest> for RoomActor {
         self.hark(ctx);
         self.departures(ctx);
         self.note_signs();
+        self.note_again();
         self.mind_links(ctx);
         self.keep_late_deadlines(ctx);
         self.compare_now_and_then(ctx);

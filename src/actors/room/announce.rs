@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use actix::{AsyncContext, Context};
 
 use super::actor::RoomActor;
+use super::seating::Coming;
 use crate::actors::observer::Positions;
 use crate::actors::session::SessionShared;
+use crate::bus::Note;
 use crate::delivery::{Except, Frame, Signal, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::ParticipantId;
-use crate::domain::room::{Event, EventBody, RoomKind};
+use crate::domain::room::{Event, EventBody, Genesis, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, encode_event};
 
@@ -102,9 +104,19 @@ impl RoomActor {
                 self.forget_membership(*who);
                 self.core.presence.forget(*who);
                 self.drop_position(*who);
+                self.note_absence(*who);
                 self.unseat(Some(*who), origin);
             }
+            EventBody::Created(Genesis::Trip(manifest)) => {
+                manifest.people().for_each(|who| self.forget_membership(who));
+                self.deadlines_moved = true;
+            }
             EventBody::Emptied => self.everybody_left(),
+            EventBody::TripEnded => {
+                self.everybody_left();
+                self.node.trips.ended(&self.id);
+                self.node.board.put(Note::TripEnded(self.id.clone()));
+            }
             EventBody::StatusChanged { to, .. } if !to.is_open() => self.everybody_left(),
             _ => {}
         }
@@ -113,6 +125,7 @@ impl RoomActor {
             EventBody::Left { .. }
                 | EventBody::EmergencyEnded { .. }
                 | EventBody::Emptied
+                | EventBody::TripEnded
                 | EventBody::StatusChanged { .. }
         ) {
             self.deadlines_moved = true;
@@ -154,7 +167,7 @@ impl RoomActor {
             }
             EventBody::Joined { who, .. } => {
                 self.let_in(*who, ctx);
-                if self.core.state.kind == Some(RoomKind::Circle) {
+                if matches!(self.core.state.kind, Some(RoomKind::Circle | RoomKind::Trip)) {
                     self.pass_on(*who, ctx);
                 }
             }
@@ -169,7 +182,7 @@ impl RoomActor {
     /// Those who waited for the owner's answer and have it sit down.
     pub(super) fn let_in(&mut self, who: ParticipantId, ctx: &mut Context<Self>) {
         for session in self.asking.remove(&who).unwrap_or_default() {
-            self.join_session(&session, who, None, false, ctx);
+            self.join_session(&session, who, None, Coming::ASKED, ctx);
         }
     }
 
@@ -238,10 +251,14 @@ impl RoomActor {
         let (begun, now) = (Instant::now(), self.node.now());
         let mut signals = Vec::with_capacity(fixes.len());
         for (who, fix) in fixes {
-            if !self.core.state.is_in(who) || !self.core.note_fix(who, fix) {
+            if !self.core.state.shows_position_of(who) || !self.core.note_fix(who, fix) {
                 continue;
             }
+            if self.core.state.trip.is_some() {
+                self.node.trips.moved(&self.id, &fix);
+            }
             self.core.presence.touch(who, now);
+            self.note_movement(who);
             if !self.audience.is_empty() {
                 let frame = Frame::text(&self.encode_fix(who, &fix, now));
                 signals.push(Signal {

@@ -45,7 +45,7 @@ impl RoomActor {
         if !state.exists() {
             return Err(Rejection::NotFound.into());
         }
-        if let Some(who) = known.filter(|who| state.is_in(*who)) {
+        if let Some(who) = known.filter(|who| state.shows_position_of(*who)) {
             return Ok(Some(who));
         }
         let owner = known.is_some() && known == state.owner;

@@ -332,13 +332,15 @@ impl RoomCore {
     }
 
     /// Whether `identity` is shown where people are: in an incident those who are in it, as long as it is open,
-    /// and operators; in a circle its owner, the owner's contacts and those who are in.
+    /// and operators; in a circle its owner, the owner's contacts and those who are in; in a trip those who are in,
+    /// as long as it goes on, and operators.
     pub fn shows_positions_to(&self, identity: &Identity) -> bool {
         let standing = self.standing(identity);
         let known = self.people.find(&identity.subject);
         let is_in = known.is_some_and(|who| self.state.is_in(who));
         match self.state.kind {
             Some(RoomKind::Sos) => standing == Standing::Staff || (is_in && self.state.is_open()),
+            Some(RoomKind::Trip) => is_in || standing == Standing::Staff,
             Some(RoomKind::Circle) => {
                 let owner = known.is_some() && known == self.state.owner;
                 is_in || owner || matches!(standing, Standing::Staff | Standing::Contact)
@@ -372,9 +374,10 @@ impl RoomCore {
         self.state.exists() && (public || identity.is_some_and(|who| self.is_inside(who)))
     }
 
-    /// An incident that is not shown to them is none: a refusal must not tell that it is there.
+    /// An incident or a trip that is not shown to them is none: a refusal must not tell that it is there.
     fn refusal(&self, identity: &Identity, rejection: Rejection) -> Rejection {
-        if self.state.kind == Some(RoomKind::Sos) && !self.is_shown_to(Some(identity)) {
+        let hidden = matches!(self.state.kind, Some(RoomKind::Sos | RoomKind::Trip));
+        if hidden && !self.is_shown_to(Some(identity)) {
             Rejection::NotFound
         } else {
             rejection

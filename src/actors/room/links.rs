@@ -12,6 +12,7 @@ use super::messages::{Act, Admission, By, LINK_RETRY, Reply, Work};
 use crate::actors::error::CommandError;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::room::{Command, LinkWork, Rejection};
+use crate::domain::scopes::Scope;
 
 /// Whoever waits for linked rooms to be told waits so long for another node to do it.
 const OTHERS_TELL: Duration = Duration::from_secs(1);
@@ -60,7 +61,8 @@ impl RoomActor {
             incident.status.is_open()
                 || (incident.ended_by.is_some() && incident.ended_by == self.core.state.owner)
         });
-        let by = if by_owner { By::Owner } else { By::System };
+        let owner = self.core.owner().map(|owner| owner.subject.clone());
+        let by = if by_owner { By::Raiser(owner) } else { By::System };
         let target = room.clone();
         let told = async move {
             node.room(&target)
@@ -78,7 +80,9 @@ impl RoomActor {
                 act.queue.push_back((next, None));
                 act.pump(ctx);
             }
-            Err(CommandError::Rejected(Rejection::NotFound | Rejection::WrongKind)) => {
+            Err(CommandError::Rejected(
+                Rejection::NotFound | Rejection::WrongKind | Rejection::TripEnded,
+            )) => {
                 act.queue.push_back((Work::LinkEnded(room), None));
                 act.pump(ctx);
             }
@@ -146,24 +150,39 @@ impl RoomActor {
     }
 
     fn admission(&self, who: ParticipantId) -> Option<Admission> {
-        let person = self.core.people.get(who)?.clone();
-        let sessions = self
-            .shared
-            .seats()
-            .into_iter()
-            .filter(|seat| seat.participant == who);
-        Some(Admission {
-            person,
-            sessions: sessions.map(|seat| seat.session).collect(),
-        })
+        let mut person = self.core.people.get(who)?.clone();
+        // Those on a trip need not have asked for it to be told: whatever connection they have will do.
+        let sessions: Vec<_> = if self.core.state.trip.is_some() {
+            let mut theirs = self.node.directory.of_subject(&person.subject).into_vec();
+            theirs.retain(|session| {
+                let identity = session.identity();
+                identity.mission.is_none() && identity.may(Scope::IncidentsRead)
+            });
+            theirs
+        } else {
+            let seats = self.shared.seats().into_iter();
+            let theirs = seats.filter(|seat| seat.participant == who);
+            theirs.map(|seat| seat.session).collect()
+        };
+        if person.name.is_none() {
+            let named = sessions
+                .iter()
+                .find_map(|session| session.identity().name.clone());
+            person.name = named;
+        }
+        Some(Admission { person, sessions })
     }
 
-    /// Brings somebody who joined a circle during its emergency into the incident too.
+    /// Brings somebody who joined a circle or a trip during its emergency into the incident too.
     pub(super) fn pass_on(&mut self, who: ParticipantId, ctx: &mut Context<Self>) {
-        let (Some(sos), Some(admission)) = (self.core.state.emergency.clone(), self.admission(who)) else {
+        let Some(admission) = self.admission(who) else {
             return;
         };
-        self.hand_in(sos, vec![admission], false, ctx);
+        let state = &self.core.state;
+        let standing: Vec<_> = state.overtaken.iter().chain(&state.emergency).cloned().collect();
+        for sos in standing {
+            self.hand_in(sos, vec![admission.clone()], false, ctx);
+        }
     }
 
     /// Brings people into an incident, as often as it takes.

@@ -26,8 +26,8 @@ pub enum By {
     Person(Arc<Identity>, Option<Arc<SessionShared>>),
     /// The engine's own.
     System,
-    /// The engine's, carrying out what the room's owner did elsewhere.
-    Owner,
+    /// The engine's, carrying out what somebody here did elsewhere: the owner of a circle, whoever this is on a trip.
+    Raiser(Option<Subject>),
 }
 
 /// How somebody comes in.
@@ -37,6 +37,8 @@ pub enum Manner {
     Asked,
     /// As a contact, by themselves: told by `auto-joined`.
     Automatic,
+    /// They asked for a trip, and for nothing else.
+    Trip,
 }
 
 /// A command on its way through a room.
@@ -48,12 +50,14 @@ pub struct Act {
     pub command: Command,
     /// For `Join`: send what is durable after this.
     pub since: Option<Seq>,
-    /// For `Join`: how.
+    /// How, for `Join` and `Leave`.
     pub manner: Manner,
     /// For `Create`: makes a retry find this room.
     pub idempotency: Option<IdempotencyKey>,
     /// For `Create` of a circle: its owner's contacts.
     pub contacts: Option<Arc<ContactBook>>,
+    /// For `Create` of a trip: the records of those on it.
+    pub people: Vec<Person>,
     /// A name to go by in this room instead of the credential's.
     pub display_name: Option<String>,
     /// Who waits for the answer.
@@ -70,6 +74,7 @@ impl Act {
             manner: Manner::Asked,
             idempotency: None,
             contacts: None,
+            people: Vec::new(),
             display_name: None,
             reply,
         }
@@ -136,7 +141,7 @@ pub enum Look {
         Arc<Identity>,
         oneshot::Sender<Result<Option<ParticipantId>, CommandError>>,
     ),
-    /// The emergency that stands in a circle, and how many were raised there so far.
+    /// The emergency that stands in a circle or on a trip, and how many were raised there so far.
     Emergency(oneshot::Sender<(Option<RoomId>, u64)>),
     /// Answered when linked rooms have been told all there is to tell.
     LinksSettled(oneshot::Sender<()>),

@@ -4,7 +4,7 @@
 //! the mailbox, the queue and the store; `steps` decides, `release` carries out what became durable,
 //! `announce` tells everybody; `seats` are those who listen, `seating` their coming and going, `catch_up`
 //! their past; `links` ties an incident to the rooms it was raised from; `heard` and `elsewhere` are what other nodes
-//! did and whom they have.
+//! did and whom they have; `noted` is what is put where all nodes can read it.
 
 mod actor;
 mod announce;
@@ -19,6 +19,7 @@ mod heard;
 mod life;
 mod links;
 mod messages;
+mod noted;
 mod release;
 #[cfg(test)]
 mod replicas;

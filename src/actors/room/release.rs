@@ -5,7 +5,7 @@ use actix::Context;
 use super::actor::RoomActor;
 use super::core::Decided;
 use super::messages::{Act, By, Outcome};
-use super::seating::Arrival;
+use super::seating::{Arrival, Coming};
 use super::steps::{Kind, Step};
 use crate::actors::error::CommandError;
 use crate::actors::session::{Entry, SessionShared};
@@ -76,7 +76,7 @@ impl RoomActor {
         };
         let origin = match &act.by {
             By::Person(_, session) => session.clone(),
-            By::System | By::Owner => None,
+            By::System | By::Raiser(_) => None,
         };
         let people = if matches!(act.command, Command::RaiseEmergency { .. }) {
             self.admissions()
@@ -102,7 +102,7 @@ impl RoomActor {
             (act.reply.into_session(outcome), None)
         };
         if let (Some(session), Some(who)) = (&session, participant) {
-            self.answer_session(session, who, &act.command, &decided, now);
+            self.answer_session(session, who, (&act.command, act.manner), &decided, now);
         }
         for event in &decided.events {
             self.announce(event, origin.as_ref());
@@ -119,7 +119,13 @@ impl RoomActor {
                 Command::Join { .. } if automatic => {
                     self.seat_automatically(session, who, greet, ctx);
                 }
-                Command::Join { .. } => self.join_session(session, who, act.since, greet, ctx),
+                Command::Join { .. } => {
+                    let coming = Coming {
+                        greet,
+                        manner: act.manner,
+                    };
+                    self.join_session(session, who, act.since, coming, ctx);
+                }
                 Command::RequestJoin => self.wait_for_owner(who, session),
                 _ => {}
             }
@@ -141,6 +147,7 @@ impl RoomActor {
             .observer
             .refused(CommandError::Rejected(rejection.clone()).code());
         let refuse = match (&act.command, &rejection) {
+            _ if act.manner == super::Manner::Trip => Some(no_trip(&rejection).encode(now)),
             (Command::SendMessage { id, .. }, Rejection::SentBefore { seq }) => Some(
                 ServerMessage::MessageAccepted {
                     room: &self.id,
@@ -170,7 +177,7 @@ impl RoomActor {
         &self,
         session: &SessionShared,
         who: ParticipantId,
-        command: &Command,
+        (command, manner): (&Command, super::Manner),
         decided: &Decided,
         now: Timestamp,
     ) {
@@ -199,7 +206,11 @@ impl RoomActor {
             Command::Leave => {
                 // Before the answer: whoever hears it may join another room at once.
                 session.exit(room);
-                ServerMessage::RoomLeft { room }
+                if manner == super::Manner::Trip {
+                    ServerMessage::TripLeft { trip: room }
+                } else {
+                    ServerMessage::RoomLeft { room }
+                }
             }
             Command::RequestJoin => ServerMessage::JoinRequested { room },
             Command::SendMessage { id, .. } => ServerMessage::MessageAccepted {
@@ -217,4 +228,22 @@ impl RoomActor {
 
 fn joins(event: &Event, who: ParticipantId) -> bool {
     matches!(event.body, EventBody::Joined { who: joined, .. } if joined == who)
+}
+
+/// Whoever asks for a trip is told which field was not to be had.
+fn no_trip(rejection: &Rejection) -> ServerMessage<'static> {
+    let (code, message) = match rejection {
+        Rejection::NotFound | Rejection::MayNotJoin | Rejection::WrongKind => {
+            ("TRIP_NOT_FOUND", "Trip not found")
+        }
+        Rejection::TripEnded => ("TRIP_ENDED", "Trip has ended"),
+        Rejection::AlreadyIn => ("ALREADY_IN_ROOM", "Already on this trip"),
+        Rejection::NotIn => ("NOT_IN_ROOM", "Not on this trip"),
+        _ => ("FORBIDDEN", "Not authorized"),
+    };
+    ServerMessage::Error {
+        code,
+        message,
+        field: Some("tripId"),
+    }
 }

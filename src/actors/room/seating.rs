@@ -28,6 +28,23 @@ pub(super) struct Arrival {
     pub greet: bool,
 }
 
+/// How somebody comes in who may.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coming {
+    /// The others are told that somebody is back; the log does not tell them.
+    pub greet: bool,
+    /// How they asked.
+    pub manner: Manner,
+}
+
+impl Coming {
+    /// They asked the owner, and are new.
+    pub const ASKED: Self = Self {
+        greet: false,
+        manner: Manner::Asked,
+    };
+}
+
 /// How many sessions of one person wait for an owner's answer.
 const ASKING_MAX: usize = 8;
 
@@ -38,7 +55,7 @@ impl RoomActor {
         session: &Arc<SessionShared>,
         who: ParticipantId,
         since: Option<Seq>,
-        greet: bool,
+        Coming { greet, manner }: Coming,
         ctx: &mut Context<Self>,
     ) {
         let (now, head) = (self.node.now(), self.shared.announced());
@@ -47,11 +64,21 @@ impl RoomActor {
             return;
         }
         let recovered = since.is_some_and(|since| since <= head);
-        let message = ServerMessage::JoinApproved {
+        let approved = ServerMessage::JoinApproved {
             room: &self.id,
             seq: head,
             recovered,
             participant: who,
+        };
+        let message = match &self.core.state.trip {
+            Some(trip) if manner == Manner::Trip => ServerMessage::TripJoined {
+                trip: &self.id,
+                seq: head,
+                recovered,
+                participant: who,
+                manifest: &trip.manifest,
+            },
+            _ => approved,
         };
         session.push(&Frame::text(&message.encode(now)));
         let since = since.filter(|_| recovered);
@@ -91,9 +118,11 @@ impl RoomActor {
         // Whoever raised it is told by the answer to that.
         if self.core.state.owner != Some(who) {
             let owner_name = self.core.owner().and_then(|owner| owner.name.as_deref());
+            let incident = self.core.state.incident.as_ref();
             let message = ServerMessage::AutoJoined {
                 room: &self.id,
                 owner_name,
+                on_trip: incident.is_some_and(|incident| incident.report.is_from_trip()),
                 participant: who,
                 seq: head,
             };
@@ -333,7 +362,7 @@ impl RoomActor {
             let by = By::Person(Arc::clone(session.identity()), Some(session));
             let user_type = match &by {
                 By::Person(identity, _) => self.core.user_type(identity),
-                By::System | By::Owner => continue,
+                By::System | By::Raiser(_) => continue,
             };
             let mut act = Act::new(by, Command::Join { user_type }, Reply::nobody());
             act.manner = Manner::Automatic;
@@ -480,7 +509,8 @@ impl RoomActor {
                 who,
                 reason: LeaveReason::Removed,
             };
-            self.queue.push_back((Work::system(command), None));
+            // Before what waits: a room that is being read may have been asked by one of them already.
+            self.queue.push_front((Work::system(command), None));
         }
     }
 

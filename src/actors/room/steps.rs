@@ -6,13 +6,13 @@ use tokio::sync::oneshot;
 
 use super::actor::RoomActor;
 use super::core::{Asker, Decided};
-use super::messages::{Act, Admission, By, Look, Work};
+use super::messages::{Act, Admission, By, Look, Manner, Work};
 use crate::actors::clock::random;
 use crate::actors::gate::Permit;
 use crate::actors::session::SessionShared;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Person, Role, Subject};
-use crate::domain::room::{Actor, Command, Event, Rejection, Seq, Standing, UserType};
+use crate::domain::room::{Actor, Command, Event, Rejection, RoomKind, Seq, Standing, UserType};
 use crate::domain::scopes::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::Append;
@@ -79,6 +79,12 @@ impl RoomActor {
                 if let Ok(decided) = &result {
                     append.events.extend(decided.events.iter().cloned());
                     append.people.extend(decided.person.clone());
+                    if !decided.events.is_empty() {
+                        for person in &act.people {
+                            self.core.people.insert(person.clone());
+                        }
+                        append.people.extend(act.people.iter().cloned());
+                    }
                     if !decided.events.is_empty() && act.idempotency.is_some() {
                         append.idempotency.clone_from(&act.idempotency);
                     }
@@ -128,6 +134,9 @@ impl RoomActor {
                 if matches!(command, Command::Join { .. } | Command::RequestJoin) {
                     self.not_blocked(&identity.subject, now)?;
                 }
+                if act.manner == Manner::Trip && self.core.state.trip.is_none() {
+                    return Err(Rejection::NotFound);
+                }
                 // Who sits in a room hears everything in it.
                 if session.is_some() && matches!(command, Command::Join { .. } | Command::Create { .. }) {
                     let reading = identity.allows(Scope::IncidentsRead);
@@ -162,7 +171,7 @@ impl RoomActor {
                 return self.core.decide(policy, &asker, command, now);
             }
             By::System => Actor::System,
-            By::Owner => self.core.state.owner.map_or(Actor::System, Actor::Participant),
+            By::Raiser(subject) => self.raiser(subject.as_ref()),
         };
         let events = self
             .core
@@ -172,6 +181,16 @@ impl RoomActor {
             events,
             person: None,
         })
+    }
+
+    /// Who somebody is here who raised an SOS from here.
+    fn raiser(&self, subject: Option<&Subject>) -> Actor {
+        let state = &self.core.state;
+        let who = match state.kind {
+            Some(RoomKind::Trip) => subject.and_then(|subject| self.core.people.find(subject)),
+            _ => state.owner,
+        };
+        who.map_or(Actor::System, Actor::Participant)
     }
 
     /// Nobody whom staff keep out comes in, even if they asked before they were blocked.
@@ -194,7 +213,7 @@ impl RoomActor {
             .core
             .people
             .find(&identity.subject)
-            .filter(|who| self.core.state.is_in(*who))?;
+            .filter(|who| self.core.state.is_in(*who) && !self.is_awaited(*who))?;
         if !identity.may_enter(&self.id) {
             return Some(Err(Rejection::Forbidden));
         }
@@ -211,6 +230,12 @@ impl RoomActor {
         } else {
             Err(Rejection::AlreadyIn)
         })
+    }
+
+    /// On this trip, and not come yet: their coming is told, and with it what they are called.
+    fn is_awaited(&self, who: ParticipantId) -> bool {
+        let trip = self.core.state.trip.as_ref();
+        trip.is_some_and(|trip| trip.awaited.contains(&who))
     }
 
     fn type_of(&self, who: ParticipantId) -> UserType {

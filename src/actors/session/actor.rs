@@ -107,9 +107,8 @@ impl SessionActor {
             shared.send(&connected, node.now());
             node.observer.connected(begun.elapsed());
             // Only now: `connected` is the first thing they hear.
-            if node.directory.add(&shared) {
-                node.bus.person(&identity.subject, true);
-            }
+            node.directory.add(&shared);
+            node.note_session(&shared, true);
             // Blocked while it was opened: whoever closes sessions has not seen this one.
             if node.blocks.holds(&identity.subject, node.now()) {
                 shared.close(CloseReason::Forbidden);
@@ -173,9 +172,8 @@ impl Actor for SessionActor {
         let reason = self.shared.outbox().end_reason().map_or("left", EndReason::label);
         tracing::debug!(session = %self.shared.id(), reason, "session ended");
         self.node.directory.count_out();
-        if self.node.directory.remove(&self.shared) {
-            self.node.bus.person(&self.shared.identity().subject, false);
-        }
+        self.node.directory.remove(&self.shared);
+        self.node.note_session(&self.shared, false);
         if let Some(watcher) = self.watching.take() {
             self.node.areas.unwatch(watcher);
         }

@@ -10,7 +10,7 @@ use crate::actors::batcher::Upload;
 use crate::actors::clock::random;
 use crate::actors::engine::raise;
 use crate::actors::error::CommandError;
-use crate::actors::room::{Act, By, Look, Reply, Work};
+use crate::actors::room::{Act, By, Look, Manner, Reply, Work};
 use crate::delivery::{Frame, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
@@ -57,8 +57,14 @@ impl SessionActor {
             ClientMessage::Ping => self.shared.send(&ServerMessage::Pong, self.node.now()),
             ClientMessage::LocationUpdate { room, fix } => self.locate(room, fix, ctx),
             ClientMessage::CreateRoom { room } => self.create(room, ctx),
-            ClientMessage::JoinRoom { room, since } => self.join(&room, since),
+            ClientMessage::JoinRoom { room, since } => self.join(&room, since, Manner::Asked),
             ClientMessage::LeaveRoom { room } => self.command(&room, Command::Leave),
+            ClientMessage::TripJoin { trip, since } => self.join(&trip, since, Manner::Trip),
+            ClientMessage::TripLeave { trip } => {
+                let mut act = self.acting(Command::Leave);
+                act.manner = Manner::Trip;
+                self.hand(&trip, Work::Act(Box::new(act)));
+            }
             ClientMessage::ActivateRoom { room } => self.command(&room, Command::Activate),
             ClientMessage::DeactivateRoom { room } => self.command(&room, Command::Deactivate),
             ClientMessage::RequestJoin { room } => self.command(&room, Command::RequestJoin),
@@ -110,8 +116,11 @@ impl SessionActor {
     }
 
     fn command(&self, room: &RoomId, command: Command) {
-        let reply = Reply::session(Arc::clone(&self.shared));
-        self.hand(room, Work::Act(Box::new(Act::new(self.by(), command, reply))));
+        self.hand(room, Work::Act(Box::new(self.acting(command))));
+    }
+
+    fn acting(&self, command: Command) -> Act {
+        Act::new(self.by(), command, Reply::session(Arc::clone(&self.shared)))
     }
 
     fn hand(&self, room: &RoomId, work: Work) {
@@ -124,11 +133,17 @@ impl SessionActor {
         }
     }
 
-    fn join(&self, room: &RoomId, since: Option<Seq>) {
+    fn join(&self, room: &RoomId, since: Option<Seq>, manner: Manner) {
         if !self.shared.has_room() && !self.shared.is_in(room) {
-            let message = ServerMessage::JoinDenied {
-                room,
-                message: "This connection is in too many rooms",
+            let why = "This connection is in too many rooms";
+            let message = if manner == Manner::Trip {
+                ServerMessage::Error {
+                    code: "TOO_MANY_ROOMS",
+                    message: why,
+                    field: Some("tripId"),
+                }
+            } else {
+                ServerMessage::JoinDenied { room, message: why }
             };
             self.shared.send(&message, self.node.now());
             return;
@@ -137,8 +152,8 @@ impl SessionActor {
         let command = Command::Join {
             user_type: UserType::Citizen,
         };
-        let mut act = Act::new(self.by(), command, Reply::session(Arc::clone(&self.shared)));
-        act.since = since;
+        let mut act = self.acting(command);
+        (act.since, act.manner) = (since, manner);
         self.hand(room, Work::Act(Box::new(act)));
     }
 
@@ -149,7 +164,7 @@ impl SessionActor {
         }
         let room = room.unwrap_or_else(|| RoomId::from_random(random()));
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
-        let contacts = async move { node.store.contacts(&shared.identity().subject).await };
+        let contacts = async move { node.emergency_contacts(&shared.identity().subject).await };
         ctx.wait(contacts.into_actor(self).map(
             move |contacts: Result<ContactBook, _>, act, _| match contacts {
                 Ok(book) => {
@@ -189,18 +204,22 @@ impl SessionActor {
             return;
         }
         let targets: Arc<[Membership]> = match room {
-            None if identity.mission.is_none() => Arc::clone(rooms),
+            None if identity.mission.is_none() && rooms.iter().all(Membership::takes_positions) => {
+                Arc::clone(rooms)
+            }
             // A credential that is bound to one incident speaks in no other room.
             _ => rooms
                 .iter()
                 .filter(|target| {
-                    room.is_none_or(|room| target.room == *room) && identity.may_enter(&target.room)
+                    let meant = room.is_none_or(|room| target.room == *room);
+                    meant && target.takes_positions() && identity.may_enter(&target.room)
                 })
                 .cloned()
                 .collect(),
         };
         if targets.is_empty() {
             let error = match room {
+                Some(room) if rooms.iter().any(|known| known.room == *room) => CommandError::MayNotBroadcast,
                 Some(_) => CommandError::Rejected(Rejection::NotIn),
                 None => CommandError::NoActiveRoom,
             };

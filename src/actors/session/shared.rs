@@ -57,6 +57,7 @@ pub struct SessionShared {
     identity: Arc<Identity>,
     outbox: Arc<Outbox>,
     clock: Arc<dyn Clock>,
+    since: Timestamp,
     pass: Arc<dyn Pass>,
     rooms_max: usize,
     rooms: Mutex<Rooms>,
@@ -81,6 +82,7 @@ impl SessionShared {
             id: SessionId::fresh(),
             identity,
             outbox,
+            since: clock.now(),
             clock,
             pass,
             rooms_max,
@@ -94,6 +96,11 @@ impl SessionShared {
     /// Its number.
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// When it began.
+    pub fn since(&self) -> Timestamp {
+        self.since
     }
 
     /// What the client is called towards itself: a name for the connection, not for the person.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::event::{Actor, Event, EventBody, Genesis, LeaveReason};
+use super::event::{Actor, Event, EventBody, Genesis, LeaveReason, UserType};
 use super::participant::Participant;
 use super::state::{Incident, Link, REMEMBERED_EMERGENCIES, REMEMBERED_MESSAGES, RoomKind, RoomState};
+use super::trip::{Manifest, Trip};
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::time::Timestamp;
 
 impl RoomState {
     /// Applies the next event of the log.
@@ -27,25 +30,19 @@ impl RoomState {
             } => {
                 self.requests.remove(who);
                 self.asleep = false;
-                self.participants
-                    .entry(*who)
-                    .and_modify(|person| person.rejoin(event.at, *user_type, *as_contact))
-                    .or_insert_with(|| Participant {
-                        user_type: *user_type,
-                        as_contact: *as_contact,
-                        joined_at: event.at,
-                        left_at: None,
-                        earlier: Duration::ZERO,
-                        last_event_at: event.at,
-                        admitted: true,
-                        removed: false,
-                    });
+                if let Some(trip) = &mut self.trip {
+                    trip.awaited.remove(who);
+                }
+                self.enter(event.at, *who, *user_type, *as_contact);
             }
             EventBody::Left { who, reason } => {
                 if let Some(person) = self.participants.get_mut(who) {
                     person.left_at = Some(event.at);
                     person.admitted = *reason == LeaveReason::Idle;
                     person.removed = *reason == LeaveReason::Removed;
+                }
+                if let Some(trip) = &mut self.trip {
+                    trip.awaited.remove(who);
                 }
             }
             EventBody::JoinRequested { who } => {
@@ -70,16 +67,20 @@ impl RoomState {
                 self.everybody_leaves(event);
             }
             EventBody::EmergencyRaised { sos } => {
-                // Another one took its place.
+                // A circle has one owner, and so one emergency: another one took its place.
                 if let Some(before) = self.emergency.replace(sos.clone()) {
-                    self.is_over(&before);
+                    if self.kind == Some(RoomKind::Trip) {
+                        self.overtaken.push(before);
+                    } else {
+                        self.is_over(&before);
+                    }
                 }
                 self.emergencies += 1;
                 self.active = true;
                 self.asleep = false;
             }
             EventBody::EmergencyEnded { sos } => {
-                self.emergency = None;
+                self.end_emergency(sos);
                 self.is_over(sos);
             }
             EventBody::ContactAlerted { .. } => {}
@@ -95,12 +96,22 @@ impl RoomState {
                     }
                 }
             }
+            EventBody::TripEnded => {
+                if let Some(trip) = &mut self.trip {
+                    trip.ended_at = Some(event.at);
+                    trip.awaited.clear();
+                }
+                self.active = false;
+                self.emergency = None;
+                self.overtaken.clear();
+                self.everybody_leaves(event);
+            }
             EventBody::LinkRaised { room } => self.set_link(room, Link::Raised),
             EventBody::LinkEnded { room } => self.set_link(room, Link::Ended),
         }
     }
 
-    fn is_over(&mut self, sos: &crate::domain::ids::RoomId) {
+    fn is_over(&mut self, sos: &RoomId) {
         if self.over.len() == REMEMBERED_EMERGENCIES {
             self.over.pop_front();
         }
@@ -113,6 +124,7 @@ impl RoomState {
         self.active = true;
         match genesis {
             Genesis::Circle => self.kind = Some(RoomKind::Circle),
+            Genesis::Trip(manifest) => self.begin_trip(event.at, manifest),
             Genesis::Incident(report) => {
                 self.kind = Some(RoomKind::Sos);
                 self.incident = Some(Incident {
@@ -128,6 +140,39 @@ impl RoomState {
                     report: (**report).clone(),
                 });
             }
+        }
+    }
+
+    /// Everybody who is on a trip is in from its beginning.
+    fn begin_trip(&mut self, at: Timestamp, manifest: &Manifest) {
+        self.kind = Some(RoomKind::Trip);
+        self.owner = Some(manifest.driver());
+        self.trip = Some(Trip::begun(manifest));
+        for who in manifest.people() {
+            self.enter(at, who, UserType::Citizen, false);
+        }
+    }
+
+    fn enter(&mut self, at: Timestamp, who: ParticipantId, user_type: UserType, as_contact: bool) {
+        self.participants
+            .entry(who)
+            .and_modify(|person| person.rejoin(at, user_type, as_contact))
+            .or_insert_with(|| Participant {
+                user_type,
+                as_contact,
+                joined_at: at,
+                left_at: None,
+                earlier: Duration::ZERO,
+                last_event_at: at,
+                admitted: true,
+                removed: false,
+            });
+    }
+
+    fn end_emergency(&mut self, sos: &RoomId) {
+        self.overtaken.retain(|other| other != sos);
+        if self.kind != Some(RoomKind::Trip) || self.emergency.as_ref() == Some(sos) {
+            self.emergency = self.overtaken.pop();
         }
     }
 

@@ -98,6 +98,8 @@ pub enum Command {
         /// In their words.
         note: Option<String>,
     },
+    /// The trip is over.
+    EndTrip,
     /// The emergency stands in a linked room.
     NoteLinkRaised {
         /// That room.
@@ -121,6 +123,7 @@ impl Command {
             | Self::ApproveJoin { .. }
             | Self::DenyJoin { .. } => Scope::ParticipantsWrite,
             Self::SendMessage { .. } => Scope::MessagesWrite,
+            Self::EndTrip => Scope::TripsWrite,
             Self::Create { .. }
             | Self::Activate
             | Self::Deactivate
@@ -177,6 +180,9 @@ pub enum Rejection {
     /// The incident is over.
     #[error("SOS is closed")]
     Closed,
+    /// The trip is over.
+    #[error("Trip has ended")]
+    TripEnded,
     /// The state machine has no such move.
     #[error("cannot go from {} to {}", .from.as_str(), .to.as_str())]
     InvalidTransition {

@@ -22,6 +22,8 @@ pub struct Policy {
     /// After a start nobody has left, and no circle sleeps, before this has passed, or as long as it would take
     /// otherwise.
     pub return_grace: Duration,
+    /// A trip that nobody ended is over after this long; zero: never.
+    pub trip_max: Duration,
     /// The most people in a room at once; 0: no limit.
     pub members_max: usize,
     /// The most strangers who wait for an owner's answer.
@@ -46,6 +48,7 @@ impl Default for Policy {
             idle_participant: Duration::from_secs(30 * 60),
             empty_room: Duration::from_secs(60 * 60),
             return_grace: Duration::from_secs(60),
+            trip_max: Duration::from_secs(24 * 60 * 60),
             members_max: 0,
             requests_max: 100,
         }
@@ -219,6 +222,8 @@ pub enum Deadline {
     Idle(ParticipantId),
     /// The circle has been empty for too long.
     Empty,
+    /// Nobody has ended the trip for too long.
+    TripOver,
 }
 
 impl Deadline {
@@ -230,6 +235,7 @@ impl Deadline {
                 reason: LeaveReason::Idle,
             },
             Self::Empty => Command::FallAsleep,
+            Self::TripOver => Command::EndTrip,
         }
     }
 }
@@ -240,9 +246,11 @@ fn deadlines<'a>(
     policy: &'a Policy,
 ) -> impl Iterator<Item = (Timestamp, Deadline)> + 'a {
     let idle = policy.idle_participant;
+    // On a trip one is until it ends, or one gets out: a phone in a pocket says nothing of that.
+    let leaves = !idle.is_zero() && state.kind != Some(RoomKind::Trip);
     let people = state
         .active_participants()
-        .filter(move |(who, _)| !idle.is_zero() && !presence.is_connected(*who) && state.owner != Some(*who))
+        .filter(move |(who, _)| leaves && !presence.is_connected(*who) && state.owner != Some(*who))
         .map(move |(who, person)| {
             let sign = presence.last_sign(who).max(person.last_event_at);
             (
@@ -262,7 +270,11 @@ fn deadlines<'a>(
             Deadline::Empty,
         )
     });
-    people.chain(empty)
+    let trip = state.trip.as_ref();
+    let over = trip
+        .filter(|trip| trip.is_open() && !policy.trip_max.is_zero())
+        .map(|_| (state.created_at + policy.trip_max, Deadline::TripOver));
+    people.chain(empty).chain(over)
 }
 
 /// When something is due next, if nothing else happens before.
@@ -283,7 +295,7 @@ mod tests {
     use super::*;
     use crate::domain::ids::RoomId;
     use crate::domain::incident::Status;
-    use crate::domain::room::{Actor, Event, EventBody, Genesis, Seq, UserType};
+    use crate::domain::room::{Actor, Event, EventBody, Genesis, Manifest, Seq, UserType};
     use crate::domain::testing::{person, report, room};
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -397,6 +409,24 @@ mod tests {
             assert_eq!(next_deadline(&state, &presence, &policy), Some(at(90)));
             assert_eq!(due(&state, &presence, &policy, at(90)), [Deadline::Empty]);
         }
+    }
+
+    #[test]
+    fn a_trip_loses_nobody_and_is_over_after_a_day() {
+        let state = two(Genesis::Trip(Box::new(Manifest::new(
+            person(0),
+            [person(1)].into(),
+            None,
+        ))));
+        let (presence, policy) = (Presence::new(at(0)), Policy::default());
+        let day = at(24 * 60);
+        assert_eq!(next_deadline(&state, &presence, &policy), Some(day));
+        assert_eq!(due(&state, &presence, &policy, day), [Deadline::TripOver]);
+        let policy = Policy {
+            trip_max: Duration::ZERO,
+            ..policy
+        };
+        assert_eq!(next_deadline(&state, &presence, &policy), None);
     }
 
     #[test]

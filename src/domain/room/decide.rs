@@ -5,6 +5,7 @@ use super::deadline::Policy;
 use super::event::{Actor, EventBody, Genesis, LeaveReason, UserType};
 use super::participant::Participant;
 use super::state::{Incident, Link, RoomKind, RoomState};
+use super::trip::Trip;
 use crate::domain::ids::ParticipantId;
 use crate::domain::incident::Status;
 
@@ -69,8 +70,7 @@ impl Case<'_> {
             Command::RaiseEmergency { sos } => self.raise(sos),
             Command::EndEmergency { sos } => {
                 self.by_system()?;
-                let stands = self.state.emergency.as_ref() == Some(&sos);
-                Ok(if stands {
+                Ok(if self.state.has_emergency(&sos) {
                     vec![EventBody::EmergencyEnded { sos }]
                 } else {
                     vec![]
@@ -78,12 +78,14 @@ impl Case<'_> {
             }
             Command::NoteAlerted { who } => {
                 self.by_system()?;
+                self.in_open_trip()?;
                 let known = who
                     .into_iter()
                     .filter(|who| self.state.participants.contains_key(who));
                 Ok(known.map(|who| EventBody::ContactAlerted { who }).collect())
             }
             Command::SetStatus { to, expected, note } => self.set_status(to, expected, note),
+            Command::EndTrip => self.end_trip(),
             Command::NoteLinkRaised { room } => {
                 let open = self.state.is_open();
                 self.note_link(
@@ -103,6 +105,11 @@ impl Case<'_> {
     }
 
     fn create(&self, genesis: Genesis, user_type: UserType) -> Decision {
+        // Only whoever runs the trips knows who is on one.
+        if matches!(genesis, Genesis::Trip(_)) {
+            self.by_system()?;
+            return Ok(vec![EventBody::Created(genesis)]);
+        }
         let mut events = vec![EventBody::Created(genesis)];
         if let Actor::Participant(who) = self.actor {
             events.push(EventBody::Joined {
@@ -117,7 +124,7 @@ impl Case<'_> {
     fn join(&self, user_type: UserType) -> Decision {
         let who = self.somebody()?;
         self.in_open_room()?;
-        if self.state.is_in(who) {
+        if self.state.is_in(who) && !self.is_awaited(who) {
             return Err(Rejection::AlreadyIn);
         }
         self.may_claim(who, user_type)?;
@@ -139,6 +146,17 @@ impl Case<'_> {
                 if !belongs && !admitted {
                     return Err(Rejection::MayNotJoin);
                 }
+            }
+            Some(RoomKind::Trip) => {
+                let names = |trip: &Trip| trip.manifest.names(who);
+                if removed || !self.state.trip.as_ref().is_some_and(names) {
+                    return Err(Rejection::MayNotJoin);
+                }
+                return Ok(vec![EventBody::Joined {
+                    who,
+                    user_type,
+                    as_contact: false,
+                }]);
             }
             _ => {
                 let sent = matches!(self.standing, Standing::Staff | Standing::Mission);
@@ -173,7 +191,9 @@ impl Case<'_> {
     }
 
     fn remove(&self, who: ParticipantId, reason: LeaveReason) -> Decision {
-        let allowed = self.is_owner() || matches!(self.standing, Standing::Staff | Standing::System);
+        // A driver is no host: who is on a trip is not theirs to say.
+        let own = self.is_owner() && self.state.kind != Some(RoomKind::Trip);
+        let allowed = own || matches!(self.standing, Standing::Staff | Standing::System);
         if !allowed {
             return Err(Rejection::Forbidden);
         }
@@ -250,11 +270,12 @@ impl Case<'_> {
 
     fn raise(&self, sos: crate::domain::ids::RoomId) -> Decision {
         self.by_system()?;
-        if self.state.kind != Some(RoomKind::Circle) {
+        if !matches!(self.state.kind, Some(RoomKind::Circle | RoomKind::Trip)) {
             return Err(Rejection::WrongKind);
         }
-        // Two nodes may tell the circle; one of them hears late that it is over.
-        let known = self.state.emergency.as_ref() == Some(&sos) || self.state.over.contains(&sos);
+        self.in_open_trip()?;
+        // Two nodes may tell the room; one of them hears late that it is over.
+        let known = self.state.has_emergency(&sos) || self.state.over.contains(&sos);
         Ok(if known {
             vec![]
         } else {
@@ -353,7 +374,36 @@ impl Case<'_> {
 
     fn in_open_room(&self) -> Result<(), Rejection> {
         let over = self.state.kind == Some(RoomKind::Sos) && !self.state.is_open();
-        if over { Err(Rejection::Closed) } else { Ok(()) }
+        if over {
+            return Err(Rejection::Closed);
+        }
+        self.in_open_trip()
+    }
+
+    /// Nothing happens any more in a trip that is over.
+    fn in_open_trip(&self) -> Result<(), Rejection> {
+        match &self.state.trip {
+            Some(trip) if !trip.is_open() => Err(Rejection::TripEnded),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_trip(&self) -> Decision {
+        self.by_system()?;
+        let trip = self.state.trip.as_ref().ok_or(Rejection::WrongKind)?;
+        Ok(if trip.is_open() {
+            vec![EventBody::TripEnded]
+        } else {
+            vec![]
+        })
+    }
+
+    /// On the trip by its manifest, and not heard of yet.
+    fn is_awaited(&self, who: ParticipantId) -> bool {
+        self.state
+            .trip
+            .as_ref()
+            .is_some_and(|trip| trip.awaited.contains(&who))
     }
 
     fn somebody(&self) -> Result<ParticipantId, Rejection> {

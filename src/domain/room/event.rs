@@ -1,5 +1,6 @@
 //! Durable facts. An event names people by participant ids only.
 
+use super::trip::Manifest;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::time::Timestamp;
@@ -119,6 +120,8 @@ pub enum Genesis {
     Circle,
     /// An incident.
     Incident(Box<Report>),
+    /// A trip.
+    Trip(Box<Manifest>),
 }
 
 /// What happened.
@@ -189,6 +192,8 @@ pub enum EventBody {
         /// In whose words.
         note: Option<String>,
     },
+    /// The trip is over.
+    TripEnded,
     /// The emergency stands in a room that the incident was raised from.
     LinkRaised {
         /// That room.
@@ -218,6 +223,7 @@ impl EventBody {
             Self::EmergencyEnded { .. } => "emergency-ended",
             Self::ContactAlerted { .. } => "contact-alerted",
             Self::StatusChanged { .. } => "status-changed",
+            Self::TripEnded => "trip-ended",
             Self::LinkRaised { .. } => "link-raised",
             Self::LinkEnded { .. } => "link-ended",
         }

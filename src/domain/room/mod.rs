@@ -7,6 +7,7 @@ mod decide;
 mod event;
 mod participant;
 mod state;
+mod trip;
 
 pub use command::{Command, Rejection, Standing};
 pub use deadline::{Deadline, Policy, Presence, due, next_deadline};
@@ -14,6 +15,7 @@ pub use decide::decide;
 pub use event::{Actor, Event, EventBody, Genesis, LeaveReason, Seq, UserType};
 pub use participant::{Participant, Statistics};
 pub use state::{Incident, Link, LinkWork, RoomKind, RoomState};
+pub use trip::{Manifest, Trip};
 
 #[cfg(test)]
 mod properties;

@@ -8,7 +8,9 @@
 //! 6. a rejected command changes nothing (there is nothing it could change: `decide` takes `&RoomState`);
 //! 7. statistics are never NaN or negative, and active ≤ total;
 //! 8. a stranger is in a circle only after the owner approved;
-//! 9. carrying out what is due leaves nothing due.
+//! 9. carrying out what is due leaves nothing due;
+//! 10. in a trip are only its driver and its passengers, where the driver is is all that it shows, and nothing happens
+//!     after its end.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -82,6 +84,7 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(to, expected)| Command::SetStatus { to, expected, note: None }),
         1 => Just(Command::NoteLinkRaised { room: room("home") }),
         1 => Just(Command::NoteLinkEnded { room: room("home") }),
+        1 => Just(Command::EndTrip),
     ]
 }
 
@@ -117,7 +120,18 @@ impl Run {
             genesis,
             user_type: UserType::Citizen,
         };
-        run.give(OWNER, Standing::Stranger, create).unwrap();
+        let standing = if matches!(
+            &create,
+            Command::Create {
+                genesis: Genesis::Trip(_),
+                ..
+            }
+        ) {
+            Standing::System
+        } else {
+            Standing::Stranger
+        };
+        run.give(OWNER, standing, create).unwrap();
         run
     }
 
@@ -169,6 +183,16 @@ impl Run {
         if state.asleep || state.incident.as_ref().is_some_and(|i| !i.status.is_open()) {
             assert_eq!(active, 0, "nobody is in a closed or sleeping room");
         }
+        if let Some(trip) = &state.trip {
+            assert_eq!(state.owner, Some(trip.manifest.driver()));
+            assert!(trip.is_open() || active == 0, "nobody is on a trip that is over");
+            assert!(trip.is_open() || (state.emergency.is_none() && trip.awaited.is_empty()));
+            for (who, _) in state.active_participants() {
+                assert!(trip.manifest.names(who), "a stranger is on a trip");
+                assert!(!state.shows_position_of(who) || who == trip.manifest.driver());
+            }
+            assert!(trip.awaited.iter().all(|who| state.is_in(*who)));
+        }
         let stats = state.statistics(self.now);
         assert!(stats.average_seconds.is_finite() && stats.average_seconds >= 0.0);
         assert!(stats.active <= stats.total && stats.total == state.participants.len());
@@ -184,10 +208,24 @@ impl Run {
     fn check_log(&self) {
         let mut messages = HashSet::new();
         let mut status = Status::Active;
+        let (mut over, mut standing) = (false, Vec::new());
         for (i, event) in self.log.iter().enumerate() {
             assert_eq!(event.seq, Seq::new(i as u64 + 1));
             assert!(i == 0 || event.at >= self.log[i - 1].at);
+            assert!(!over, "{event:?} after the trip's end");
             match &event.body {
+                EventBody::TripEnded => over = true,
+                EventBody::EmergencyRaised { sos } => {
+                    assert!(!standing.contains(sos), "raised twice");
+                    if self.state.kind == Some(RoomKind::Circle) {
+                        standing.clear();
+                    }
+                    standing.push(sos.clone());
+                }
+                EventBody::EmergencyEnded { sos } => {
+                    assert!(standing.contains(sos), "ended and never raised");
+                    standing.retain(|other| other != sos);
+                }
                 EventBody::MessageSent { id, .. } => {
                     assert!(messages.insert((event.actor.participant(), id.clone())));
                 }
@@ -198,15 +236,24 @@ impl Run {
                 _ => {}
             }
         }
+        let last = standing.last().filter(|_| !over);
+        assert_eq!(self.state.emergency.as_ref(), last, "the newest that stands");
         let mut replayed = RoomState::new(self.state.id.clone());
         self.log.iter().for_each(|event| replayed.apply(event));
         assert_eq!(replayed, self.state, "replay gives the live state");
     }
 }
 
+/// Of the owner and two others; two more are strangers to it.
+fn trip() -> Genesis {
+    let passengers = [person(1), person(2)].into();
+    Genesis::Trip(Box::new(Manifest::new(person(OWNER), passengers, None)))
+}
+
 fn genesis() -> impl Strategy<Value = Genesis> {
     prop_oneof![
         Just(Genesis::Circle),
+        Just(trip()),
         any::<bool>().prop_map(|restricted| {
             let mut report = report();
             report.silent = restricted;
@@ -318,4 +365,78 @@ fn the_owner_is_never_put_out_for_being_idle() {
     run.now = run.now + Duration::from_secs(30 * 60);
     let due = due(&run.state, &run.presence, &run.policy, run.now);
     assert_eq!(due, [Deadline::Idle(person(1))]);
+}
+
+#[test]
+fn a_trip_is_for_those_on_it_and_begun_and_ended_by_the_system_alone() {
+    let mut run = Run::new(trip());
+    let create = Command::Create {
+        genesis: trip(),
+        user_type: UserType::Citizen,
+    };
+    let unmade = RoomState::new(room("other"));
+    for standing in [Standing::Staff, Standing::Stranger, Standing::Contact] {
+        let actor = Actor::Participant(person(OWNER));
+        let refused = decide(&unmade, &run.policy, actor, standing, create.clone());
+        assert_eq!(refused, Err(Rejection::Forbidden), "{standing:?}");
+    }
+    let join = Command::Join {
+        user_type: UserType::Citizen,
+    };
+    for standing in [Standing::Stranger, Standing::Rescuer, Standing::Staff] {
+        assert_eq!(run.give(3, standing, join.clone()), Err(Rejection::MayNotJoin));
+    }
+    // In from the beginning, and told of when they come; once.
+    assert!(run.state.is_in(person(1)));
+    assert_eq!(run.give(1, Standing::Stranger, join.clone()), Ok(()));
+    assert_eq!(
+        run.give(1, Standing::Stranger, join.clone()),
+        Err(Rejection::AlreadyIn)
+    );
+    assert_eq!(run.give(1, Standing::Stranger, Command::Leave), Ok(()));
+    assert_eq!(run.give(1, Standing::Stranger, join.clone()), Ok(()));
+    let remove = Command::Remove {
+        who: person(1),
+        reason: LeaveReason::Removed,
+    };
+    assert_eq!(
+        run.give(OWNER, Standing::Stranger, remove.clone()),
+        Err(Rejection::Forbidden),
+        "a driver is no host"
+    );
+    assert_eq!(run.give(9, Standing::Staff, remove), Ok(()));
+    assert_eq!(
+        run.give(1, Standing::Stranger, join.clone()),
+        Err(Rejection::MayNotJoin)
+    );
+    assert_eq!(
+        run.give(OWNER, Standing::Stranger, Command::EndTrip),
+        Err(Rejection::Forbidden)
+    );
+    assert_eq!(run.give(OWNER, Standing::System, Command::EndTrip), Ok(()));
+    let log = run.log.len();
+    assert_eq!(run.give(OWNER, Standing::System, Command::EndTrip), Ok(()));
+    assert_eq!(run.log.len(), log, "once");
+    assert_eq!(run.give(2, Standing::Stranger, join), Err(Rejection::TripEnded));
+}
+
+#[test]
+fn on_a_trip_several_emergencies_stand_beside_each_other() {
+    let mut run = Run::new(trip());
+    let sos = |n: u8| room(&format!("sos{n}"));
+    let raise = |n| Command::RaiseEmergency { sos: sos(n) };
+    let end = |n| Command::EndEmergency { sos: sos(n) };
+    for n in 1..=3 {
+        run.give(OWNER, Standing::System, raise(n)).unwrap();
+    }
+    assert_eq!(run.state.emergency, Some(sos(3)));
+    run.give(OWNER, Standing::System, end(2)).unwrap();
+    run.give(OWNER, Standing::System, end(3)).unwrap();
+    assert_eq!(run.state.emergency, Some(sos(1)));
+    run.give(OWNER, Standing::System, Command::EndTrip).unwrap();
+    assert_eq!(
+        run.give(OWNER, Standing::System, raise(4)),
+        Err(Rejection::TripEnded)
+    );
+    run.check_log();
 }

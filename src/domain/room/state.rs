@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::event::Seq;
 use super::participant::{Participant, Statistics};
+use super::trip::Trip;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::time::Timestamp;
@@ -21,14 +22,20 @@ pub enum RoomKind {
     Sos,
     /// A person's circle of emergency contacts.
     Circle,
+    /// A driver and passengers.
+    Trip,
 }
 
 impl RoomKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[Self::Sos, Self::Circle, Self::Trip];
+
     /// The stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sos => "sos",
             Self::Circle => "circle",
+            Self::Trip => "trip",
         }
     }
 }
@@ -107,14 +114,18 @@ pub struct RoomState {
     pub participants: BTreeMap<ParticipantId, Participant>,
     /// Strangers who wait for the owner's answer.
     pub requests: BTreeSet<ParticipantId>,
-    /// The SOS that its owner raised from here, while it lasts.
+    /// The SOS that was raised from here last, while it lasts.
     pub emergency: Option<RoomId>,
+    /// Those that others on a trip raised before it and that last, too.
+    pub overtaken: Vec<RoomId>,
     /// How many SOS were raised from here so far.
     pub emergencies: u64,
     /// The last of those that are over: they are not raised again by whoever hears late of the end.
     pub(super) over: VecDeque<RoomId>,
     /// Its incident, when it is one.
     pub incident: Option<Incident>,
+    /// Its trip, when it is one.
+    pub trip: Option<Trip>,
     /// How many messages it has.
     pub messages: u64,
     pub(super) recent: VecDeque<(ParticipantId, MessageId, Seq)>,
@@ -135,9 +146,11 @@ impl RoomState {
             participants: BTreeMap::new(),
             requests: BTreeSet::new(),
             emergency: None,
+            overtaken: Vec::new(),
             emergencies: 0,
             over: VecDeque::new(),
             incident: None,
+            trip: None,
             messages: 0,
             recent: VecDeque::new(),
         }
@@ -161,11 +174,13 @@ impl RoomState {
             .map(|(id, p)| (*id, p))
     }
 
-    /// Whether it can still change by itself or be joined: an open incident, a circle that is not asleep.
+    /// Whether it can still change by itself or be joined: an open incident, a circle that is not asleep, a trip
+    /// that goes on.
     pub fn is_live(&self) -> bool {
         match self.kind {
             Some(RoomKind::Sos) => self.is_open() || self.has_link_work(),
             Some(RoomKind::Circle) => !self.asleep,
+            Some(RoomKind::Trip) => self.trip.as_ref().is_some_and(Trip::is_open),
             None => false,
         }
     }
@@ -175,6 +190,20 @@ impl RoomState {
         self.incident
             .as_ref()
             .is_some_and(|incident| incident.status.is_open())
+    }
+
+    /// Whether `sos` was raised from here and lasts.
+    pub fn has_emergency(&self, sos: &RoomId) -> bool {
+        self.emergency.as_ref() == Some(sos) || self.overtaken.contains(sos)
+    }
+
+    /// Whether where `who` is is for the others here: in a trip, where its driver is and nobody else.
+    pub fn shows_position_of(&self, who: ParticipantId) -> bool {
+        self.is_in(who)
+            && self
+                .trip
+                .as_ref()
+                .is_none_or(|trip| trip.manifest.driver() == who)
     }
 
     /// Whether linked rooms are still to be told something.

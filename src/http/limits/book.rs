@@ -3,6 +3,16 @@
 use super::ledger::{Ledger, Who};
 use super::payer::{Kind, Payer, Scope, Spent};
 use crate::domain::budget::Budget;
+use crate::http::cluster::budgets::{Want, Wants};
+
+/// What the budgets of one class are called among nodes.
+pub(super) struct Names {
+    pub anonymous: &'static str,
+    pub registered: &'static str,
+    pub blocked: &'static str,
+    pub address: &'static str,
+    pub site: &'static str,
+}
 
 /// The budgets of one class. `None`: no limit.
 pub(super) struct Book {
@@ -67,6 +77,29 @@ impl Book {
     pub fn take_own(&self, payer: &Payer) -> Result<Option<Budget>, Spent> {
         let taken = self.own(payer).map(|(ledger, who)| ledger.charge(who));
         taken.transpose().map_err(own)
+    }
+
+    /// The budgets that all nodes share, of `names`: the payer's own, their address's, the site's.
+    pub fn wants(&self, names: &Names, payer: &Payer) -> Wants {
+        let want = |name, (ledger, who): (&Ledger, Who), scope| {
+            let (limit, one_each) = ledger.rate();
+            Want {
+                name,
+                key: who.key,
+                limit,
+                one_each,
+                scope,
+            }
+        };
+        let own_name = match payer.kind {
+            Kind::Anonymous => names.anonymous,
+            Kind::Registered => names.registered,
+            Kind::Blocked | Kind::Service => names.blocked,
+        };
+        let own = self.own(payer).map(|own| want(own_name, own, Scope::Own));
+        let shared = self.address.of(payer).zip([names.address, names.site]);
+        let shared = shared.map(|(shared, name)| want(name, shared, Scope::Address));
+        own.into_iter().chain(shared).collect()
     }
 
     pub fn ledgers(&self) -> impl Iterator<Item = &Ledger> {

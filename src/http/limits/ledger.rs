@@ -191,6 +191,11 @@ impl Ledger {
         self.told(self.looking.check_key(&who))
     }
 
+    /// How many there are, and how long one takes to come back.
+    pub fn rate(&self) -> (u32, Duration) {
+        (self.quota.burst_size().get(), self.quota.replenish_interval())
+    }
+
     /// Takes one if there is one; `Err` has nothing left.
     pub fn charge(&self, who: Who) -> Result<Budget, Budget> {
         self.told(self.taking.check_key(&who))

@@ -16,15 +16,18 @@ mod payer;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::book::{Book, Shared};
+use self::book::{Book, Names, Shared};
+use sha2::{Digest, Sha256};
+
 use self::ledger::{Clock, Key, Ledger};
 use self::payer::Kind;
 use super::address::Address;
 use super::auth::Caller;
+use super::cluster::budgets::Wants;
 use crate::config::Limits as Settings;
 use crate::domain::people::{Role, Subject};
 
@@ -79,9 +82,60 @@ impl Class {
     }
 }
 
+macro_rules! names {
+    ($class:literal) => {
+        Names {
+            anonymous: concat!($class, "/device"),
+            registered: concat!($class, "/user"),
+            blocked: concat!($class, "/blocked"),
+            address: concat!($class, "/address"),
+            site: concat!($class, "/site"),
+        }
+    };
+}
+
+impl Class {
+    fn names(self) -> &'static Names {
+        match self {
+            Self::General => &names!("general"),
+            Self::Writes => &names!("writes"),
+            Self::Sos => &names!("sos"),
+            Self::Locations => &names!("locations"),
+            Self::Devices => &names!("devices"),
+            Self::Connects => &names!("connects"),
+            Self::Reports => &names!("reports"),
+        }
+    }
+}
+
+/// How payers become keys.
+enum Hashing {
+    /// As only this process knows.
+    Random(RandomState),
+    /// As all nodes do that share a secret.
+    Shared(u64, u64),
+}
+
+impl Hashing {
+    fn of(&self, what: impl Hash) -> u64 {
+        match self {
+            Self::Random(state) => state.hash_one(what),
+            Self::Shared(one, other) => {
+                #[expect(
+                    deprecated,
+                    reason = "the only keyed hasher of the standard library with a key of one's own"
+                )]
+                let mut hasher = std::hash::SipHasher::new_with_keys(*one, *other);
+                what.hash(&mut hasher);
+                hasher.finish()
+            }
+        }
+    }
+}
+
 /// All budgets.
 pub struct Limits {
-    hasher: RandomState,
+    hashing: Hashing,
     books: [Book; Class::ALL.len()],
     /// How many SOS an address may raise at all.
     sos_max: Shared,
@@ -141,10 +195,41 @@ impl Limits {
             Class::Reports => both(s.reports_per_hour, s.address_reports_per_hour, HOUR),
         });
         Self {
-            hasher: RandomState::new(),
+            hashing: Hashing::Random(RandomState::new()),
             books,
             sos_max: shared(s.address_sos_max_per_hour, HOUR),
         }
+    }
+
+    /// The same, with keys that all nodes agree on who share `secret`.
+    #[must_use]
+    pub fn shared(self, secret: &[u8]) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"mayday limits")
+            .chain_update(secret)
+            .finalize();
+        let half = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&digest[at..at + 8]);
+            u64::from_le_bytes(bytes)
+        };
+        Self {
+            hashing: Hashing::Shared(half(0), half(8)),
+            ..self
+        }
+    }
+
+    /// The budgets that all nodes share and a request is charged to.
+    pub fn wants(&self, class: Class, payer: &Payer) -> Wants {
+        self.books[class as usize].wants(class.names(), payer)
+    }
+
+    /// The same of an incident that is raised: only the payer's own. An address's is this node's affair, because an
+    /// SOS is taken beyond it.
+    pub fn wants_sos(&self, payer: &Payer) -> Wants {
+        let mut wants = self.wants(Class::Sos, payer);
+        wants.retain(|want| want.scope == Scope::Own);
+        wants
     }
 
     /// Who pays for a request: whoever sent it, or its address when nobody says who they are.
@@ -191,7 +276,7 @@ impl Limits {
     }
 
     fn key(&self, kind: &str, of: &impl Hash) -> Key {
-        self.hasher.hash_one((kind, of))
+        self.hashing.of((kind, of))
     }
 
     /// Charges one request; `None` when there is no limit.

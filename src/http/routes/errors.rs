@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::actors::CommandError;
+use crate::actors::engine::TripError;
 use crate::domain::room::Rejection;
 use crate::http::error::{ApiError, FieldError};
 use crate::store::StoreError;
@@ -63,6 +64,7 @@ impl From<Rejection> for ApiError {
             Rejection::AlreadyExists
             | Rejection::NotActive
             | Rejection::TooManyRequests
+            | Rejection::TripEnded
             | Rejection::Full
             | Rejection::StatusMismatch { .. }
             | Rejection::SentBefore { .. } => Self::conflict(rejection.to_string()),
@@ -109,6 +111,27 @@ pub(super) fn circle(error: CommandError) -> ApiError {
             CommandError::MayNotBroadcast.into()
         }
         error => error.into(),
+    }
+}
+
+/// In the words of sister services that speak of trips.
+pub(super) fn trip(error: CommandError) -> ApiError {
+    match error {
+        CommandError::Rejected(Rejection::NotFound | Rejection::WrongKind) => {
+            ApiError::not_found("Trip not found")
+        }
+        error => error.into(),
+    }
+}
+
+impl From<TripError> for ApiError {
+    fn from(error: TripError) -> Self {
+        match error {
+            TripError::Taken => Self::conflict("tripId is taken by another room"),
+            TripError::Differs(field) => Self::conflict(format!("There is such a trip with another {field}")),
+            TripError::Ended => Self::conflict("Trip has ended"),
+            TripError::Failed(error) => trip(error),
+        }
     }
 }
 

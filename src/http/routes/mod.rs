@@ -20,6 +20,7 @@ mod sos;
 mod status;
 pub mod table;
 mod tickets;
+mod trips;
 mod uploads;
 
 #[cfg(test)]
@@ -41,7 +42,7 @@ use super::extract::BodyLimit;
 use super::pages::{self, Pages};
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
-use crate::config::{Config, OutsideArea};
+use crate::config::{self, Config, OutsideArea};
 use crate::domain::bounds::ServiceArea;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
@@ -62,6 +63,7 @@ pub struct Api {
     body_max: BodyLimit,
     batch_body_max: BodyLimit,
     batch_max_fixes: usize,
+    trips: config::Trips,
     pages: Arc<Pages>,
     exports: Arc<Semaphore>,
     export_timeout: Duration,
@@ -80,6 +82,7 @@ impl Api {
             body_max: BodyLimit(config.http.body_max_bytes),
             batch_body_max: BodyLimit(config.http.batch_body_max_bytes),
             batch_max_fixes: config.locations.batch_max_fixes,
+            trips: config.trips.clone(),
             pages: Pages::new(&config.pages),
             exports: Arc::new(Semaphore::new(config.devices.exports_max)),
             export_timeout: config.devices.export_timeout(),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::Api;
+use crate::bus::{Bus, Health};
 use crate::store::Store;
 
 /// An answer of the store is believed for this long: `ping` writes, and probes must not be a load.
@@ -20,17 +21,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Whether the store takes writes, as far as that is known.
 pub struct Readiness {
     store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
     /// When the store was asked last, and whether it was well. Held while asking, so that one asks for all.
     asked: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Readiness {
-    /// Ready as long as `store` takes writes.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    /// Ready as long as `store` takes writes and `bus`, if there are other nodes, reaches them.
+    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn Bus>) -> Self {
         Self {
             store,
+            bus,
             asked: Mutex::new(None),
         }
+    }
+
+    fn bus_is_well(&self) -> bool {
+        self.bus.health() != Health::Away
     }
 
     async fn store_is_well(&self) -> bool {
@@ -55,7 +62,8 @@ impl Readiness {
 pub(super) struct Status {
     /// `ok`, `ready` or `unavailable`.
     status: &'static str,
-    /// What keeps it from working: `draining`, `store`.
+    /// What keeps it from working: `draining`, `store`, `redis`. Without Redis alone it serves its own clients still,
+    /// and nobody hears of other nodes'.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failing: Vec<&'static str>,
 }
@@ -76,6 +84,9 @@ pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
     }
     if !api.readiness.store_is_well().await {
         failing.push("store");
+    }
+    if !api.readiness.bus_is_well() {
+        failing.push("redis");
     }
     if failing.is_empty() {
         let status = "ready";

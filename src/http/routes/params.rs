@@ -26,6 +26,20 @@ impl FromRequest for SosId {
     }
 }
 
+/// `{trip}`: a trip. What cannot be an id is a trip that is not there.
+pub(super) struct TripId(pub RoomId);
+
+impl FromRequest for TripId {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get("trip").unwrap_or_default();
+        let id = RoomId::new(id).map_err(|_| ApiError::not_found("Trip not found").into());
+        ready(id.map(Self))
+    }
+}
+
 /// `{participant}`: somebody in an incident.
 pub(super) struct SomebodysId(pub ParticipantId);
 

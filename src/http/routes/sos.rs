@@ -60,7 +60,7 @@ pub(super) async fn create(
             "lies outside the area that this service covers: call the emergency services where you are",
         ));
     }
-    let charge = gate.charge_sos(&request)?;
+    let charge = gate.charge_sos(&request).await?;
     let by_blocked = gate.is_blocked(&caller);
     if by_blocked {
         // They may be in danger, and they may be lying: staff look, and nobody else is sent.

@@ -6,7 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
 use super::{conduct, contacts, devices, events, messages, operations, participants, positions, rooms};
-use super::{sos, status, tickets, uploads};
+use super::{sos, status, tickets, trips, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
 
@@ -63,6 +63,12 @@ pub const ROWS: &[Row] = rows! {
     GET "/docs" Free EVERYBODY => |r| r.to(super::docs::page);
     GET "/docs/page.css" Free EVERYBODY => |r| r.to(super::docs::style);
     GET "/docs/page.js" Free EVERYBODY => |r| r.to(super::docs::script);
+
+    // For sister services.
+    POST "/internal/trips" Writes SERVICE => |r| r.to(trips::create);
+    GET "/internal/trips/nearby" General SERVICE => |r| r.to(trips::nearby);
+    GET "/internal/trips/{trip}" General SERVICE => |r| r.to(trips::read);
+    POST "/internal/trips/{trip}/end" Writes SERVICE => |r| r.to(trips::end);
 
     // For circle clients: bare JSON.
     POST "/api/location" Locations ONESELF => |r| r.to(uploads::location);

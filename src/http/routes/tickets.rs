@@ -29,7 +29,7 @@ pub(super) async fn issue(
     gate: web::Data<Gate>,
     caller: Caller,
 ) -> Result<HttpResponse, ApiError> {
-    let (ticket, ttl) = gate.ticket(caller)?;
+    let (ticket, ttl) = gate.ticket(caller).await?;
     Ok(envelope::created(TicketView {
         ticket,
         expires_in: ttl.as_secs(),

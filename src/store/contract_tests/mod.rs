@@ -76,6 +76,7 @@ macro_rules! store_contract {
                     contact_lists_keep_their_order_and_are_replaced_whole,
                     circles_are_found_by_an_emergency_contacts_number,
                     memberships_are_the_rooms_that_somebody_is_in_now,
+                    whoever_is_on_a_trip_is_in_it_until_it_ends,
                     a_devices_first_sight_stays,
                     an_erased_person_is_gone_from_every_record_and_the_log_is_whole,
                 }

@@ -190,6 +190,51 @@ pub async fn memberships_are_the_rooms_that_somebody_is_in_now<H: Harness>() {
     );
 }
 
+pub async fn whoever_is_on_a_trip_is_in_it_until_it_ends<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    let mut trip = Scribe::new("trip");
+    put(store, trip.trip(1, &[2, 3])).await;
+    let membership = |n: u64| Membership {
+        room: room("trip"),
+        kind: RoomKind::Trip,
+        participant: person(n),
+        is_owner: n == 1,
+    };
+    for n in 1..=3 {
+        assert_eq!(store.memberships(&user(n)).await.unwrap(), [membership(n)]);
+    }
+    assert_eq!(store.memberships(&user(0)).await.unwrap(), []);
+    assert_eq!(
+        store.circles_of(&user(1)).await.unwrap(),
+        [],
+        "a trip is no circle"
+    );
+    assert_eq!(
+        store.incident(&room("trip")).await.unwrap(),
+        None,
+        "nor an incident"
+    );
+    assert_eq!(store.live_rooms(None, 10).await.unwrap(), [room("trip")]);
+    // Coming with a credential of their own changes nothing here, getting out does.
+    put(store, trip.join(2)).await;
+    put(store, trip.leave(3)).await;
+    assert_eq!(store.memberships(&user(2)).await.unwrap(), [membership(2)]);
+    assert_eq!(store.memberships(&user(3)).await.unwrap(), []);
+    put(store, trip.join(3)).await;
+    assert_eq!(store.memberships(&user(3)).await.unwrap(), [membership(3)]);
+    let end = trip.decide(None, Standing::System, Command::EndTrip).unwrap();
+    put(store, end).await;
+    for n in 1..=3 {
+        assert_eq!(store.memberships(&user(n)).await.unwrap(), []);
+    }
+    assert_eq!(store.live_rooms(None, 10).await.unwrap(), []);
+    let mut replayed = crate::domain::room::RoomState::new(room("trip"));
+    let stored = store.load(&room("trip")).await.unwrap().unwrap();
+    stored.events.iter().for_each(|event| replayed.apply(event));
+    assert_eq!(replayed, trip.state);
+}
+
 pub async fn a_devices_first_sight_stays<H: Harness>() {
     let harness = H::start().await;
     let store = harness.store();

@@ -62,8 +62,9 @@ pub fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => (0..Status::ALL.len()).prop_map(|n| Command::SetStatus { to: Status::ALL[n], expected: None, note: None }),
         1 => Just(Command::NoteLinkRaised { room: room("room-0") }),
         2 => Just(Command::NoteLinkEnded { room: room("room-0") }),
+        1 => Just(Command::EndTrip),
     ];
-    let deed = (0usize..4, 0..PEOPLE, standing, command, 0u64..3_000).prop_map(
+    let deed = (0usize..5, 0..PEOPLE, standing, command, 0u64..3_000).prop_map(
         |(room, who, standing, command, later)| Deed {
             room,
             who,
@@ -75,13 +76,14 @@ pub fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     proptest::collection::vec(deed, 1..40)
 }
 
-/// Carries deeds out in two circles and two incidents, one of them linked; answers what came of the rooms.
+/// Carries deeds out in two circles, two incidents, one of them linked, and a trip; answers what came of the rooms.
 pub async fn carry_out(store: &impl Store, deeds: &[Deed]) -> Vec<Scribe> {
-    let mut scribes: Vec<Scribe> = (0..4).map(|n| Scribe::new(&format!("room-{n}"))).collect();
+    let mut scribes: Vec<Scribe> = (0..5).map(|n| Scribe::new(&format!("room-{n}"))).collect();
     for (n, scribe) in scribes.iter_mut().enumerate() {
         let append = match n {
             0 | 1 => scribe.circle(n as u64),
             2 => scribe.raise(report()),
+            4 => scribe.trip(0, &[1, 2]),
             _ => scribe.raise(Report {
                 silent: true,
                 raised_from: vec![room("room-0")],
@@ -174,6 +176,10 @@ fn known(scribes: &[Scribe], membership: &Membership) -> bool {
         .iter()
         .filter(|scribe| scribe.state.id == membership.room)
         .any(|scribe| {
+            // Those on a trip have theirs from its beginning.
+            if scribe.state.kind == Some(RoomKind::Trip) {
+                return true;
+            }
             scribe
                 .log
                 .iter()
@@ -193,7 +199,7 @@ pub async fn whatever_happens_in_rooms_the_lists_say_what_their_logs_say_before_
         let harness = H::start().await;
         let scribes = carry_out(harness.store(), &deeds).await;
         check(harness.store(), &scribes).await;
-        assert_eq!(harness.store().rebuild().await, Ok(4));
+        assert_eq!(harness.store().rebuild().await, Ok(5));
         check(harness.store(), &scribes).await;
     }
 }

@@ -6,7 +6,7 @@ use crate::domain::incident::{Report, Status};
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{
-    Actor, Command, Event, Genesis, Policy, Rejection, RoomState, Standing, UserType, decide,
+    Actor, Command, Event, Genesis, Manifest, Policy, Rejection, RoomState, Standing, UserType, decide,
 };
 use crate::domain::testing::{person, room};
 use crate::domain::time::Timestamp;
@@ -149,6 +149,20 @@ impl Scribe {
             user_type: UserType::Citizen,
         };
         self.decide(Some(n), Standing::Stranger, create).unwrap()
+    }
+
+    /// What makes a trip that user `driver` drives, with records of everybody on it.
+    pub fn trip(&mut self, driver: u64, passengers: &[u64]) -> Append {
+        let others = passengers.iter().copied().map(person).collect();
+        let manifest = Manifest::new(person(driver), others, Some("booking".into()));
+        let create = Command::Create {
+            genesis: Genesis::Trip(Box::new(manifest)),
+            user_type: UserType::Citizen,
+        };
+        let mut append = self.decide(None, Standing::System, create).unwrap();
+        let everybody = std::iter::once(driver).chain(passengers.iter().copied());
+        append.people = everybody.map(record).collect();
+        append
     }
 
     /// What lets user `n` in.

@@ -8,7 +8,6 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use sha2::{Digest, Sha256};
 
 use super::rows::RoomKey;
 use super::sql::Db;
@@ -16,6 +15,7 @@ use super::upkeep;
 use super::writes::Writes;
 use crate::domain::time::Timestamp;
 use crate::store::contract::StoreError;
+use crate::store::schema::{Applied, Migrated, MigrationStep, SchemaStatus, checksum};
 
 /// Migrations in order, from an empty file on.
 type Plan<'p> = &'p [Migration];
@@ -71,58 +71,16 @@ const LEDGER: &str = "
 /// The rebuild of every projection, in `unfinished`.
 const REBUILD: &str = "rebuild";
 
-/// One migration, and whether a database has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MigrationStep {
-    /// The version it leads to.
-    pub version: usize,
-    /// Its name, as its file's.
-    pub name: String,
-    /// SHA-256 of its text, in hex.
-    pub checksum: String,
-    /// How and when it was applied; `None`: not yet.
-    pub applied: Option<Applied>,
-}
-
-/// A migration that was applied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// When; unknown when a program without the ledger did it.
-    pub at: Option<Timestamp>,
-    /// How long it took; unknown likewise.
-    pub took: Option<Duration>,
-}
-
-/// The schema's version in a database, and the one that this program writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchemaStatus {
-    /// What the database has; 0: nothing yet.
-    pub version: usize,
-    /// What this program has.
-    pub latest: usize,
-    /// Every migration that this program knows.
-    pub steps: Vec<MigrationStep>,
-    /// A rebuild of the projections is due or was interrupted.
-    pub rebuild_due: bool,
-}
-
-impl SchemaStatus {
-    /// Of a folder in which there is no database yet.
-    pub(super) fn nothing() -> Self {
-        Self {
-            version: 0,
-            latest: LATEST,
-            steps: (1..)
-                .zip(MIGRATIONS)
-                .map(|(number, migration)| migration.step(number))
-                .collect(),
-            rebuild_due: false,
-        }
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_current(&self) -> bool {
-        self.version == self.latest && !self.rebuild_due
+/// Of a folder in which there is no database yet.
+pub(super) fn nothing() -> SchemaStatus {
+    SchemaStatus {
+        version: 0,
+        latest: LATEST,
+        steps: (1..)
+            .zip(MIGRATIONS)
+            .map(|(number, migration)| migration.step(number))
+            .collect(),
+        rebuild_due: false,
     }
 }
 
@@ -131,23 +89,10 @@ impl Migration {
         MigrationStep {
             version,
             name: self.name.to_owned(),
-            checksum: hex::encode(Sha256::digest(self.sql)),
+            checksum: checksum(self.sql),
             applied: None,
         }
     }
-}
-
-/// What a migration did, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Migrated {
-    /// The version before.
-    pub from: usize,
-    /// The version now.
-    pub to: usize,
-    /// What was applied, in order.
-    pub applied: Vec<MigrationStep>,
-    /// How many rooms' projections were made anew, when that followed.
-    pub rebuilt: Option<u64>,
 }
 
 fn version(conn: &Connection, latest: usize) -> Result<usize, StoreError> {

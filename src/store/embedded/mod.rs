@@ -40,7 +40,6 @@ use std::time::Instant;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, mpsc};
 
-pub use migrations::{Applied, Migrated, MigrationStep, SchemaStatus};
 pub use options::EmbeddedOptions;
 pub use rehearsal::Rehearsal;
 
@@ -53,6 +52,7 @@ use self::writer::Writer;
 use self::writes::Writes;
 use super::contract::StoreError;
 use super::meters::{Meters, bump};
+use super::schema::{Migrated, SchemaStatus};
 
 /// The embedded store. Dropping it lets what is queued be written and then stops its threads; `close` waits
 /// for that.
@@ -136,7 +136,7 @@ impl Embedded {
     pub fn status(path: &Path) -> Result<SchemaStatus, StoreError> {
         match schema::open_visitor(path)? {
             Some(conn) => migrations::status(&conn),
-            None => Ok(SchemaStatus::nothing()),
+            None => Ok(migrations::nothing()),
         }
     }
 

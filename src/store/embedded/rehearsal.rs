@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::migrations::{self, Migrated};
+use super::migrations;
 use super::snapshot::{self, Draft};
 use super::{options, schema};
 use crate::store::contract::StoreError;
+use crate::store::schema::Migrated;
 
 /// A migration that was tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -33,9 +33,7 @@ pub(super) fn kind(row: &Row<'_>, column: usize) -> Result<Option<RoomKind>, Sto
     let Some(text) = row.get_ref(column)?.as_str_or_null()? else {
         return Ok(None);
     };
-    let kind = [RoomKind::Sos, RoomKind::Circle]
-        .into_iter()
-        .find(|kind| kind.as_str() == text);
+    let kind = RoomKind::ALL.iter().copied().find(|kind| kind.as_str() == text);
     kind.map(Some).ok_or_else(|| corrupt("a kind of room"))
 }
 

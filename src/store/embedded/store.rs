@@ -16,7 +16,7 @@ use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
 use crate::domain::people::{ContactBook, Person, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, EventBody, Genesis, Seq};
+use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::meters::{Observed, bump, total};
@@ -32,34 +32,13 @@ const FIXES_MAX: usize = 1_000;
 /// Sights of devices and signs of life that are written in one piece.
 const NOTES_MAX: usize = 1_000;
 
-/// An SOS, and what moves it along, goes before what else people do.
-fn rank(append: &Append) -> Lane {
-    let moves = |event: &Event| {
-        matches!(
-            event.body,
-            EventBody::Created(Genesis::Incident(_))
-                | EventBody::StatusChanged { .. }
-                | EventBody::EmergencyRaised { .. }
-                | EventBody::EmergencyEnded { .. }
-                | EventBody::LinkRaised { .. }
-                | EventBody::LinkEnded { .. }
-        )
-    };
-    if append.events.iter().any(moves) {
-        Lane::Sos
-    } else {
-        Lane::Urgent
-    }
-}
-
 #[async_trait]
 impl Store for Embedded {
     async fn append(&self, new: Append) -> Result<(), AppendError> {
         let weight = new.events.len() + new.people.len();
         let now = Some(Instant::now());
-        let answer = self.queue(rank(&new), weight, now, move |writes| {
-            append::append(writes, &new)
-        })?;
+        let lane = if new.helps() { Lane::Sos } else { Lane::Urgent };
+        let answer = self.queue(lane, weight, now, move |writes| append::append(writes, &new))?;
         answered(answer).await?
     }
 
@@ -365,6 +344,7 @@ impl Store for Embedded {
             lists_at_once: total(&self.meters.lists_at_once),
             open_held: open.held,
             open_left_out: open.left_out,
+            remote: None,
         }
     }
 

@@ -32,6 +32,18 @@ pub enum ClientMessage {
         /// Which.
         room: RoomId,
     },
+    /// `trip:join`
+    TripJoin {
+        /// Which.
+        trip: RoomId,
+        /// As in `join-room`.
+        since: Option<Seq>,
+    },
+    /// `trip:leave`
+    TripLeave {
+        /// Which.
+        trip: RoomId,
+    },
     /// `activate-room`
     ActivateRoom {
         /// Which.

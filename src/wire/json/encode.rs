@@ -35,6 +35,9 @@ impl ServerMessage<'_> {
             Self::EmergencyContactJoined { .. } => "emergency-contact-joined",
             Self::RoomCreated { .. } => "room-created",
             Self::JoinApproved { .. } => "join-approved",
+            Self::TripJoined { .. } => "trip:joined",
+            Self::TripLeft { .. } => "trip:left",
+            Self::TripEnded { .. } => "trip:ended",
             Self::JoinDenied { .. } => "join-denied",
             Self::UserJoined { .. } => "user-joined",
             Self::RoomLeft { .. } => "room-left",
@@ -155,16 +158,19 @@ impl ServerMessage<'_> {
             Self::AutoJoined {
                 room,
                 owner_name,
+                on_trip,
                 participant,
                 seq,
             } => {
                 let owner = owner_name.unwrap_or(NAMELESS);
                 frame.room("roomId", room);
                 frame.text("roomOwner", owner);
-                frame.text(
-                    "message",
-                    &format!("You are in the room of {owner} as an emergency contact."),
-                );
+                let sentence = if on_trip {
+                    format!("You are in the room of {owner}, who calls for help on your trip.")
+                } else {
+                    format!("You are in the room of {owner} as an emergency contact.")
+                };
+                frame.text("message", &sentence);
                 frame.person("participantId", participant);
                 frame.whole("seq", seq.get());
             }
@@ -213,6 +219,30 @@ impl ServerMessage<'_> {
                 frame.whole("seq", seq.get());
                 frame.flag("recovered", recovered);
                 frame.person("participantId", participant);
+            }
+            Self::TripJoined {
+                trip,
+                seq,
+                recovered,
+                participant,
+                manifest,
+            } => {
+                frame.room("tripId", trip);
+                frame.whole("seq", seq.get());
+                frame.flag("recovered", recovered);
+                frame.person("participantId", participant);
+                frame.person("driverId", manifest.driver());
+                let passengers: Vec<_> = manifest.passengers().iter().copied().collect();
+                frame.list("passengerIds", &passengers, |frame, who| {
+                    frame.escaped(&who.to_string());
+                });
+                frame.maybe_text("bookingId", manifest.booking());
+            }
+            Self::TripLeft { trip } => frame.room("tripId", trip),
+            Self::TripEnded { trip, seq } => {
+                frame.room("tripId", trip);
+                frame.room("roomId", trip);
+                frame.whole("seq", seq.get());
             }
             Self::JoinDenied { room, message } => {
                 frame.room("roomId", room);

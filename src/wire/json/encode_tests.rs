@@ -101,6 +101,7 @@ fn messages_about_rooms_have_the_names_of_the_contract() {
     let user = UserView::of(&ana, false);
     let (who, seq) = (person(1), Seq::new(4));
     let m = ServerMessage::AutoJoined {
+        on_trip: false,
         room: &r,
         owner_name: Some("Ana"),
         participant: who,
@@ -475,6 +476,7 @@ fn a_durable_event_becomes_the_frame_of_its_kind_with_its_own_seq_and_time() {
             },
             Some("sos-status"),
         ),
+        (EventBody::TripEnded, Some("trip:ended")),
         (EventBody::Created(Genesis::Circle), None),
         (EventBody::JoinRequested { who }, None),
         (EventBody::JoinDenied { who }, None),

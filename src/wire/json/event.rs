@@ -89,6 +89,10 @@ pub fn encode_event<'p>(
             client_id,
             sos: Some(sos),
         },
+        EventBody::TripEnded => ServerMessage::TripEnded {
+            trip: room,
+            seq: event.seq,
+        },
         EventBody::StatusChanged { from, to, .. } => ServerMessage::StatusChanged {
             room,
             seq: event.seq,

@@ -23,6 +23,8 @@ struct Raw<'a> {
     #[serde(borrow)]
     room_id: Loose<'a>,
     #[serde(borrow)]
+    trip_id: Loose<'a>,
+    #[serde(borrow)]
     latitude: Loose<'a>,
     #[serde(borrow)]
     longitude: Loose<'a>,
@@ -99,6 +101,11 @@ impl Raw<'_> {
                 since: self.since()?,
             },
             "leave-room" => ClientMessage::LeaveRoom { room: self.room()? },
+            "trip:join" => ClientMessage::TripJoin {
+                trip: self.trip()?,
+                since: self.since()?,
+            },
+            "trip:leave" => ClientMessage::TripLeave { trip: self.trip()? },
             "activate-room" => ClientMessage::ActivateRoom { room: self.room()? },
             "deactivate-room" => ClientMessage::DeactivateRoom { room: self.room()? },
             "request-join" => ClientMessage::RequestJoin { room: self.room()? },
@@ -133,6 +140,11 @@ impl Raw<'_> {
 
     fn room(&self) -> Checked<RoomId> {
         field::required("roomId", self.room_if_given()?)
+    }
+
+    fn trip(&self) -> Checked<RoomId> {
+        let trip = field::parsed("tripId", &self.trip_id, |id| RoomId::new(id))?;
+        field::required("tripId", trip)
     }
 
     fn requester(&self) -> Checked<crate::domain::ids::ParticipantId> {

@@ -9,7 +9,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId, UserId};
 use crate::domain::incident::{IncidentType, Severity, Status};
 use crate::domain::people::{Identity, Role, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::Seq;
+use crate::domain::room::{Manifest, Seq};
 use crate::domain::time::Timestamp;
 
 /// When the samples happened.
@@ -25,6 +25,8 @@ const CONNECTION: &str = "27c059c801000003";
 struct Cast {
     circle: RoomId,
     incident: RoomId,
+    trip: RoomId,
+    manifest: Manifest,
     phone: PhoneNumber,
     message: MessageId,
     identity: Identity,
@@ -79,6 +81,12 @@ fn cast(full: bool) -> Cast {
         .encode(AT),
         circle,
         incident,
+        trip: room("trip-4711"),
+        manifest: Manifest::new(
+            ANA,
+            full.then_some(BEN).into_iter().collect(),
+            full.then(|| "b-4711".to_owned()),
+        ),
         phone,
     }
 }
@@ -134,6 +142,7 @@ fn membership(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) 
     to(&ServerMessage::AutoJoined {
         room,
         owner_name,
+        on_trip: !full,
         participant: BEN,
         seq: Seq::new(3),
     });
@@ -158,6 +167,18 @@ fn membership(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) 
         seq: Seq::new(15),
         recovered: full,
         participant: BEN,
+    });
+    to(&ServerMessage::TripJoined {
+        trip: &cast.trip,
+        seq: Seq::new(4),
+        recovered: full,
+        participant: BEN,
+        manifest: &cast.manifest,
+    });
+    to(&ServerMessage::TripLeft { trip: &cast.trip });
+    to(&ServerMessage::TripEnded {
+        trip: &cast.trip,
+        seq: Seq::new(5),
     });
     to(&ServerMessage::JoinDenied {
         room,

@@ -6,7 +6,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::Status;
 use crate::domain::people::Identity;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::Seq;
+use crate::domain::room::{Manifest, Seq};
 use crate::domain::time::Timestamp;
 
 /// A message to a client. Each variant is the message of the same name in kebab case; `seq` is its place
@@ -21,10 +21,12 @@ pub enum ServerMessage<'a> {
         rooms: &'a [RoomId],
         session_id: &'a str,
     },
-    /// To an emergency contact: they are in a room that lists them.
+    /// To an emergency contact, or to whoever is on a trip (`on_trip`) with somebody who calls for help: they are in a
+    /// room without having asked.
     AutoJoined {
         room: &'a RoomId,
         owner_name: Option<&'a str>,
+        on_trip: bool,
         participant: ParticipantId,
         seq: Seq,
     },
@@ -51,6 +53,23 @@ pub enum ServerMessage<'a> {
         seq: Seq,
         recovered: bool,
         participant: ParticipantId,
+    },
+    /// The answer to `trip:join`.
+    TripJoined {
+        trip: &'a RoomId,
+        seq: Seq,
+        recovered: bool,
+        participant: ParticipantId,
+        manifest: &'a Manifest,
+    },
+    /// The answer to `trip:leave`.
+    TripLeft {
+        trip: &'a RoomId,
+    },
+    /// To those on a trip: it is over.
+    TripEnded {
+        trip: &'a RoomId,
+        seq: Seq,
     },
     JoinDenied {
         room: &'a RoomId,

@@ -54,6 +54,20 @@ impl BodyError {
     }
 }
 
+/// A body of which nothing is needed: it may be missing, or hold what is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoFields;
+
+impl NoFields {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
+        object(body).map(|_| Self)
+    }
+}
+
 impl From<serde_json::Error> for BodyError {
     fn from(error: serde_json::Error) -> Self {
         Self::Json(error.to_string())

@@ -66,6 +66,12 @@ fn data(body: &EventBody) -> Value {
     match body {
         EventBody::Created(Genesis::Circle) => json!({ "kind": "circle" }),
         EventBody::Created(Genesis::Incident(report)) => created(report),
+        EventBody::Created(Genesis::Trip(manifest)) => json!({
+            "kind": "trip",
+            "driverId": manifest.driver().to_string(),
+            "passengerIds": manifest.passengers().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "bookingId": manifest.booking(),
+        }),
         EventBody::Joined {
             who,
             user_type,
@@ -82,7 +88,9 @@ fn data(body: &EventBody) -> Value {
         | EventBody::JoinDenied { who }
         | EventBody::ContactAlerted { who } => json!({ "participantId": who.to_string() }),
         EventBody::MessageSent { id, content } => json!({ "id": id.as_str(), "content": content }),
-        EventBody::Activated | EventBody::Deactivated | EventBody::Emptied => json!({}),
+        EventBody::Activated | EventBody::Deactivated | EventBody::Emptied | EventBody::TripEnded => {
+            json!({})
+        }
         EventBody::EmergencyRaised { sos } | EventBody::EmergencyEnded { sos } => {
             json!({ "sosId": sos.as_str() })
         }

@@ -1,5 +1,7 @@
 //! Takes fields out of a body or a query one by one and collects everything that is wrong on the way.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
 
 use super::body::{BodyError, FieldError};
@@ -103,6 +105,47 @@ impl<'a> Fields<'a> {
             }
         }
         Some(found)
+    }
+
+    /// A list, which must be there, of at most `max` texts that a domain type reads.
+    pub fn texts<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        mut parse: impl FnMut(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let entries = match self.object.get(name) {
+            None | Some(Value::Null) => return self.keep(Err(Problem::missing(name))),
+            Some(Value::Array(entries)) if entries.len() <= max => entries,
+            Some(_) => return self.keep(Err(Problem::wants(name, format_args!("a list of at most {max}")))),
+        };
+        let mut found = Some(Vec::with_capacity(entries.len()));
+        for (index, entry) in entries.iter().enumerate() {
+            let read = match entry.as_str() {
+                Some(text) => parse(text).map_err(|error| error.to_string()),
+                None => Err("must be text".to_owned()),
+            };
+            match read {
+                Ok(one) => {
+                    if let Some(found) = &mut found {
+                        found.push(one);
+                    }
+                }
+                Err(error) => {
+                    self.reject(&format!("{name}.{index}"), &error);
+                    found = None;
+                }
+            }
+        }
+        found
+    }
+
+    /// Notes that the field at `path` is not what it should be: `what` goes on after its name.
+    pub fn reject(&mut self, path: &str, what: &str) {
+        self.errors.push(FieldError {
+            field: format!("{}{path}", self.path),
+            message: format!("{path} {what}"),
+        });
     }
 
     /// What was read, if nothing was wrong.

@@ -20,6 +20,7 @@ mod query;
 pub mod schemas;
 mod sos;
 mod sos_view;
+mod trips;
 
 #[cfg(test)]
 mod body_tests;
@@ -28,7 +29,7 @@ mod query_tests;
 #[cfg(test)]
 mod view_tests;
 
-pub use body::{BodyError, FieldError};
+pub use body::{BodyError, FieldError, NoFields};
 pub use circle::{
     BatchAnswer, LocationAnswer, LocationsByUser, NodeInfo, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
 };
@@ -44,3 +45,4 @@ pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, Stat
 pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
 pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
 pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosView};
+pub use trips::{NearTripView, NearbyQuery, TripBody, TripFacts, TripStatus, TripView};

@@ -13,6 +13,8 @@ use super::query::{
     INCIDENTS_DEFAULT, LIMIT_MAX, MESSAGES_DEFAULT, RADIUS_DEFAULT_M, RADIUS_MAX_M, SEARCH_MAX_CHARS,
 };
 use super::sos::{MESSAGE_CHARS, PIN_MAX_CHARS, REFERENCE_MAX_CHARS};
+use super::trips::{NEARBY_DEFAULT, NEARBY_DEFAULT_KM};
+use crate::domain::ids::UserId;
 use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
 use crate::domain::room::UserType;
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
@@ -30,6 +32,8 @@ pub struct Bounds {
     pub batch_max_fixes: usize,
     /// People on one list of contacts.
     pub contacts_max: usize,
+    /// Passengers of one trip.
+    pub passengers_max: usize,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
@@ -53,6 +57,8 @@ pub fn bodies(bounds: &Bounds) -> Map<String, Value> {
         ("Contact", contact()),
         ("Report", report()),
         ("Block", block()),
+        ("CreateTrip", create_trip(bounds)),
+        ("Nothing", object(&[], json!({}))),
     ];
     named
         .into_iter()
@@ -89,6 +95,43 @@ fn create_sos() -> Value {
             },
         }),
     )
+}
+
+fn create_trip(bounds: &Bounds) -> Value {
+    let user = json!({
+        "type": "string", "minLength": 1, "maxLength": UserId::MAX_CHARS,
+        "pattern": r"^[^\x00-\x1F\x7F-\x9F]*$",
+    });
+    let mut driver = user.clone();
+    driver["description"] = "Who drives, as tokens name them.".into();
+    object(
+        &["tripId", "driverId", "passengerIds"],
+        json!({
+            "tripId": reference("Room"),
+            "driverId": driver,
+            "passengerIds": {
+                "type": "array", "items": user, "uniqueItems": true, "maxItems": bounds.passengers_max,
+                "description": "Everybody else, each once; the driver is none of them.",
+            },
+            "bookingId": note(REFERENCE_MAX_CHARS, "The booking that it belongs to."),
+        }),
+    )
+}
+
+/// `GET /internal/trips/nearby`
+pub fn nearby_query(radius_max_km: u32) -> Vec<QueryField> {
+    let radius = json!({
+        "type": "number", "exclusiveMinimum": 0, "maximum": radius_max_km,
+        "default": NEARBY_DEFAULT_KM.min(f64::from(radius_max_km)), "description": "How far around it, in km.",
+    });
+    let mut fields = vec![
+        field("latitude", latitude()),
+        field("longitude", longitude()),
+        field("radius", radius),
+        limit(NEARBY_DEFAULT),
+    ];
+    fields[..2].iter_mut().for_each(|field| field.required = true);
+    fields
 }
 
 fn device_info() -> Value {
@@ -236,10 +279,16 @@ pub struct QueryField {
     pub name: &'static str,
     /// What it may be.
     pub schema: Value,
+    /// It must be there.
+    pub required: bool,
 }
 
 fn field(name: &'static str, schema: Value) -> QueryField {
-    QueryField { name, schema }
+    QueryField {
+        name,
+        schema,
+        required: false,
+    }
 }
 
 fn limit(default: usize) -> QueryField {
@@ -417,10 +466,14 @@ fn event_data() -> Vec<(&'static str, Value)> {
         "cityId": text, "tripId": text, "bookingId": text,
         "raisedFrom": {"type": "array", "items": reference("Room")},
     }));
+    let trip = all(json!({
+        "kind": {"const": "trip"}, "driverId": reference("Participant"), "bookingId": text,
+        "passengerIds": {"type": "array", "items": reference("Participant")},
+    }));
     vec![
         (
             "created",
-            json!({"oneOf": [report, all(json!({"kind": {"const": "circle"}}))]}),
+            json!({"oneOf": [report, all(json!({"kind": {"const": "circle"}})), trip]}),
         ),
         (
             "joined",
@@ -451,6 +504,7 @@ fn event_data() -> Vec<(&'static str, Value)> {
                 json!({"from": reference("IncidentStatus"), "to": reference("IncidentStatus"), "note": text}),
             ),
         ),
+        ("trip-ended", nothing()),
         ("link-raised", link()),
         ("link-ended", link()),
     ]

@@ -10,7 +10,7 @@ use crate::domain::incident::Status;
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{
-    Actor, Event, EventBody, Genesis, LeaveReason, RoomState, Seq, Statistics, UserType,
+    Actor, Event, EventBody, Genesis, LeaveReason, Manifest, RoomState, Seq, Statistics, UserType,
 };
 use crate::domain::testing::{person, report, room};
 use crate::domain::time::Timestamp;
@@ -211,6 +211,16 @@ fn the_audit_trail_leaves_out_no_event() {
             "created",
             json!({"kind": "circle"}),
         ),
+        (
+            EventBody::Created(Genesis::Trip(Box::new(Manifest::new(
+                person(1),
+                [who].into(),
+                None,
+            )))),
+            "created",
+            json!({"kind": "trip", "driverId": "p-0000000000000001", "passengerIds": [two], "bookingId": null}),
+        ),
+        (EventBody::TripEnded, "trip-ended", json!({})),
         (
             EventBody::Joined {
                 who,

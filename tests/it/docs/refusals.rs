@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::document::Document;
+use crate::support::engine::INTERNAL_TOKEN;
 use crate::support::http::Answer;
 use crate::support::{Engine, Person, UNLIMITED, fire, uuid4};
 
@@ -22,6 +23,8 @@ struct Operation {
     queries: Vec<String>,
     /// It has a body, even if none need be sent.
     takes_body: bool,
+    /// It is asked by a sister service, which shows its key beside the caller's own credential.
+    by_service: bool,
 }
 
 impl Operation {
@@ -41,6 +44,9 @@ impl Operation {
         let mut request = who.request(self.method.clone(), &asked.path);
         if let Some((kind, body)) = asked.body {
             request = request.body(kind, body);
+        }
+        if self.by_service {
+            request = request.header("X-Internal-Token", INTERNAL_TOKEN);
         }
         for (name, value) in asked.headers {
             request = request.header(name, &value);
@@ -97,7 +103,9 @@ fn operations(sos: &str, participant: &str) -> Vec<Operation> {
                 template: template.clone(),
                 path: template
                     .replace("{id}", sos)
-                    .replace("{participant}", participant),
+                    .replace("{participant}", participant)
+                    .replace("{trip}", "trip-1"),
+                by_service: false,
                 statuses: it["responses"]
                     .as_object()
                     .unwrap()
@@ -153,7 +161,8 @@ async fn every_operation_refuses_what_its_document_says_it_refuses() {
     let staff = engine.user("Dora").role("DISPATCHER");
     let nonsense = engine.bearer("nonsense");
     let mut verdicts = Verdicts::default();
-    for operation in operations(&sos, &participant) {
+    for mut operation in operations(&sos, &participant) {
+        operation.by_service = operation.template.starts_with("/internal/");
         let wants = |status: u16| operation.statuses.contains(&status);
         if wants(401) {
             let answer = operation.asked(&nonsense, |asked| asked).await;
@@ -210,6 +219,7 @@ async fn every_operation_refuses_what_its_document_says_it_refuses() {
                 example: operation.example.clone(),
                 queries: vec![],
                 takes_body: operation.takes_body,
+                by_service: operation.by_service,
             };
             if nowhere.path != operation.path {
                 let answer = nowhere.asked(&staff, |asked| asked).await;

@@ -2,5 +2,6 @@
 
 mod commands;
 mod draining;
+mod nodes;
 mod operations;
 mod secrets;

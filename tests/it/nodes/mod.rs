@@ -3,7 +3,7 @@
 
 mod areas;
 mod circles;
-mod cluster;
+pub mod cluster;
 mod deadlines;
 mod people;
 mod rooms;

@@ -79,6 +79,11 @@ impl Engine {
         engine
     }
 
+    /// One that is not started: for its commands.
+    pub fn not_started(data: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::prepare(data, settings)
+    }
+
     /// Starts another version of it.
     pub fn of_program(program: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();

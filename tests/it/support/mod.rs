@@ -5,8 +5,10 @@ pub mod document;
 pub mod engine;
 pub mod http;
 pub mod matching;
+pub mod mongo;
 pub mod people;
 pub mod raw;
+pub mod redis;
 pub mod stories;
 pub mod tls;
 

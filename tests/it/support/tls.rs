@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
@@ -39,6 +39,7 @@ impl Pki {
             issuer: Issuer::new(parameters, key),
             roots,
         };
+        fs::write(pki.path("ca.pem"), own.pem()).unwrap();
         pki.renew();
         pki
     }
@@ -47,7 +48,11 @@ impl Pki {
     pub fn renew(&self) -> CertificateDer<'static> {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let key = KeyPair::generate().unwrap();
-        let parameters = CertificateParams::new(names).unwrap();
+        let mut parameters = CertificateParams::new(names).unwrap();
+        // OpenSSL takes one that is named like its authority for one that signed itself.
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "a server of the tests");
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
         // The key first: with the old certificate it does not match, and is not taken.
         fs::write(self.path("key.pem"), key.serialize_pem()).unwrap();

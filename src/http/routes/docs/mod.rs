@@ -15,6 +15,7 @@ mod own;
 mod page;
 mod people;
 mod refusals;
+mod services;
 mod upkeep;
 
 use std::sync::OnceLock;

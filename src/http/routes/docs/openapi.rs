@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{Describer, Operation, path_parameters, security};
-use super::{circle, conduct, incidents, own, people, refusals, upkeep};
+use super::{circle, conduct, incidents, own, people, refusals, services, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
 use crate::http::routes::table::{ROWS, Row};
@@ -42,6 +42,7 @@ pub fn openapi(config: &Config) -> Value {
     people::describe(&mut to);
     own::describe(&mut to);
     conduct::describe(&mut to);
+    services::describe(&mut to, config);
     let operations = to.found;
     let mut paths: Map<String, Value> = Map::new();
     for row in ROWS {
@@ -56,6 +57,7 @@ pub fn openapi(config: &Config) -> Value {
         content_max_chars: CONTENT_MAX_CHARS,
         batch_max_fixes: config.locations.batch_max_fixes,
         contacts_max: config.contacts.contacts_max,
+        passengers_max: config.trips.passengers_max,
     }));
     schemas.extend(refusals::schemas());
     json!({
@@ -108,6 +110,7 @@ fn tags() -> Value {
         {"name": "Credentials", "description": "Tickets for a WebSocket."},
         {"name": "Circles", "description": "For circle clients: positions, contacts, rooms. Bare JSON."},
         {"name": "Conduct", "description": "Reports of misconduct, and whom operators keep out."},
+        {"name": "Sister services", "description": "For services beside this one, with a key of their own."},
         {"name": "Operations", "description": "For whoever runs the process."},
     ])
 }

@@ -227,6 +227,9 @@ impl Operation {
     fn parameters(&self) -> Vec<Value> {
         let query = self.query.iter().map(|field| {
             let mut parameter = json!({"name": field.name, "in": "query", "schema": field.schema});
+            if field.required {
+                parameter["required"] = true.into();
+            }
             if field.schema["type"] == "array" {
                 // `status=A,B`
                 parameter["style"] = "form".into();
@@ -356,6 +359,7 @@ pub(super) fn path_parameters(path: &'static str) -> impl Iterator<Item = Value>
         let name = part.strip_prefix('{')?.strip_suffix('}')?;
         let (schema, text) = match name {
             "participant" => ("Participant", "Somebody in an incident."),
+            "trip" => ("Room", "The trip."),
             _ => ("Room", "The incident."),
         };
         Some(json!({
@@ -371,8 +375,17 @@ pub(super) fn security(row: &Row) -> Value {
     if takes(Who::Visitor) {
         ways.push(json!({}));
     }
-    ways.push(json!({"bearer": []}));
-    ways.push(json!({"cookie": []}));
+    let person = [
+        Who::Mission,
+        Who::Citizen,
+        Who::Rescuer,
+        Who::Dispatcher,
+        Who::Admin,
+    ];
+    if person.into_iter().any(takes) {
+        ways.push(json!({"bearer": []}));
+        ways.push(json!({"cookie": []}));
+    }
     if takes(Who::Device) {
         ways.push(json!({"device": []}));
         ways.push(json!({"device": [], "deviceToken": []}));

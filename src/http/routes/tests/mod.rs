@@ -108,7 +108,10 @@ impl Rig {
             observer: Arc::new(NoObserver),
             chores: vec![],
         });
-        let readiness = Arc::new(Readiness::new(Arc::clone(&engine.node().store)));
+        let readiness = Arc::new(Readiness::new(
+            Arc::clone(&engine.node().store),
+            Arc::clone(&engine.node().bus),
+        ));
         let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
         let frame = Frame::new(&config, metrics, Arc::default());
         Self {
@@ -185,6 +188,14 @@ impl Rig {
         };
         let token = issue(&grant, &Auth::default(), &self.secret).unwrap();
         ("authorization", format!("Bearer {token}"))
+    }
+
+    /// A sister service that may do everything.
+    fn service(&self) -> Credential {
+        (
+            "x-internal-token",
+            String::from_utf8_lossy(self.secret.reveal()).into_owned(),
+        )
     }
 
     async fn raise(&self, who: &Credential) -> String {

@@ -22,6 +22,7 @@ pub struct Bounds {
 }
 
 const ROOM: &str = "364ac461f8049bb1154b4caf7f112da1";
+const TRIP: &str = "trip-4711";
 const REQUESTER: &str = "p-b447fcbc8b87f80c";
 
 /// Every message that a client may send.
@@ -72,6 +73,21 @@ fn rooms() -> Vec<Described> {
             "Leaves a room, on all your connections.",
             named("leave-room"),
             example(),
+        ),
+        described(
+            "trip:join",
+            "Takes a seat in a trip that you are on, and resumes there.",
+            Shape::of("trip:join").has("tripId", room()).may(
+                "since",
+                seq("The last event that you have: what came after it is sent first."),
+            ),
+            json!({"tripId": TRIP, "since": 2}),
+        ),
+        described(
+            "trip:leave",
+            "Gets out of a trip, on all your connections. You may come back while it lasts.",
+            Shape::of("trip:leave").has("tripId", room()),
+            json!({"tripId": TRIP}),
         ),
         described(
             "activate-room",

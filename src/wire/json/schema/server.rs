@@ -15,9 +15,15 @@ pub const ERRORS: &[(&str, &str)] = &[
         "A field is missing or wrong; `field` says which.",
     ),
     ("ROOM_NOT_FOUND", "There is no such room."),
+    ("TRIP_NOT_FOUND", "There is no such trip, or you are not on it."),
+    ("TRIP_ENDED", "The trip is over."),
     ("ROOM_EXISTS", "The id is taken."),
     ("ROOM_NOT_ACTIVE", "The room is deactivated."),
     ("ROOM_FULL", "So many people are in."),
+    (
+        "TOO_MANY_ROOMS",
+        "This connection sits in so many rooms that no further one is to be had.",
+    ),
     ("ALREADY_IN_ROOM", "This connection sits there already."),
     ("NOT_IN_ROOM", "You are not in, or not seated."),
     (
@@ -121,6 +127,7 @@ fn user(description: &str) -> Value {
 /// What is said of each; `None` for a kind that nobody described, which a test finds.
 fn shape(kind: &'static str) -> Option<(&'static str, Shape)> {
     joining(kind)
+        .or_else(|| travelling(kind))
         .or_else(|| belonging(kind))
         .or_else(|| talking(kind))
         .or_else(|| helping(kind))
@@ -192,6 +199,41 @@ fn joining(kind: &'static str) -> Option<(&'static str, Shape)> {
         ),
         "room-deactivated" => ("No newcomers are let in.", named().may("seq", place())),
         "room-activated" => ("Newcomers are let in again.", named().may("seq", place())),
+        _ => return None,
+    })
+}
+
+fn travelling(kind: &'static str) -> Option<(&'static str, Shape)> {
+    let named = || of_server(kind).has("tripId", room());
+    Some(match kind {
+        "trip:joined" => (
+            "You are on the trip, and this connection is seated. The trip is the room of the same id: where its driver \
+             is comes as location-update.",
+            named()
+                .has(
+                    "seq",
+                    json!({"type": "integer", "minimum": 0, "description": "The log's newest event."}),
+                )
+                .has(
+                    "recovered",
+                    json!({"type": "boolean", "description": "Whether all since `since` follows."}),
+                )
+                .has("participantId", reference("Participant"))
+                .has("driverId", reference("Participant"))
+                .has(
+                    "passengerIds",
+                    list(&reference("Participant"), "Everybody else on it, come or not."),
+                )
+                .has(
+                    "bookingId",
+                    json!({"type": ["string", "null"], "description": "The booking that it belongs to."}),
+                ),
+        ),
+        "trip:left" => ("You have got out.", named()),
+        "trip:ended" => (
+            "The trip is over, and you are out.",
+            named().has("roomId", room()).has("seq", place()),
+        ),
         _ => return None,
     })
 }

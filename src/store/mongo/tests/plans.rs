@@ -1,0 +1,132 @@
+//! No question reads a whole collection.
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+
+use super::{Mongo, MongoOptions, server};
+use crate::domain::incident::Status;
+use crate::domain::location::LocationPolicy;
+use crate::domain::room::Seq;
+use crate::domain::testing::{person, report, room};
+use crate::store::contract::Store;
+use crate::store::contract_tests::scribe::{
+    everything, kept, key, ms, phone, place, put, raised, record, user,
+};
+use crate::store::types::{HistoryQuery, IncidentQuery, Retention, Sight, Sign};
+
+/// Asks everything that is asked while an engine runs.
+async fn ask_all(store: &Mongo) {
+    let sos = room("sos");
+    store.load(&sos).await.unwrap();
+    store.events(&sos, Seq::new(1), 10).await.unwrap();
+    store.live_rooms(Some(&sos), 10).await.unwrap();
+    store.memberships(&user(0)).await.unwrap();
+    store.circles_of(&user(0)).await.unwrap();
+    store.circles_listing(&phone(1), 10).await.unwrap();
+    store.repeated(&key(0, "k")).await.unwrap();
+    store.incident(&sos).await.unwrap();
+    store.messages(&sos, None, 10, Some("hello")).await.unwrap();
+    store.places(&user(0), None, 10).await.unwrap();
+    store.idempotency_keys(&user(0), None, 10).await.unwrap();
+    store.tally(&user(0)).await.unwrap();
+    store.reports(None, None, 10).await.unwrap();
+    store.reports(Some(&sos), None, 10).await.unwrap();
+    store.whose(person(0)).await.unwrap();
+    store.block_of(person(0)).await.unwrap();
+    store.blocks(None, 10).await.unwrap();
+    store.contacts(&user(0)).await.unwrap();
+    store.see_devices(vec![]).await.unwrap();
+    let sign = Sign {
+        room: sos.clone(),
+        participant: person(0),
+        at: ms(1),
+    };
+    store.note_signs(vec![sign]).await.unwrap();
+    let lists = [
+        everything(),
+        IncidentQuery {
+            status: vec![Status::Active],
+            city_id: Some("MNL".into()),
+            ..everything()
+        },
+        IncidentQuery {
+            near: Some((place(0.0, 0.0), 1_000.0)),
+            sight: Sight::PublicAnd(user(1)),
+            ..everything()
+        },
+    ];
+    for list in lists {
+        store.incidents(&list).await.unwrap();
+    }
+    let policy = LocationPolicy::default();
+    for _ in 0..2 {
+        store
+            .keep_fixes(vec![kept("sos", 0, 5, 0.0)], &policy)
+            .await
+            .unwrap();
+    }
+    for (only, subject) in [(Some(sos.clone()), None), (None, Some(record(0).subject))] {
+        let query = HistoryQuery {
+            room: only,
+            subject,
+            limit: 10,
+            ..HistoryQuery::default()
+        };
+        store.history(&query).await.unwrap();
+    }
+    let day = std::time::Duration::from_secs(86_400);
+    let retention = Retention {
+        locations: day,
+        idempotency: day,
+        device_links: day,
+        devices: day,
+        reports: day,
+        erasures: day,
+        slice_max_rows: 100,
+    };
+    store.purge(ms(1_000), &retention).await.unwrap();
+    store.erase(&user(5), ms(1_000)).await.unwrap();
+    store.ping().await.unwrap();
+}
+
+fn asks_by_time(command: &Document) -> bool {
+    let stages = command.get_array("pipeline").into_iter().flatten();
+    let asked: Vec<&Document> = stages
+        .filter_map(|stage| stage.as_document()?.get_document("$match").ok())
+        .collect();
+    asked.len() == 1 && asked[0].keys().eq(["at"])
+}
+
+#[tokio::test]
+async fn no_question_reads_a_whole_collection() {
+    let options = MongoOptions::new(server::shared().await);
+    let store = Mongo::open(options).await.unwrap();
+    let mut scribe = raised(&store, "sos", report()).await;
+    put(&store, scribe.join(1)).await;
+    store
+        .keep_fixes(vec![kept("sos", 0, 1, 0.0)], &LocationPolicy::default())
+        .await
+        .unwrap();
+    let database = &store.shared.db.database;
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    ask_all(&store).await;
+    put(&store, scribe.say(0, "hello")).await;
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let profile = database.collection::<Document>("system.profile");
+    let asked = profile.count_documents(doc! {}).await.unwrap();
+    assert!(asked > 40, "{asked} commands were noted");
+    let whole = profile
+        .find(doc! { "planSummary": { "$regex": "COLLSCAN" }, "op": { "$ne": "getmore" } })
+        .await
+        .unwrap();
+    let whole: Vec<Document> = whole.try_collect().await.unwrap();
+    let whole: Vec<_> = whole
+        .iter()
+        // The profile itself is no collection of the store. The janitor asks the series by time alone, which is the
+        // order in which the server keeps it: it calls that a scan, too, and reads what it asks for.
+        .filter(|one| !one.get_str("ns").unwrap().ends_with("system.profile"))
+        .map(|one| one.get_document("command").unwrap())
+        .filter(|command| !asks_by_time(command))
+        .collect();
+    assert!(whole.is_empty(), "{whole:?}");
+}
