@@ -117,7 +117,6 @@ pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<Bridg
         grace: bus.unsubscribe_grace(),
         heartbeat: bus.fades_after() / 4,
         fades_after: bus.fades_after(),
-        board: BoardSettings::default(),
     })
 }
 
