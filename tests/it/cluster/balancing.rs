@@ -36,7 +36,9 @@ impl Balancer {
     fn start(file: &str, nodes: &[Engine], command: impl FnOnce(&Path) -> Command) -> Self {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file));
         let port = free_port();
-        let mut text = text.unwrap().replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
+        let mut text = text
+            .unwrap()
+            .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
         for (n, node) in nodes.iter().enumerate() {
             let example = format!("127.0.0.1:300{}", n + 1);
             assert!(text.contains(&example), "{file} knows no {example}");
@@ -52,7 +54,9 @@ impl Balancer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{file} cannot be run, scripts/setup installs what it needs: {error}"));
+            .unwrap_or_else(|error| {
+                panic!("{file} cannot be run, scripts/setup installs what it needs: {error}")
+            });
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let until = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(address).is_err() {
@@ -204,7 +208,11 @@ async fn a_balancer_does_its_work(balance: fn(&[Engine]) -> Balancer) {
     }
     assert_eq!(hints.len(), counts[0], "everybody on that node, and nobody else");
     let early = hints.iter().filter(|hint| **hint < SPREAD / 2).count();
-    assert!(early * 4 > hints.len() && early * 4 < hints.len() * 3, "{early} of {}", hints.len());
+    assert!(
+        early * 4 > hints.len() && early * 4 < hints.len() * 3,
+        "{early} of {}",
+        hints.len()
+    );
     even(&cluster.connections().await, CLIENTS);
     assert!(leaving.ended().success());
 

@@ -14,8 +14,14 @@ struct Cluster {
 
 /// What nodes must have in common, and would otherwise make up each for itself.
 const SHARED: [(&str, &str); 2] = [
-    ("auth.device_secret", "a-device-secret-of-the-tests-0123456789-abcdef"),
-    ("abuse.block_secret", "a-block-secret-of-the-tests-0123456789-abcdefg"),
+    (
+        "auth.device_secret",
+        "a-device-secret-of-the-tests-0123456789-abcdef",
+    ),
+    (
+        "abuse.block_secret",
+        "a-block-secret-of-the-tests-0123456789-abcdefg",
+    ),
 ];
 
 impl Cluster {

@@ -16,17 +16,16 @@ async fn people_on_three_nodes_are_in_one_incident_and_one_of_them_goes_on_elsew
     let sos = ana.raises(fire()).await;
     let mut at_ana = ana.connect().await;
     at_ana.joins(&sos).await;
-    // Who was in before is told of by presence, too; both are about her.
     let mut at_ben = ben.connect().await;
     at_ben.joins(&sos).await;
     at_ana
-        .expect(json!({"type": "user-joined", "roomId": sos, "userName": "Ben"}))
+        .expect(json!({"type": "user-joined", "roomId": sos, "user": {"name": "Ben"}}))
         .await;
     let mut at_cara = cara.connect().await;
     at_cara.joins(&sos).await;
     for client in [&mut at_ana, &mut at_ben] {
         client
-            .expect(json!({"type": "user-joined", "roomId": sos, "userName": "Cara"}))
+            .expect(json!({"type": "user-joined", "roomId": sos, "user": {"name": "Cara"}}))
             .await;
     }
 
@@ -70,7 +69,7 @@ async fn people_on_three_nodes_are_in_one_incident_and_one_of_them_goes_on_elsew
     at_ben.reads(&sos, "he misses this").await;
     for client in [&mut at_ana, &mut at_cara] {
         client
-            .expect(json!({"type": "user-joined", "roomId": sos, "userName": "Ben"}))
+            .expect(json!({"type": "user-joined", "roomId": sos, "user": {"name": "Ben"}}))
             .await;
     }
     at_ana.writes(&sos, "welcome back").await;
@@ -91,7 +90,7 @@ async fn redis_dies_and_comes_back_and_nobody_misses_a_word() {
     let mut at_ben = ben.connect().await;
     at_ben.joins(&sos).await;
     at_ana
-        .expect(json!({"type": "user-joined", "userName": "Ben"}))
+        .expect(json!({"type": "user-joined", "user": {"name": "Ben"}}))
         .await;
 
     cluster.redis.kill9();
