@@ -176,8 +176,9 @@ impl Point {
 }
 
 pub(super) fn kind(text: &str) -> Result<RoomKind, StoreError> {
-    [RoomKind::Sos, RoomKind::Circle]
-        .into_iter()
+    RoomKind::ALL
+        .iter()
+        .copied()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| corrupt("a kind of room"))
 }

@@ -9,13 +9,13 @@ use mongodb::bson::{Document, doc};
 use super::db::{Db, Find};
 use super::docs::{
     CONTACTS, EVENTS, EventDoc, PARTICIPANTS, ParticipantDoc, ROOMS, RoomDoc, instant, keys_of, limit,
-    number, subject as subject_text,
+    number, place_key, subject as subject_text,
 };
 use super::error::Outcome;
 use super::fixes;
 use super::records::ContactsDoc;
-use crate::domain::ids::RoomId;
-use crate::domain::people::Subject;
+use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::people::{Person, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, RoomKind, Seq};
 use crate::domain::time::Timestamp;
@@ -44,6 +44,29 @@ pub(super) async fn load(db: &Db, room: &RoomId, kept_from: Timestamp) -> Outcom
         }
     }
     Ok(Some(stored))
+}
+
+/// The records of those of `who` that a room has.
+pub(super) async fn people(db: &Db, room: &RoomId, who: &[ParticipantId]) -> Outcome<Vec<Person>> {
+    let keys: Vec<String> = who.iter().map(|who| place_key(room, *who)).collect();
+    let found = Find::new(PARTICIPANTS, doc! { "_id": { "$in": keys } });
+    let mut people = Vec::new();
+    for somebody in found.all::<ParticipantDoc>(db).await? {
+        people.extend(somebody.person()?);
+    }
+    Ok(people)
+}
+
+/// The last signs of life of those who are in a room.
+pub(super) async fn signs(db: &Db, room: &RoomId) -> Outcome<Vec<(ParticipantId, Timestamp)>> {
+    let here = doc! { "_id": keys_of(room), "present": true };
+    let found = Find::new(PARTICIPANTS, here).all::<ParticipantDoc>(db).await?;
+    let sign = |somebody: &ParticipantDoc| Some((somebody.who(), instant(somebody.seen_at?)));
+    found
+        .iter()
+        .filter_map(sign)
+        .map(|(who, at)| Ok((who?, at)))
+        .collect()
 }
 
 /// A stretch of a log; a gap is damage.

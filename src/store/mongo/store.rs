@@ -64,6 +64,18 @@ impl Store for Mongo {
         .await
     }
 
+    async fn people(&self, room: &RoomId, who: &[ParticipantId]) -> Result<Vec<Person>, StoreError> {
+        let (room, who) = (room.clone(), who.to_vec());
+        self.read(true, async move |to| rooms::people(&to.db, &room, &who).await)
+            .await
+    }
+
+    async fn signs(&self, room: &RoomId) -> Result<Vec<(ParticipantId, Timestamp)>, StoreError> {
+        let room = room.clone();
+        self.read(false, async move |to| rooms::signs(&to.db, &room).await)
+            .await
+    }
+
     async fn live_rooms(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<RoomId>, StoreError> {
         let after = after.cloned();
         self.read(false, async move |to| {

@@ -62,7 +62,9 @@ async fn whoever_leaves_sees_no_more_and_is_seen_no_more() {
     let sos = ana.raises(fire()).await;
     let list = format!("/api/v1/sos/{sos}/locations");
     let ben_id = joins(&ben, &sos).await;
+    // Each subject's positions go a way of their own: only what is shown is known to have arrived.
     uploads(&ana, &sos, 0.001).await;
+    until_shown(&ana, &sos, 0.001).await;
     uploads(&ben, &sos, 0.002).await;
     until_shown(&ana, &sos, 0.002).await;
     // Strangers look at the incident, not at people.
