@@ -105,6 +105,7 @@ fn sightings(subjects: usize, rooms: &[RoomId], first: usize) -> Vec<Sighting> {
                     .unwrap(),
                 newest: true,
                 trip: n % TRIPS == 0,
+                keep: n % 15 == 0,
             }
         })
         .collect()

@@ -156,6 +156,16 @@ impl Batchers {
 /// Whose position, where: a subject's rooms are told each in their own time.
 type Key = (RoomId, ParticipantId);
 
+/// What becomes of a fix that counts.
+struct Taken {
+    /// No newer one of its subject is known.
+    newest: bool,
+    /// It was not known before.
+    new: bool,
+    /// History keeps it.
+    keep: bool,
+}
+
 /// One shard.
 struct LocationBatcher {
     node: Arc<Node>,
@@ -207,19 +217,31 @@ impl LocationBatcher {
             observer.positions(Positions::Dropped, upload.fixes.len() as u64);
         }
         let before = self.to_keep.len();
-        let durable = upload.reply.is_some();
-        let boarded = self.node.board.is_there();
+        let (durable, boarded) = (upload.reply.is_some(), self.node.board.is_there());
+        // What nobody waits for goes into history by the board's stream, where there is one.
+        let streamed = boarded && !durable;
         for fix in &upload.fixes {
             for target in &*upload.targets {
                 let key = (target.room.clone(), target.participant);
-                let taken = self.offer(now, key, *fix, durable, !full);
-                if let Some(newest) = taken.filter(|_| boarded) {
+                let Some(taken) = self.offer(now, &key, *fix, durable, streamed || !full) else {
+                    continue;
+                };
+                if taken.keep && !streamed {
+                    self.to_keep.push(KeptFix {
+                        room: key.0,
+                        participant: key.1,
+                        fix: *fix,
+                        sampled: taken.newest,
+                    });
+                }
+                if boarded && taken.new {
                     self.sightings.push(Sighting {
                         room: target.room.clone(),
                         participant: target.participant,
                         fix: *fix,
-                        newest,
+                        newest: taken.newest,
                         trip: target.kind == RoomKind::Trip,
+                        keep: taken.keep && streamed,
                     });
                 }
             }
@@ -236,13 +258,13 @@ impl LocationBatcher {
         }
     }
 
-    /// Answers whether it is the newest of its subject; `None` when it is not taken, or was before.
-    fn offer(&mut self, now: Timestamp, key: Key, fix: Fix, durable: bool, keep: bool) -> Option<bool> {
-        let twin = self.board.newest(&key).is_some_and(|newest| newest.at == fix.at);
+    /// What becomes of a fix; `None` when it does not count. `room`: history has room for it.
+    fn offer(&mut self, now: Timestamp, key: &Key, fix: Fix, durable: bool, room: bool) -> Option<Taken> {
+        let twin = self.board.newest(key).is_some_and(|newest| newest.at == fix.at);
         let waited = self.board.waiting();
-        let offer = self.board.offer(now, &key, fix, ());
+        let offer = self.board.offer(now, key, fix, ());
         match offer {
-            Offer::Now => self.send(&key, fix),
+            Offer::Now => self.send(key, fix),
             Offer::Waits if self.board.waiting() == waited => {
                 self.node.observer.positions(Positions::Conflated, 1);
             }
@@ -253,22 +275,18 @@ impl LocationBatcher {
                 return None;
             }
         }
-        let taken = match offer {
-            Offer::Now | Offer::Waits => Some(true),
-            Offer::Old => (!twin).then_some(false),
-            Offer::Doubtful => None,
-        };
-        if !keep {
-            return taken;
-        }
-        match offer {
-            Offer::Now | Offer::Waits => self.sample(key, fix),
-            // The same fix again. Its sender may not know that history has it, and history may not have it.
-            Offer::Old if twin && !durable => {}
-            Offer::Old => self.keep(key, fix, false),
-            Offer::Doubtful => {}
-        }
-        taken
+        let newest = offer != Offer::Old;
+        Some(Taken {
+            newest,
+            new: newest || !twin,
+            keep: room
+                && if newest {
+                    self.samples(key, fix)
+                } else {
+                    // The same fix again. Its sender may not know that history has it, and history may not have it.
+                    !twin || durable
+                },
+        })
     }
 
     fn send(&mut self, (room, who): &Key, fix: Fix) {
@@ -280,26 +298,17 @@ impl LocationBatcher {
         }
     }
 
-    /// Applies the sampling rule to a live fix.
-    fn sample(&mut self, key: Key, fix: Fix) {
-        if !self.board.policy().keeps(self.kept.get(&key), &fix) {
-            return;
+    /// Whether the sampling rule keeps a live fix.
+    fn samples(&mut self, key: &Key, fix: Fix) -> bool {
+        if !self.board.policy().keeps(self.kept.get(key), &fix) {
+            return false;
         }
         if self.kept.len() >= self.subjects_max {
             // Forgetting keeps a fix too many, never one too few.
             self.kept.clear();
         }
         self.kept.insert(key.clone(), fix);
-        self.keep(key, fix, true);
-    }
-
-    fn keep(&mut self, (room, participant): Key, fix: Fix, sampled: bool) {
-        self.to_keep.push(KeptFix {
-            room,
-            participant,
-            fix,
-            sampled,
-        });
+        true
     }
 
     /// Sends what is due, once all that waits in the mailbox has been taken.

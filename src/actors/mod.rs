@@ -13,6 +13,7 @@ pub mod directory;
 pub mod engine;
 pub mod error;
 pub mod gate;
+pub mod history;
 pub mod janitor;
 pub mod memberships;
 pub mod node;

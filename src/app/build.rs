@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::capacity::Capacity;
 use super::certificates::{CertificateError, Certificates};
+use super::history::History;
 use super::listeners::{Addresses, Services, Workers, listen};
 use super::lock::DataLock;
 use super::way::Way;
@@ -45,6 +46,7 @@ pub struct Running {
     engine: Engine,
     store: Arc<dyn Store>,
     way: Way,
+    history: History,
     /// Others must not use the data folder meanwhile.
     _lock: DataLock,
     workers: Workers,
@@ -97,6 +99,7 @@ impl Running {
         let observed = gate.clone();
         metrics.register_source(move |scrape| observed.observe(scrape));
 
+        let history = History::start(&config, &way, &store, &metrics);
         let capacity = Capacity::new(config.http.connections_max);
         let counted = Arc::clone(&capacity);
         metrics.register_source(move |scrape| counted.observe(scrape));
@@ -141,6 +144,7 @@ impl Running {
             engine,
             store,
             way,
+            history,
             _lock: lock,
             workers,
             in_flight,
@@ -226,6 +230,7 @@ impl Running {
         self.engine.flush().await;
         handle.stop(true).await;
         let _ = server.await;
+        self.history.close().await;
         self.way.close().await;
         self.store.close().await;
         tracing::info!("stopped");

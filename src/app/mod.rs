@@ -4,6 +4,7 @@ mod backup;
 mod build;
 mod capacity;
 mod certificates;
+mod history;
 mod limits;
 mod listeners;
 mod lock;

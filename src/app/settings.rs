@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::history::HistorySettings;
 use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
 use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
@@ -118,6 +119,16 @@ pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<Bridg
         heartbeat: bus.fades_after() / 4,
         fades_after: bus.fades_after(),
     })
+}
+
+/// When positions from the nodes' stream are written.
+pub(super) fn history(config: &Config) -> HistorySettings {
+    let bus = &config.bus;
+    HistorySettings {
+        batch_max: bus.history_batch_max_fixes,
+        interval: bus.history_interval(),
+        take_over_after: bus.history_take_over(),
+    }
 }
 
 /// The certificates by which Redis is spoken to.

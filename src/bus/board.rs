@@ -11,6 +11,7 @@ use crate::domain::incident::Status;
 use crate::domain::people::{Contact, Role};
 use crate::domain::room::UserType;
 use crate::domain::time::Timestamp;
+use crate::store::KeptFix;
 
 /// Participants of an incident that its note names.
 pub const NAMED_MAX: usize = 100;
@@ -28,6 +29,20 @@ pub struct Sighting {
     pub newest: bool,
     /// The room is a trip.
     pub trip: bool,
+    /// History is to keep it, from the stream: nobody waits until it has.
+    pub keep: bool,
+}
+
+impl Sighting {
+    /// As history is to keep it.
+    pub fn kept(self) -> KeptFix {
+        KeptFix {
+            room: self.room,
+            participant: self.participant,
+            fix: self.fix,
+            sampled: self.newest,
+        }
+    }
 }
 
 /// An incident as it stands.
@@ -151,13 +166,16 @@ pub struct BoardCounts {
 /// Where nodes put things for each other. No call but the questions waits; those wait a bounded while.
 #[async_trait]
 pub trait Board: Send + Sync + 'static {
-    /// Puts something there, some time soon. What does not fit is dropped and counted.
+    /// Puts something there, some time soon. What does not fit is dropped and counted, but for what history is to keep.
     fn put(&self, note: Note);
 
     /// Whether there is one at all.
     fn is_there(&self) -> bool {
         true
     }
+
+    /// Takes some of what history is to keep and could not be put.
+    fn spilled(&self, max: usize) -> Vec<KeptFix>;
 
     /// Grows whenever what was put may be lost: whoever put it puts it again.
     fn epoch(&self) -> u64;
@@ -198,6 +216,10 @@ impl Board for NoBoard {
 
     fn is_there(&self) -> bool {
         false
+    }
+
+    fn spilled(&self, _: usize) -> Vec<KeptFix> {
+        vec![]
     }
 
     fn epoch(&self) -> u64 {

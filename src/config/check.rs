@@ -96,6 +96,8 @@ impl Config {
             ("bus.board_timeout_ms", bus.board_timeout_ms),
             ("bus.stream_keep_s", bus.stream_keep_s),
             ("bus.stream_max_entries", wide(bus.stream_max_entries)),
+            ("bus.history_interval_s", bus.history_interval_s),
+            ("bus.history_batch_max_fixes", wide(bus.history_batch_max_fixes)),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -208,6 +210,13 @@ impl Config {
             ),
             ("bus.board_timeout_ms", bus.board_timeout_ms, 10_000),
             ("bus.stream_keep_s", bus.stream_keep_s, 24 * HOUR_S),
+            ("bus.history_interval_s", bus.history_interval_s, HOUR_S),
+            (
+                "bus.history_batch_max_fixes",
+                wide(bus.history_batch_max_fixes),
+                100_000,
+            ),
+            ("bus.history_take_over_s", bus.history_take_over_s, HOUR_S),
             ("auth.leeway_s", auth.leeway_s, HOUR_S),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s, HOUR_S),
             ("auth.expiry_warning_s", auth.expiry_warning_s, HOUR_S),
@@ -256,6 +265,10 @@ impl Config {
         if self.bus.reconnect_min_ms > self.bus.reconnect_max_ms {
             let what = "must not be greater than bus.reconnect_max_ms";
             problems.push(Problem::new("bus.reconnect_min_ms", what));
+        }
+        if self.bus.history_take_over_s <= self.bus.history_interval_s {
+            let what = "must be greater than bus.history_interval_s: until then it may well be written";
+            problems.push(Problem::new("bus.history_take_over_s", what));
         }
         if sessions.frame_max_bytes > sessions.message_max_bytes {
             let what =

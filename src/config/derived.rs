@@ -59,6 +59,10 @@ durations! {
         board_timeout = from_millis(board_timeout_ms),
         /// How far back the stream of positions reaches.
         stream_keep = from_secs(stream_keep_s),
+        /// What history keeps of the stream is written so late at most.
+        history_interval = from_secs(history_interval_s),
+        /// What a node has taken from the stream and not written for so long another takes over.
+        history_take_over = from_secs(history_take_over_s),
     }
     Mongo {
         /// How long a request waits for a connection.

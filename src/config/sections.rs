@@ -234,6 +234,12 @@ sections! {
         stream_keep_s: u64 = 3_600,
         /// Its most entries.
         stream_max_entries: usize = 2_000_000,
+        /// What history keeps of the stream is written so late at most.
+        history_interval_s: u64 = 30,
+        /// It is written when so much of it waits.
+        history_batch_max_fixes: usize = 2_000,
+        /// What a node has taken from the stream and not written for so long another takes over.
+        history_take_over_s: u64 = 90,
     }
     /// The store in MongoDB.
     mongo: Mongo {

@@ -12,7 +12,7 @@ mod outbound;
 mod subscriptions;
 
 pub use address::{Address, BadUrl, BusUrl, Credentials, Host, Kind};
-pub use board::{BoardSettings, RedisBoard};
+pub use board::{BoardSettings, FixStream, Found, RedisBoard, Taken};
 pub use channel::Channels;
 pub use connection::{Connection, Counts, State};
 pub use failure::Failure;

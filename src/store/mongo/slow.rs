@@ -3,21 +3,26 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mongodb::Database;
 use mongodb::bson::{Bson, Document, doc};
+use parking_lot::Mutex;
 
 use crate::store::meters::bump;
 
 /// Longer shapes are cut.
 const SHAPE_MAX_CHARS: usize = 600;
+/// Of what is slow in quick succession only the first is told, and how many were not.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 /// The server is asked for one plan at a time, and not for longer than this.
 const EXPLAIN_MAX: Duration = Duration::from_secs(2);
 
 pub(super) struct Slow {
     from: Duration,
     pub seen: AtomicU64,
+    /// When one was told last, and how many were not told since.
+    told: Mutex<(Option<Instant>, u64)>,
     explaining: Arc<AtomicBool>,
 }
 
@@ -27,6 +32,7 @@ impl Slow {
         Self {
             from,
             seen: AtomicU64::new(0),
+            told: Mutex::default(),
             explaining: Arc::default(),
         }
     }
@@ -38,6 +44,9 @@ impl Slow {
     /// Tells of one. `command` is what the server can explain; one that it cannot is told without a plan.
     pub fn tell(&self, database: &Database, what: &'static str, command: Document, took: Duration) {
         bump(&self.seen, 1);
+        let Some(untold) = self.untold(Instant::now()) else {
+            return;
+        };
         let shape = shape(&command);
         let explainable = ["find", "aggregate", "update", "delete", "count", "distinct"];
         let named = command
@@ -45,7 +54,7 @@ impl Slow {
             .next()
             .is_some_and(|key| explainable.contains(&key.as_str()));
         if !named || self.explaining.swap(true, Ordering::AcqRel) {
-            tell(what, took, &shape, "");
+            tell(what, took, &shape, "", untold);
             return;
         }
         let (database, done) = (database.clone(), Arc::clone(&self.explaining));
@@ -57,14 +66,25 @@ impl Slow {
                 Ok(Ok(answer)) => plan(&answer),
                 _ => "unknown".to_owned(),
             };
-            tell(what, took, &shape, &plan);
+            tell(what, took, &shape, &plan, untold);
         });
+    }
+
+    /// How many were not told since the last one that was; `None`: nor is this one.
+    fn untold(&self, now: Instant) -> Option<u64> {
+        let (last, untold) = &mut *self.told.lock();
+        if last.is_some_and(|last| now.duration_since(last) < TELL_EVERY) {
+            *untold += 1;
+            return None;
+        }
+        *last = Some(now);
+        Some(std::mem::take(untold))
     }
 }
 
-fn tell(what: &'static str, took: Duration, shape: &str, plan: &str) {
+fn tell(what: &'static str, took: Duration, shape: &str, plan: &str, untold: u64) {
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    tracing::warn!(what, took_ms, shape, plan, "slow command");
+    tracing::warn!(what, took_ms, shape, plan, untold, "slow command");
 }
 
 /// A command's keys, with a question mark for each value.
@@ -174,6 +194,17 @@ fn collect(document: &Document, stages: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_at_once_one_is_told_with_how_many_were_not() {
+        let (slow, now) = (Slow::new(Duration::from_millis(100)), Instant::now());
+        assert_eq!(slow.untold(now), Some(0));
+        for _ in 0..3 {
+            assert_eq!(slow.untold(now + TELL_EVERY / 2), None);
+        }
+        assert_eq!(slow.untold(now + TELL_EVERY), Some(3));
+        assert_eq!(slow.untold(now + TELL_EVERY * 2), Some(0));
+    }
 
     #[test]
     fn a_shape_has_the_keys_and_no_value() {

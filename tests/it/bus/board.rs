@@ -47,6 +47,7 @@ fn seen(trip: &str, n: u64, north: f64, at: Timestamp) -> Sighting {
             .unwrap(),
         newest: true,
         trip: true,
+        keep: false,
     }
 }
 

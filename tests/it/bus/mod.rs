@@ -5,6 +5,7 @@ mod connection;
 mod contract;
 mod engines;
 mod faults;
+mod history;
 mod shared;
 
 use std::time::Duration;

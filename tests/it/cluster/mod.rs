@@ -1,6 +1,7 @@
 //! Many nodes as one: real processes on a real MongoDB and a real Redis.
 
 mod balancing;
+mod history;
 mod nodes;
 
 use crate::support::redis::{Redis, free_port};

@@ -1,5 +1,6 @@
 //! The board in Redis: one task puts what waits there in pipelines, questions go by themselves.
 
+mod fixes;
 mod keys;
 mod send;
 mod texts;
@@ -20,6 +21,9 @@ use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::Contact;
 use crate::domain::time::Timestamp;
+use crate::store::KeptFix;
+
+pub use fixes::{FixStream, Found, Taken};
 
 use send::Pipelines;
 use waiting::{Batch, Waiting};
@@ -128,7 +132,7 @@ async fn write(shared: Arc<Shared>) {
     let mut trimmed = Instant::now();
     loop {
         if shared.connection.health() != Health::Connected {
-            // Where people were is of no use later; how things stand is.
+            // Where people were is of no use here later; how things stand is.
             shared.waiting.drop_positions();
             tokio::select! {
                 changed = changes.wait_for(|state| state.health == Health::Connected) => {
@@ -198,6 +202,10 @@ async fn trim(shared: &Shared) {
 impl Board for RedisBoard {
     fn put(&self, note: Note) {
         self.shared.waiting.push(note);
+    }
+
+    fn spilled(&self, max: usize) -> Vec<KeptFix> {
+        self.shared.waiting.spilled(max)
     }
 
     fn epoch(&self) -> u64 {

@@ -128,6 +128,9 @@ impl<'a> Pipelines<'a> {
                     command.arg(*name).arg(value);
                 }
             });
+            if sighting.keep {
+                command.arg(texts::KEEP).arg("1");
+            }
             command.ignore();
         }
         self.newest(sightings);

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::bus::{IncidentNote, SessionNote};
 use crate::domain::geo::{Fix, Position};
-use crate::domain::ids::{ParticipantId, UserId};
+use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::{Contact, Role};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::time::Timestamp;
+use crate::store::KeptFix;
 use crate::wire::stamp::rfc3339_text;
 
 #[derive(Serialize)]
@@ -161,6 +162,9 @@ pub(super) const ENTRY: [&str; 9] = [
     "late",
 ];
 
+/// The field of an entry that history is to keep: that of others is not there.
+pub(super) const KEEP: &str = "keep";
+
 /// The values of an entry's fields behind the room's and the participant's, in a buffer that is used again.
 pub(super) fn entry(fix: &Fix, late: bool, mut field: impl FnMut(&[u8])) {
     let mut text = String::with_capacity(24);
@@ -182,6 +186,29 @@ pub(super) fn entry(fix: &Fix, late: bool, mut field: impl FnMut(&[u8])) {
     number(&u8::from(late));
 }
 
+/// Reads an entry of the stream, names and values in turn: `None` for what is none, `Some(None)` for one that history
+/// does not keep.
+pub(super) fn read_entry(fields: &[Vec<u8>]) -> Option<Option<KeptFix>> {
+    let field = |name: &str| {
+        let mut pairs = fields.chunks_exact(2);
+        let pair = pairs.find(|pair| pair[0] == name.as_bytes())?;
+        std::str::from_utf8(&pair[1]).ok()
+    };
+    let room = RoomId::new(field(ENTRY[0])?).ok()?;
+    if field(KEEP).is_none() {
+        return Some(None);
+    }
+    let mut values = ENTRY[2..8].iter();
+    let fix = read_fix(|| field(values.next()?))?;
+    Some(Some(KeptFix {
+        room,
+        participant: field(ENTRY[1])?.parse().ok()?,
+        fix,
+        // A late one is held against those around it by the store.
+        sampled: field(ENTRY[8])? == "0",
+    }))
+}
+
 /// A newest position: what is known of it, separated by commas.
 pub(super) fn newest(fix: &Fix) -> String {
     let mut text = String::with_capacity(64);
@@ -195,22 +222,20 @@ pub(super) fn newest(fix: &Fix) -> String {
 /// Reads what [`newest`] wrote.
 pub(super) fn read_newest(who: &str, text: &str) -> Option<(ParticipantId, Fix)> {
     let mut fields = text.split(',');
-    let mut number = || fields.next()?.parse::<f64>().ok();
+    Some((who.parse().ok()?, read_fix(|| fields.next())?))
+}
+
+/// Reads what [`entry`] wrote of a fix, field by field.
+fn read_fix<'a>(mut field: impl FnMut() -> Option<&'a str>) -> Option<Fix> {
+    let mut number = || field()?.parse::<f64>().ok();
     let position = Position::new(number()?, number()?).ok()?;
-    let mut extra = || {
-        let text = fields.next()?;
-        Some(if text.is_empty() {
-            None
-        } else {
-            Some(text.parse::<f64>().ok()?)
-        })
+    let mut extra = || match field()? {
+        "" => Some(None),
+        text => text.parse::<f64>().ok().map(Some),
     };
     let (accuracy, speed, heading) = (extra()?, extra()?, extra()?);
-    let at = Timestamp::from_ms(fields.next()?.parse().ok()?);
-    let fix = Fix::new(position, at)
-        .with_motion(accuracy, speed, heading)
-        .ok()?;
-    Some((who.parse().ok()?, fix))
+    let at = Timestamp::from_ms(field()?.parse().ok()?);
+    Fix::new(position, at).with_motion(accuracy, speed, heading).ok()
 }
 
 #[cfg(test)]

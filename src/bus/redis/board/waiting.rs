@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::bus::{IncidentNote, Note, SessionNote, Sighting};
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::Contact;
+use crate::store::KeptFix;
 
 /// A part of what waits, to be sent together.
 #[derive(Debug, Default)]
@@ -45,6 +46,8 @@ impl Batch {
 #[derive(Default)]
 struct Inner {
     positions: Vec<Sighting>,
+    /// What history is to keep of positions that were dropped.
+    spilled: Vec<KeptFix>,
     ended: HashSet<RoomId>,
     incidents: HashMap<RoomId, IncidentNote>,
     sessions: HashMap<UserId, SessionNote>,
@@ -65,6 +68,19 @@ impl Inner {
         let others = [self.fills.len(), self.users.len(), self.places.len()];
         maps.into_iter().chain(others).sum()
     }
+
+    /// Lets positions go, but for what history is to keep, of which `max` may wait. Answers how many are lost.
+    fn spill(&mut self, lost: impl IntoIterator<Item = Sighting>, max: usize) -> usize {
+        let mut count = 0;
+        for sighting in lost {
+            if sighting.keep && self.spilled.len() < max {
+                self.spilled.push(sighting.kept());
+            } else {
+                count += 1;
+            }
+        }
+        count
+    }
 }
 
 /// All of it, bounded.
@@ -76,7 +92,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// At most `max` positions and as many other notes.
+    /// At most `max` positions, as many other notes, and as many positions for history alone.
     pub fn new(max: usize) -> Self {
         Self {
             inner: Mutex::default(),
@@ -94,8 +110,8 @@ impl Waiting {
         match note {
             Note::Positions(mut sightings) => {
                 let room = self.max.saturating_sub(inner.positions.len());
-                dropped = sightings.len().saturating_sub(room);
-                sightings.truncate(room);
+                let lost = sightings.split_off(sightings.len().min(room));
+                dropped = inner.spill(lost, self.max);
                 inner.positions.append(&mut sightings);
             }
             Note::Incident(note) => {
@@ -128,12 +144,11 @@ impl Waiting {
                     inner.sessions.remove(&user);
                     inner.users.insert(user);
                 }
-                inner.positions.retain(|sighting| {
-                    let of_it = |place: &(RoomId, ParticipantId)| {
-                        place.1 == sighting.participant && place.0 == sighting.room
-                    };
-                    !places.iter().any(of_it)
-                });
+                let goes = |room: &RoomId, who: ParticipantId| {
+                    places.iter().any(|place| place.1 == who && place.0 == *room)
+                };
+                inner.positions.retain(|one| !goes(&one.room, one.participant));
+                inner.spilled.retain(|one| !goes(&one.room, one.participant));
                 inner.places.extend(places);
             }
         }
@@ -186,7 +201,7 @@ impl Waiting {
     /// What was taken could not be put: what matters later waits again, unless something newer does already.
     pub fn give_back(&self, batch: Batch) {
         let mut inner = self.inner.lock();
-        let lost = batch.positions.len() + batch.fills.len();
+        let lost = inner.spill(batch.positions, self.max) + batch.fills.len();
         inner.ended.extend(batch.ended);
         inner.changed.extend(batch.changed);
         inner.users.extend(batch.users);
@@ -204,14 +219,21 @@ impl Waiting {
         self.drop_some(lost);
     }
 
-    /// Positions are of no use later.
+    /// Positions are of no use later, but to history.
     pub fn drop_positions(&self) {
         let mut inner = self.inner.lock();
-        let lost = inner.positions.len() + inner.fills.len();
-        inner.positions = Vec::new();
+        let positions = std::mem::take(&mut inner.positions);
+        let lost = inner.spill(positions, self.max) + inner.fills.len();
         inner.fills = HashMap::new();
         drop(inner);
         self.drop_some(lost);
+    }
+
+    /// Takes some of what history is to keep and was dropped.
+    pub fn spilled(&self, max: usize) -> Vec<KeptFix> {
+        let spilled = &mut self.inner.lock().spilled;
+        let count = spilled.len().min(max);
+        spilled.drain(..count).collect()
     }
 
     fn drop_some(&self, count: usize) {
@@ -271,6 +293,7 @@ mod tests {
             fix: Fix::new(Position::new(1.0, 2.0).unwrap(), Timestamp::from_ms(5)),
             newest: true,
             trip: false,
+            keep: false,
         }
     }
 
@@ -328,6 +351,38 @@ mod tests {
         assert!(waiting.is_changing(&ana));
         let batch = waiting.take(9);
         assert!(batch.fills.is_empty() && batch.changed == [ana]);
+    }
+
+    #[test]
+    fn what_history_keeps_outlives_what_the_board_drops() {
+        let waiting = Waiting::new(4);
+        let some = |range: std::ops::Range<u64>| {
+            let keep = |n| Sighting {
+                keep: n % 2 == 1,
+                ..sighting(n)
+            };
+            Note::Positions(range.map(keep).collect())
+        };
+        let people = |kept: Vec<KeptFix>| kept.iter().map(|fix| fix.participant).collect::<Vec<_>>();
+        // 0 to 3 wait; 4 is lost, 5 is for history.
+        waiting.push(some(0..6));
+        assert_eq!(waiting.dropped(), 1);
+        let batch = waiting.take(2);
+        waiting.give_back(batch);
+        waiting.drop_positions();
+        assert_eq!(waiting.dropped(), 3);
+        assert_eq!(people(waiting.spilled(2)), [person(5), person(1)]);
+        waiting.push(Note::Gone {
+            users: vec![],
+            places: vec![(room("r"), person(3))],
+        });
+        assert_eq!(waiting.spilled(9), []);
+        // No more than may wait.
+        for _ in 0..3 {
+            waiting.push(some(0..4));
+            waiting.drop_positions();
+        }
+        assert_eq!(waiting.spilled(9).len(), 4);
     }
 
     #[test]
