@@ -60,6 +60,7 @@ impl From<Rejection> for ApiError {
                     .into_iter()
                     .map(crate::domain::incident::Status::as_str),
             ),
+            Rejection::NoSuchParticipant => Self::not_found("Participant not found"),
             Rejection::NoSuchRequest => Self::not_found(rejection.to_string()),
             Rejection::AlreadyExists
             | Rejection::NotActive

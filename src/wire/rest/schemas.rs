@@ -466,6 +466,13 @@ fn event_data() -> Vec<(&'static str, Value)> {
         "cityId": text, "tripId": text, "bookingId": text,
         "raisedFrom": {"type": "array", "items": reference("Room")},
     }));
+    let relayed = all(json!({
+        "senderType": reference("SenderType"), "contentType": reference("ContentType"),
+        "createdAt": reference("Instant"),
+    }));
+    let mut message = all(json!({"id": reference("Message"), "content": {"type": "string"}}));
+    message["properties"]["relayed"] = relayed;
+    let kinds = || all(json!({"from": reference("IncidentKind"), "to": reference("IncidentKind")}));
     let trip = all(json!({
         "kind": {"const": "trip"}, "driverId": reference("Participant"), "bookingId": text,
         "passengerIds": {"type": "array", "items": reference("Participant")},
@@ -488,10 +495,7 @@ fn event_data() -> Vec<(&'static str, Value)> {
         ),
         ("join-requested", person()),
         ("join-denied", person()),
-        (
-            "message",
-            all(json!({"id": reference("Message"), "content": {"type": "string"}})),
-        ),
+        ("message", message),
         ("activated", nothing()),
         ("deactivated", nothing()),
         ("emptied", nothing()),
@@ -504,6 +508,7 @@ fn event_data() -> Vec<(&'static str, Value)> {
                 json!({"from": reference("IncidentStatus"), "to": reference("IncidentStatus"), "note": text}),
             ),
         ),
+        ("type-changed", kinds()),
         ("trip-ended", nothing()),
         ("link-raised", link()),
         ("link-ended", link()),
