@@ -239,13 +239,16 @@ fn body() -> impl Strategy<Value = EventBody> {
         (participant_id(), one_of(REASONS)).prop_map(|(who, reason)| EventBody::Left { who, reason }),
         participant_id().prop_map(|who| EventBody::JoinRequested { who }),
         participant_id().prop_map(|who| EventBody::JoinDenied { who }),
-        ("[a-zA-Z0-9_.:-]{1,64}", any::<String>(), proptest::option::of(relay())).prop_map(
-            |(id, content, relay)| EventBody::MessageSent {
+        (
+            "[a-zA-Z0-9_.:-]{1,64}",
+            any::<String>(),
+            proptest::option::of(relay())
+        )
+            .prop_map(|(id, content, relay)| EventBody::MessageSent {
                 id: MessageId::new(id).unwrap(),
                 content,
                 relay,
-            }
-        ),
+            }),
         (one_of(IncidentType::ALL), one_of(IncidentType::ALL))
             .prop_map(|(from, to)| EventBody::TypeChanged { from, to }),
         Just(EventBody::Activated),

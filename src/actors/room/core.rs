@@ -468,7 +468,13 @@ impl RoomCore {
             Named::Participant(_) if new && !matches!(command, Command::Create { .. }) => behalf.fresh,
             Named::Participant(_) => return Err(Rejection::NoSuchParticipant),
         };
-        let bodies = decide(&self.state, policy, Actor::Participant(who), Standing::System, command)?;
+        let bodies = decide(
+            &self.state,
+            policy,
+            Actor::Participant(who),
+            Standing::System,
+            command,
+        )?;
         let person = self.record_for(behalf, who);
         let person = person.filter(|person| !bodies.is_empty() && self.people.get(who) != Some(person));
         if let Some(person) = &person {

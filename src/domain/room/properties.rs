@@ -144,7 +144,10 @@ impl Run {
 
     fn give(&mut self, who: u64, standing: Standing, command: Command) -> Result<(), Rejection> {
         // A sister service acts for somebody, the engine for itself.
-        let for_somebody = matches!(command, Command::PassOn { .. } | Command::Join { .. } | Command::Leave);
+        let for_somebody = matches!(
+            command,
+            Command::PassOn { .. } | Command::Join { .. } | Command::Leave
+        );
         let actor = if standing == Standing::System && !for_somebody {
             Actor::System
         } else {
@@ -480,7 +483,11 @@ fn a_service_brings_in_and_passes_on_the_words_of_people_who_are_not_in() {
     assert!(!run.state.is_in(person(1)) && !run.state.participants.contains_key(&person(1)));
     let again = run.give(1, Standing::System, pass_on());
     assert_eq!(again, Err(Rejection::SentBefore { seq: Seq::new(3) }));
-    assert_eq!(run.give(2, Standing::System, pass_on()), Ok(()), "ids are each one's own");
+    assert_eq!(
+        run.give(2, Standing::System, pass_on()),
+        Ok(()),
+        "ids are each one's own"
+    );
     let join = Command::Join {
         user_type: UserType::Rescuer,
     };
@@ -499,7 +506,12 @@ fn a_service_brings_in_and_passes_on_the_words_of_people_who_are_not_in() {
 fn the_type_of_an_incident_is_changed_by_staff_and_services_while_it_is_open() {
     let mut run = Run::new(Genesis::Incident(Box::new(report())));
     let to = |to| Command::SetType { to };
-    for standing in [Standing::Stranger, Standing::Rescuer, Standing::Mission, Standing::Contact] {
+    for standing in [
+        Standing::Stranger,
+        Standing::Rescuer,
+        Standing::Mission,
+        Standing::Contact,
+    ] {
         let refused = run.give(OWNER, standing, to(IncidentType::Medical));
         assert_eq!(refused, Err(Rejection::Forbidden), "{standing:?}");
     }

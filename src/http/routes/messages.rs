@@ -51,7 +51,12 @@ pub(super) async fn send(
     )))
 }
 
-pub(super) async fn sent_before(api: &Api, caller: &Caller, id: &RoomId, seq: Seq) -> Result<HttpResponse, ApiError> {
+pub(super) async fn sent_before(
+    api: &Api,
+    caller: &Caller,
+    id: &RoomId,
+    seq: Seq,
+) -> Result<HttpResponse, ApiError> {
     let (view, found) = api
         .engine
         .messages(id, &caller.identity, Some(seq.next()), 1, None)

@@ -212,10 +212,18 @@ pub async fn what_a_service_says_of_a_message_stays_with_it<H: Harness>() {
     put(harness.store(), scribe.pass_on(3, "two minutes", relay)).await;
     put(harness.store(), scribe.say(0, "thanks")).await;
     let harness = harness.reopen().await;
-    let found = harness.store().messages(&room("sos"), None, 10, None).await.unwrap();
+    let found = harness
+        .store()
+        .messages(&room("sos"), None, 10, None)
+        .await
+        .unwrap();
     let told: Vec<_> = found.messages.iter().map(|it| (it.sender, it.relay)).collect();
     assert_eq!(told, [(Some(person(0)), None), (Some(person(3)), Some(relay))]);
-    let found = harness.store().messages(&room("sos"), None, 10, Some("minutes")).await.unwrap();
+    let found = harness
+        .store()
+        .messages(&room("sos"), None, 10, Some("minutes"))
+        .await
+        .unwrap();
     assert_eq!(found.messages.len(), 1);
     // Whoever said it is not in for that.
     let memberships = harness.store().memberships(&user(3)).await.unwrap();

@@ -182,7 +182,9 @@ impl RescuerQuery {
     pub fn parse(query: &str) -> Result<Self, BodyError> {
         let parameters = parameters(query);
         let mut fields = Fields::of_query(&parameters);
-        let rescuer = fields.optional("rescuerId", |name, value| field::parsed(name, value, Named::parse));
+        let rescuer = fields.optional("rescuerId", |name, value| {
+            field::parsed(name, value, Named::parse)
+        });
         fields.finish(Some(Self { rescuer }))
     }
 }
@@ -192,6 +194,13 @@ impl RescuerQuery {
 pub struct RelayBody {
     /// The incident.
     pub sos: RoomId,
+    /// What was said.
+    pub message: OutsideMessage,
+}
+
+/// A message that was not said here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideMessage {
     /// Its id, by which a repeated one is recognised.
     pub id: MessageId,
     /// Whose words they are; `None`: the service's own.
@@ -223,19 +232,23 @@ impl RelayBody {
             fields.required("message", |_, value| Ok(value.is_present().then_some(())));
         }
         let whole = sos.zip(message.flatten());
-        fields.finish(whole.map(|(sos, message)| Self { sos, ..message }))
+        fields.finish(whole.map(|(sos, message)| Self { sos, message }))
     }
 }
 
-/// The message; the incident is filled in later.
-fn said(fields: &mut Fields<'_>, reading: &Reading) -> Option<RelayBody> {
+fn said(fields: &mut Fields<'_>, reading: &Reading) -> Option<OutsideMessage> {
     let id = fields.required("id", |name, value| {
         field::parsed(name, value, |id| MessageId::new(id))
     });
     let sender_type = fields.required("senderType", sender_type);
     // Of its own words a service need not say whose they are.
     let own = sender_type == Some(None);
-    let sender = if own { None } else { named(fields, "senderId") };
+    let sender = if own {
+        fields.optional("senderId", |name, value| field::parsed(name, value, Named::parse));
+        None
+    } else {
+        named(fields, "senderId")
+    };
     let display_name = fields.optional("senderDisplayName", |name, value| {
         field::note(name, value, NAME_MAX_CHARS)
     });
@@ -257,10 +270,8 @@ fn said(fields: &mut Fields<'_>, reading: &Reading) -> Option<RelayBody> {
     if sender.is_none() && !own {
         return None;
     }
-    let id = id?;
-    Some(RelayBody {
-        sos: RoomId::from_random([0; 16]),
-        id,
+    Some(OutsideMessage {
+        id: id?,
         sender,
         display_name,
         content: content?,
@@ -370,7 +381,9 @@ fn sender_type(name: &'static str, value: &Loose<'_>) -> Checked<Option<Option<U
             UserType::parse(text).map(Some)
         }
     };
-    field::one_of(name, value, parse, &all, |one| one.map_or(NOBODY, UserType::as_str))
+    field::one_of(name, value, parse, &all, |one| {
+        one.map_or(NOBODY, UserType::as_str)
+    })
 }
 
 fn content_type(text: &str) -> Option<bool> {

@@ -175,7 +175,11 @@ fn people_words_and_numbers_have_the_names_of_the_contract() {
     let relayed = MessageView::new(&r, &id, Seq::new(3), at(0), Some(outside), "x").relayed(Some(&relay));
     let relayed = shown(relayed);
     assert_eq!(
-        (&relayed["senderType"], &relayed["createdAt"], &relayed["senderDisplayName"]),
+        (
+            &relayed["senderType"],
+            &relayed["createdAt"],
+            &relayed["senderDisplayName"]
+        ),
         (&json!("RESCUER"), &json!(T1), &json!("Ana"))
     );
     let nobody = shown(StatsView::from(Statistics {
