@@ -66,13 +66,16 @@ async fn whoever_is_in_it_as_something_else_was_put_out_or_comes_too_late_is_no_
 
     let taken = sister.posts(&path, fix("user-rob", 0.0)).await.data(200);
     let him = taken["participantId"].as_str().unwrap();
-    let out = format!("/api/v1/sos/{}/participants/{him}/leave", fire.sos);
-    fire.ana.patch(&out, json!({})).await.data(200);
-    for kind in ["user-joined", "location-update", "user-left"] {
+    for kind in ["user-joined", "location-update"] {
         fire.at_ana
             .expect(json!({"type": kind, "roomId": fire.sos}))
             .await;
     }
+    let out = format!("/api/v1/sos/{}/participants/{him}/leave", fire.sos);
+    fire.ana.patch(&out, json!({})).await.data(200);
+    fire.at_ana
+        .expect(json!({"type": "user-left", "roomId": fire.sos, "clientId": him}))
+        .await;
     sister
         .posts(&path, fix("user-rob", 0.0))
         .await
