@@ -27,6 +27,7 @@ mod pages;
 mod privacy;
 mod rest;
 mod services;
+mod socketio;
 mod trips;
 mod upgrade;
 
