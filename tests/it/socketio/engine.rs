@@ -23,12 +23,11 @@ async fn a_session_opens_with_exactly_what_the_protocol_says() {
         let mut handshake = echo.opens().await;
         let sid = handshake["sid"].take();
         assert!(sid.as_str().is_some_and(|sid| sid.len() >= 20), "{sid}");
-        let expected = json!({"sid": null, "upgrades": ["websocket"], "pingInterval": 300, "pingTimeout": 200, "maxPayload": 5000});
+        let expected = json!({"sid": null, "upgrades": ["websocket"], "pingInterval": 200, "pingTimeout": 2000, "maxPayload": 5000});
         assert_eq!(handshake, expected);
         let (_, mut handshake) = echo.connects().await;
         handshake["sid"].take();
-        let expected =
-            json!({"sid": null, "upgrades": [], "pingInterval": 300, "pingTimeout": 200, "maxPayload": 5000});
+        let expected = json!({"sid": null, "upgrades": [], "pingInterval": 200, "pingTimeout": 2000, "maxPayload": 5000});
         assert_eq!(handshake, expected);
     }
 }

@@ -66,7 +66,7 @@ async fn a_namespace_that_is_not_there_is_refused_and_the_connection_stays() {
 
 #[tokio::test]
 async fn who_connects_to_nothing_is_closed() {
-    let echo = Echo::start("/socket.io/", &["--connect-timeout", "1000"]);
+    let echo = Echo::start("/socket.io/", &["--connect-timeout", "1500"]);
     let (mut socket, _) = echo.connects().await;
     assert!(socket.is_closed().await.is_empty());
     let polls = echo.sid().await;
