@@ -13,10 +13,12 @@ use super::{Hearing, Inbox, Relay, Unwatch, Watch, WatcherId};
 use crate::actors::node::Node;
 use crate::actors::session::SessionShared;
 use crate::bus::{Health, Topic};
+use crate::delivery::Frame;
 use crate::domain::area::{Area, Cell};
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
 use crate::domain::room::Seq;
+use crate::domain::time::Timestamp;
 use crate::store::{IncidentQuery, Listed, Sight, StoreError};
 use crate::wire::json::{ServerMessage, SosSummary};
 
@@ -24,6 +26,8 @@ use crate::wire::json::{ServerMessage, SosSummary};
 const LIST_MAX: usize = 500;
 /// How many incidents' news are relayed before other work on this thread gets its turn.
 const SLICE: usize = 256;
+/// News of what a list told already may come so late; whoever got the list does not hear them.
+const LATE: Duration = Duration::from_secs(30);
 /// The first list waits so long for the bus at most.
 const LISTEN_WITHIN: Duration = Duration::from_millis(500);
 
@@ -34,6 +38,8 @@ struct Watcher {
     /// What waits until the present list was sent, or until the session has read what it is owed; `None`: nothing
     /// stands in the way.
     held: Option<Held>,
+    /// How far the last list told of each incident, as long as news of that may come late.
+    listed: HashMap<RoomId, Seq>,
     /// The first list waits until what is said of its cells is heard.
     waiting: bool,
 }
@@ -49,6 +55,15 @@ struct Watched {
 impl Watcher {
     fn sees(&self, news: &News) -> bool {
         (news.public || self.staff) && self.area.contains(news.position)
+    }
+
+    /// How this one is to hear of it, of what is told to those who do not know the incident; `None`: not at all.
+    fn framed(&self, news: &News, frame: &Frame, now: Timestamp) -> Option<Frame> {
+        match self.listed.get(&news.summary.sos) {
+            Some(listed) if *listed >= news.summary.seq => None,
+            Some(_) if news.created => Some(frame_of(news, false, now)),
+            _ => Some(frame.clone()),
+        }
     }
 }
 
@@ -126,7 +141,8 @@ impl AreaRelay {
             self.told.clear();
         }
         self.told.insert(room.clone(), seq);
-        let frame = frame_of(news, news.created, self.node.now());
+        let now = self.node.now();
+        let frame = frame_of(news, news.created, now);
         let (full, held_max) = (
             self.node.settings.catch_up_bytes,
             self.node.settings.watcher_backlog_max,
@@ -144,7 +160,7 @@ impl AreaRelay {
                 // An area has no log to resume from: who does not keep up is told less, and never closed.
                 watcher.held.insert(Held::default()).add(news, held_max);
                 lagging.push(*id);
-            } else {
+            } else if let Some(frame) = watcher.framed(news, &frame, now) {
                 watcher.session.push(&frame);
             }
         }
@@ -186,15 +202,16 @@ impl AreaRelay {
             self.list(id, ctx);
             return;
         }
-        let mut sent = 0;
+        let (mut sent, now) = (0, self.node.now());
         for room in &held.order {
             if watcher.session.outbox().queued_bytes() > full {
                 break;
             }
             if let Some(news) = held.news.remove(room) {
-                watcher
-                    .session
-                    .push(&frame_of(&news, news.created, self.node.now()));
+                let frame = frame_of(&news, news.created, now);
+                if let Some(frame) = watcher.framed(&news, &frame, now) {
+                    watcher.session.push(&frame);
+                }
             }
             sent += 1;
         }
@@ -226,6 +243,7 @@ impl AreaRelay {
                 area,
                 staff,
                 held: Some(Held::default()),
+                listed: HashMap::new(),
                 waiting,
             },
         );
@@ -345,25 +363,12 @@ impl AreaRelay {
         watcher
             .session
             .send(&ServerMessage::Area { sos: &summaries }, now);
-        if let Some(held) = &mut watcher.held {
-            let listed: HashMap<&RoomId, Seq> = summaries.iter().map(|s| (&s.sos, s.seq)).collect();
-            held.order.retain(|room| {
-                let Some(news) = held.news.get_mut(room) else {
-                    return false;
-                };
-                match listed.get(room) {
-                    Some(seq) if *seq >= news.summary.seq => false,
-                    Some(_) => {
-                        *news = Arc::new(News {
-                            created: false,
-                            ..News::clone(news)
-                        });
-                        true
-                    }
-                    None => true,
-                }
-            });
-        }
+        watcher.listed = summaries.iter().map(|s| (s.sos.clone(), s.seq)).collect();
+        ctx.run_later(LATE, move |act, _| {
+            if let Some(watcher) = act.watchers.get_mut(&id) {
+                watcher.listed = HashMap::new();
+            }
+        });
         self.go_on(id, ctx);
     }
 

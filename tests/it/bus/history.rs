@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mayday::actors::history::{HistoryCounts, HistorySettings, HistoryWriter};
-use mayday::bus::redis::{BoardSettings, Channels, Connection, FixStream, RedisBoard};
+use mayday::bus::redis::{BoardSettings, Channels, Connection, FixStream, RedisBoard, Taken};
 use mayday::bus::{Board, Note, Sighting};
 use mayday::domain::geo::{Fix, Position};
 use mayday::domain::ids::{ParticipantId, RoomId};
@@ -43,6 +43,12 @@ fn sightings() -> Vec<Sighting> {
         }
     };
     (0..FIXES).map(sighting).collect()
+}
+
+/// What somebody takes of the next so many entries, once the connection by which they wait stands.
+async fn taken_by(stream: &FixStream, max: usize) -> Vec<Taken> {
+    let taken = eventually("the stream is read", || async { stream.take(max).await.ok() });
+    taken.await.taken
 }
 
 /// What the board says to others, and history does not keep.
@@ -165,7 +171,7 @@ async fn what_a_node_had_taken_when_it_died_another_writes(url: String) {
     board.put(passing());
     board.put(Note::Positions(sightings()));
     board.settle().await;
-    let taken = dead.take(800).await.unwrap().taken;
+    let taken = taken_by(&dead, 800).await;
     assert_eq!(taken.len(), 700, "what passes is not taken");
     assert_eq!(
         taken[1].fix,
@@ -252,7 +258,7 @@ async fn what_the_stream_has_forgotten_and_what_is_no_position_is_counted_and_le
     let (board, dead) = (place.board().await, place.stream("dead").await);
     board.put(Note::Positions(sightings()[..20].to_vec()));
     board.settle().await;
-    assert_eq!(dead.take(20).await.unwrap().taken.len(), 20);
+    assert_eq!(taken_by(&dead, 20).await.len(), 20);
     redis.cli(&["xtrim", "location_stream", "maxlen", "5"]);
     redis.cli(&["xadd", "location_stream", "*", "roomId", "sos", "keep", "1"]);
     redis.cli(&["xadd", "location_stream", "*", "what", "is this"]);

@@ -1,5 +1,6 @@
 //! Areas of the map, watched on one node while incidents are raised on another.
 
+use mayday::actors::area::News;
 use mayday::bus::Topic;
 use mayday::domain::area::{Area, Cell};
 use mayday::domain::geo::Position;
@@ -68,6 +69,31 @@ async fn watchers_hear_of_incidents_on_other_nodes_once_and_in_order() {
     for kind in ["sos-created", "sos-updated", "sos-closed"] {
         assert_eq!(watcher.all_of(kind).len(), 1, "{kind}");
     }
+}
+
+#[actix::test]
+async fn what_a_list_has_told_already_is_not_told_when_its_news_come_late() {
+    let cluster = Cluster::start(2).await;
+    let (staff, watcher) = (cluster.guest(0, "staff"), cluster.guest(1, "watcher"));
+    let raise = async || {
+        let raised = cluster.nodes[0].create_sos(staff.identity(), report(), None);
+        raised.await.unwrap().sos
+    };
+    let listed = raise().await;
+    watcher.watches().await;
+    // The first node's word of it was on its way for longer than the list took.
+    let node = cluster.nodes[1].node();
+    let mut row = node.store.incident(&listed).await.unwrap().unwrap();
+    node.areas.publish(News::of(&row, true).unwrap());
+    let next = raise().await;
+    watcher
+        .hears_that("sos-created", |told| told["sosId"] == next.as_str())
+        .await;
+    // What happened to it since then is told as that.
+    row.seq = row.seq.next();
+    node.areas.publish(News::of(&row, true).unwrap());
+    watcher.hears("sos-updated").await;
+    assert_eq!(watcher.all_of("sos-created").len(), 1);
 }
 
 #[actix::test]
