@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Cluster;
-use crate::support::{eventually, fire};
+use crate::support::fire;
 
 #[tokio::test]
 async fn people_on_three_nodes_are_in_one_incident_and_one_of_them_goes_on_elsewhere() {
@@ -94,15 +94,7 @@ async fn redis_dies_and_comes_back_and_nobody_misses_a_word() {
         .await;
 
     cluster.redis.kill9();
-    eventually("both nodes say that Redis is away", || async {
-        let mut failing = 0;
-        for node in &cluster.nodes {
-            let answer = node.nobody().get("/ready").await;
-            failing += usize::from(answer.status == 503 && answer.text.contains("redis"));
-        }
-        (failing == cluster.nodes.len()).then_some(())
-    })
-    .await;
+    cluster.are_ready(&[false, false]).await;
     // Each node serves its own, and takes new calls for help.
     for n in 0..5 {
         at_ana.writes(&sos, &format!("alone {n}")).await;
@@ -113,14 +105,7 @@ async fn redis_dies_and_comes_back_and_nobody_misses_a_word() {
     for n in 0..5 {
         at_ben.reads(&sos, &format!("alone {n}")).await;
     }
-    eventually("both nodes are ready", || async {
-        let mut ready = 0;
-        for node in &cluster.nodes {
-            ready += usize::from(node.nobody().get("/ready").await.status == 200);
-        }
-        (ready == cluster.nodes.len()).then_some(())
-    })
-    .await;
+    cluster.are_ready(&[true, true]).await;
     at_ben.writes(&sos, "together again").await;
     at_ana.reads(&sos, "together again").await;
 }

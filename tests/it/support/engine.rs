@@ -40,6 +40,8 @@ pub struct Engine {
     tls_address: Option<SocketAddr>,
     data: PathBuf,
     program: PathBuf,
+    /// By how much its clock is wrong.
+    clock: Option<String>,
     settings: BTreeMap<String, String>,
     log: Arc<Mutex<String>>,
     _folder: Option<TempDir>,
@@ -67,6 +69,16 @@ impl Engine {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut engine = Self::prepare(&data, settings);
+        engine._folder = Some(folder);
+        engine.restart();
+        engine
+    }
+
+    /// Starts one whose clock is wrong: `"+30s"`. What it measures is not.
+    pub fn start_by_clock(clock: &str, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut engine = Self::prepare(&folder.path().join("data"), settings);
+        engine.clock = Some(clock.to_owned());
         engine._folder = Some(folder);
         engine.restart();
         engine
@@ -112,6 +124,7 @@ impl Engine {
             tls_address: None,
             data: data.to_path_buf(),
             program: env!("CARGO_BIN_EXE_mayday").into(),
+            clock: None,
             settings: settings
                 .map(|(key, value)| (variable(key), (*value).to_owned()))
                 .collect(),
@@ -122,7 +135,18 @@ impl Engine {
 
     /// A command of the program with this engine's settings and data.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = program(&self.program, self.data.parent().unwrap());
+        let folder = self.data.parent().unwrap();
+        let mut command = match &self.clock {
+            None => program(&self.program, folder),
+            Some(clock) => {
+                // It becomes the program.
+                let mut command = program(Path::new("faketime"), folder);
+                command
+                    .args(["--exclude-monotonic", "-f", clock])
+                    .arg(&self.program);
+                command
+            }
+        };
         command
             .args(arguments)
             .envs(&self.settings)
