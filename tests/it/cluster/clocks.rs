@@ -40,6 +40,13 @@ async fn clocks_that_are_half_a_minute_apart_cost_nobody_a_word() {
         at_ben.writes(&sos, &format!("behind {n}")).await;
         at_ana.reads(&sos, &format!("behind {n}")).await;
     }
+    // They are: what is said later by the one is earlier by the other.
+    let mut told = [Value::Null, Value::Null];
+    for (client, told) in [&mut at_ana, &mut at_ben].into_iter().zip(&mut told) {
+        client.says(json!({"type": "ping"})).await;
+        *told = client.expect(json!({"type": "pong"})).await["timestamp"].clone();
+    }
+    assert!(told[0].as_str() > told[1].as_str(), "{told:?}");
     // The log is in the order of what was said, whatever the clocks say.
     let page = ben
         .get(&format!("/api/v1/sos/{sos}/messages?limit=20"))
