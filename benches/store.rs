@@ -203,6 +203,7 @@ fn load(c: &mut Criterion) {
             body: EventBody::MessageSent {
                 id: MessageId::new(format!("m{seq}")).unwrap(),
                 content: "we are at the second floor, the stairs are clear".into(),
+                relay: None,
             },
             ..append.events[1].clone()
         });

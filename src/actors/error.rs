@@ -53,7 +53,7 @@ impl CommandError {
                 Rejection::NotActive => "ROOM_NOT_ACTIVE",
                 Rejection::MayNotJoin => "NOT_AUTHORIZED",
                 Rejection::AlreadyIn => "ALREADY_IN_ROOM",
-                Rejection::NotIn => "NOT_IN_ROOM",
+                Rejection::NotIn | Rejection::NoSuchParticipant => "NOT_IN_ROOM",
                 Rejection::NoSuchRequest => "NO_SUCH_REQUEST",
                 Rejection::TooManyRequests => "TOO_MANY_REQUESTS",
                 Rejection::Full => "ROOM_FULL",

@@ -1,6 +1,6 @@
 //! Who somebody is: identity, kept in records beside the log and never in it.
 
-use super::ids::{DeviceId, ParticipantId, RoomId, ServiceName, UserId};
+use super::ids::{DeviceId, InvalidId, ParticipantId, RoomId, ServiceName, UserId};
 use super::phone::PhoneNumber;
 use super::scopes::{Scope, Scopes};
 
@@ -67,6 +67,28 @@ pub enum Subject {
     Device(DeviceId),
     /// A sister service.
     Service(ServiceName),
+}
+
+/// Somebody whom a sister service names: by who they are, or by who they are in the incident that it speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By who they are; they need not ever have been in it.
+    Subject(Subject),
+    /// By their pseudonym there: devices have no other name that may be told.
+    Participant(ParticipantId),
+}
+
+impl Named {
+    /// Reads a participant's id (`p-` and 16 hex digits), or else a user's as tokens have it.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        match text.parse() {
+            Ok(participant) => Ok(Self::Participant(participant)),
+            Err(_) => UserId::new(text).map(Subject::User).map(Self::Subject),
+        }
+    }
 }
 
 /// Everything a credential says of its bearer.

@@ -26,7 +26,7 @@ pub fn ok(data: impl Serialize) -> HttpResponse {
     HttpResponse::Ok().json(Envelope { success: true, data })
 }
 
-/// The body of a 200, rendered where what it shows lives.
+/// The body of an answer, rendered where what it shows lives.
 pub struct Rendered(Result<Vec<u8>, serde_json::Error>);
 
 impl Rendered {
@@ -46,8 +46,15 @@ impl Rendered {
 
     /// The answer.
     pub fn answer(self) -> HttpResponse {
+        self.answer_with(StatusCode::OK)
+    }
+
+    /// The answer with another status that is no error.
+    pub fn answer_with(self, status: StatusCode) -> HttpResponse {
         match self.0 {
-            Ok(body) => HttpResponse::Ok().content_type(ContentType::json()).body(body),
+            Ok(body) => HttpResponse::build(status)
+                .content_type(ContentType::json())
+                .body(body),
             Err(error) => {
                 tracing::error!(%error, "an answer could not be rendered");
                 HttpResponse::from_error(ApiError::internal())

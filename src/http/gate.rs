@@ -479,8 +479,20 @@ fn scope_of(method: &Method, pattern: &str) -> Option<Scope> {
         pattern,
         "/api/v1/reports" | "/api/v1/blocks" | "/api/v1/devices/{participant}/block"
     );
+    let reads = method.is_safe();
+    if let Some(rest) = pattern.strip_prefix("/internal/realtime/sos/") {
+        return Some(match rest {
+            _ if reads => Scope::IncidentsRead,
+            "{id}/rescuer-location" => Scope::PositionsWrite,
+            _ => Scope::IncidentsWrite,
+        });
+    }
+    match pattern {
+        "/internal/messaging/broadcast" => return Some(Scope::MessagesWrite),
+        "/api/participants/joined" | "/api/participants/left" => return Some(Scope::ParticipantsWrite),
+        _ => {}
+    }
     if pattern.starts_with("/internal/trips") {
-        let reads = method.is_safe();
         Some(if reads {
             Scope::TripsRead
         } else {

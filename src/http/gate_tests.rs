@@ -179,6 +179,35 @@ fn what_reading_and_moderating_need_stands_in_one_place() {
             "/api/v1/devices/{participant}/block",
             Some(Scope::DevicesWrite),
         ),
+        ("POST", "/internal/realtime/sos/init", Some(Scope::IncidentsWrite)),
+        (
+            "PATCH",
+            "/internal/realtime/sos/{id}/type",
+            Some(Scope::IncidentsWrite),
+        ),
+        (
+            "GET",
+            "/internal/realtime/sos/{id}/state",
+            Some(Scope::IncidentsRead),
+        ),
+        ("GET", "/internal/realtime/sos/nearby", Some(Scope::IncidentsRead)),
+        (
+            "POST",
+            "/internal/realtime/sos/{id}/rescuer-location",
+            Some(Scope::PositionsWrite),
+        ),
+        (
+            "GET",
+            "/internal/realtime/sos/{id}/rescuer-location",
+            Some(Scope::IncidentsRead),
+        ),
+        (
+            "POST",
+            "/internal/messaging/broadcast",
+            Some(Scope::MessagesWrite),
+        ),
+        ("POST", "/api/participants/left", Some(Scope::ParticipantsWrite)),
+        ("GET", "/api/participants/{id}/active", Some(Scope::IncidentsRead)),
         ("POST", "/api/v1/sos", None),
         ("GET", "/metrics", None),
     ] {

@@ -11,7 +11,8 @@ use crate::domain::geo::Position;
 use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, ServiceName, UserId};
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
 use crate::domain::people::Subject;
-use crate::domain::room::{EventBody, Genesis, LeaveReason, Manifest, UserType};
+use crate::domain::room::{EventBody, Genesis, LeaveReason, Manifest, Relay, UserType};
+use crate::domain::time::Timestamp;
 
 /// The version that is written. Older ones stay readable.
 const VERSION: u8 = 1;
@@ -120,6 +121,8 @@ enum Body {
     Message {
         id: String,
         text: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
     },
     Activated,
     Deactivated,
@@ -139,12 +142,26 @@ enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
+    Type {
+        from: String,
+        to: String,
+    },
     LinkRaised {
         room: String,
     },
     LinkEnded {
         room: String,
     },
+}
+
+/// What a service said of a message.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Via {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    r#as: Option<String>,
+    notice: bool,
+    at: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -226,9 +243,10 @@ impl From<&EventBody> for Body {
             },
             EventBody::JoinRequested { who } => Self::Asked { who: who.to_string() },
             EventBody::JoinDenied { who } => Self::Denied { who: who.to_string() },
-            EventBody::MessageSent { id, content } => Self::Message {
+            EventBody::MessageSent { id, content, relay } => Self::Message {
                 id: id.to_string(),
                 text: content.clone(),
+                via: relay.map(Via::from),
             },
             EventBody::Activated => Self::Activated,
             EventBody::Deactivated => Self::Deactivated,
@@ -240,6 +258,10 @@ impl From<&EventBody> for Body {
                 from: from.as_str().into(),
                 to: to.as_str().into(),
                 note: note.clone(),
+            },
+            EventBody::TypeChanged { from, to } => Self::Type {
+                from: from.as_str().into(),
+                to: to.as_str().into(),
             },
             EventBody::LinkRaised { room } => Self::LinkRaised {
                 room: room.to_string(),
@@ -284,9 +306,10 @@ impl TryFrom<Body> for EventBody {
             Body::Denied { who } => Self::JoinDenied {
                 who: participant(&who)?,
             },
-            Body::Message { id, text } => Self::MessageSent {
+            Body::Message { id, text, via } => Self::MessageSent {
                 id: MessageId::new(id).map_err(|_| corrupt("a message id"))?,
                 content: text,
+                relay: via.map(Relay::try_from).transpose()?,
             },
             Body::Activated => Self::Activated,
             Body::Deactivated => Self::Deactivated,
@@ -305,12 +328,38 @@ impl TryFrom<Body> for EventBody {
                 to: parse_status(&to)?,
                 note,
             },
+            Body::Type { from, to } => Self::TypeChanged {
+                from: parse_type(&from)?,
+                to: parse_type(&to)?,
+            },
             Body::LinkRaised { room } => Self::LinkRaised {
                 room: parse_room(&room)?,
             },
             Body::LinkEnded { room } => Self::LinkEnded {
                 room: parse_room(&room)?,
             },
+        })
+    }
+}
+
+impl From<Relay> for Via {
+    fn from(relay: Relay) -> Self {
+        Self {
+            r#as: relay.sender.map(|sender| sender.as_str().to_owned()),
+            notice: relay.notice,
+            at: relay.written_at.ms(),
+        }
+    }
+}
+
+impl TryFrom<Via> for Relay {
+    type Error = StoreError;
+
+    fn try_from(via: Via) -> Result<Self, StoreError> {
+        Ok(Self {
+            sender: via.r#as.as_deref().map(parse_user_type).transpose()?,
+            notice: via.notice,
+            written_at: Timestamp::from_ms(via.at),
         })
     }
 }
@@ -346,7 +395,7 @@ impl TryFrom<Said> for Report {
             _ => return Err(corrupt("a position")),
         };
         Ok(Self {
-            kind: IncidentType::parse(&said.kind).ok_or_else(|| corrupt("a kind of incident"))?,
+            kind: parse_type(&said.kind)?,
             message: said.text,
             silent: said.silent,
             severity: Severity::parse(&said.severity).ok_or_else(|| corrupt("a severity"))?,
@@ -375,6 +424,10 @@ pub(crate) fn parse_room(text: &str) -> Result<RoomId, StoreError> {
 
 pub(crate) fn parse_status(text: &str) -> Result<Status, StoreError> {
     Status::parse(text).ok_or_else(|| corrupt("a status"))
+}
+
+pub(crate) fn parse_type(text: &str) -> Result<IncidentType, StoreError> {
+    IncidentType::parse(text).ok_or_else(|| corrupt("a kind of incident"))
 }
 
 pub(crate) fn parse_user_type(text: &str) -> Result<UserType, StoreError> {

@@ -45,8 +45,28 @@ fn stored_names_never_change() {
             EventBody::MessageSent {
                 id: MessageId::new("m").unwrap(),
                 content: "\"hé\"\n".into(),
+                relay: None,
             },
             r#"[1,{"message":{"id":"m","text":"\"hé\"\n"}}]"#,
+        ),
+        (
+            EventBody::MessageSent {
+                id: MessageId::new("m").unwrap(),
+                content: "hi".into(),
+                relay: Some(Relay {
+                    sender: Some(UserType::Rescuer),
+                    notice: false,
+                    written_at: Timestamp::from_ms(9),
+                }),
+            },
+            r#"[1,{"message":{"id":"m","text":"hi","via":{"as":"RESCUER","notice":false,"at":9}}}]"#,
+        ),
+        (
+            EventBody::TypeChanged {
+                from: IncidentType::Other,
+                to: IncidentType::Medical,
+            },
+            r#"[1,{"type":{"from":"OTHER","to":"MEDICAL"}}]"#,
         ),
         (EventBody::Activated, r#"[1,"activated"]"#),
         (EventBody::Deactivated, r#"[1,"deactivated"]"#),
@@ -107,6 +127,8 @@ fn what_this_version_does_not_know_is_corrupt() {
         r#"[1,{"asked":{}}]"#,
         r#"[1,{"left":{"who":"p-0000000000000007","why":"BORED"}}]"#,
         r#"[1,{"status":{"from":"ACTIVE","to":"GONE"}}]"#,
+        r#"[1,{"type":{"from":"FIRE","to":"BORING"}}]"#,
+        r#"[1,{"message":{"id":"m","text":"hi","via":{"as":"KING","notice":false,"at":9}}}]"#,
         r#"[1,{"incident":{"kind":"FIRE","text":"","silent":false,"severity":"HIGH","lat":1.0,"visibility":"PUBLIC"}}]"#,
         r#"[1,{"incident":{"kind":"FIRE","text":"","silent":false,"severity":"HIGH","lat":91,"lon":0,"visibility":"PUBLIC"}}]"#,
     ] {
@@ -185,6 +207,15 @@ fn manifest() -> impl Strategy<Value = Manifest> {
         .prop_map(|(driver, passengers, booking)| Manifest::new(driver, passengers, booking))
 }
 
+fn relay() -> impl Strategy<Value = Relay> {
+    let sender = proptest::option::of(one_of(UserType::ALL));
+    (sender, any::<bool>(), any::<i64>()).prop_map(|(sender, notice, at)| Relay {
+        sender,
+        notice,
+        written_at: Timestamp::from_ms(at),
+    })
+}
+
 fn body() -> impl Strategy<Value = EventBody> {
     const TYPES: &[UserType] = &[
         UserType::Citizen,
@@ -208,10 +239,18 @@ fn body() -> impl Strategy<Value = EventBody> {
         (participant_id(), one_of(REASONS)).prop_map(|(who, reason)| EventBody::Left { who, reason }),
         participant_id().prop_map(|who| EventBody::JoinRequested { who }),
         participant_id().prop_map(|who| EventBody::JoinDenied { who }),
-        ("[a-zA-Z0-9_.:-]{1,64}", any::<String>()).prop_map(|(id, content)| EventBody::MessageSent {
-            id: MessageId::new(id).unwrap(),
-            content
-        }),
+        (
+            "[a-zA-Z0-9_.:-]{1,64}",
+            any::<String>(),
+            proptest::option::of(relay())
+        )
+            .prop_map(|(id, content, relay)| EventBody::MessageSent {
+                id: MessageId::new(id).unwrap(),
+                content,
+                relay,
+            }),
+        (one_of(IncidentType::ALL), one_of(IncidentType::ALL))
+            .prop_map(|(from, to)| EventBody::TypeChanged { from, to }),
         Just(EventBody::Activated),
         Just(EventBody::Deactivated),
         Just(EventBody::Emptied),

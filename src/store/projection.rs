@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use smallvec::{SmallVec, smallvec};
 
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::incident::{Report, Status};
+use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::room::{Event, EventBody, Genesis, RoomKind, Seq, UserType};
 use crate::domain::time::Timestamp;
 
@@ -69,6 +69,11 @@ pub enum Change<'a> {
     AllWent {
         /// Since when.
         at: Timestamp,
+    },
+    /// The incident is of another type.
+    Retyped {
+        /// Which.
+        to: IncidentType,
     },
     /// The incident stands elsewhere.
     Moved {
@@ -146,6 +151,7 @@ impl RoomRow {
                     smallvec![moved]
                 }
             }
+            EventBody::TypeChanged { to, .. } => smallvec![Change::Retyped { to: *to }],
             EventBody::TripEnded => {
                 self.open = false;
                 self.active = false;

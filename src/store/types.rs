@@ -7,7 +7,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::people::{Person, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Event, EventBody, Genesis, RoomKind, Seq, UserType};
+use crate::domain::room::{Event, EventBody, Genesis, Relay, RoomKind, Seq, UserType};
 use crate::domain::time::Timestamp;
 
 /// Events of one room that are to be made durable together, and what belongs to them.
@@ -238,6 +238,8 @@ pub struct StoredMessage {
     pub id: MessageId,
     /// The words.
     pub content: String,
+    /// What the service says of it that passed it on.
+    pub relay: Option<Relay>,
 }
 
 /// A page of a room's messages.

@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 
 use super::rest::schemas as rest_schemas;
 use super::rest::{
-    Batch, BlockBody, CancelBody, CloseBody, CreateSos, DeviceInfo, EventsQuery, JoinBody, LocationBody,
-    LocationsQuery, MessageBody, MessagesQuery, NearbyQuery, NoFields, ParticipantsQuery, ReportBody,
-    SosListQuery, StatusBody, TripBody, contacts,
+    Batch, BlockBody, CancelBody, CloseBody, CloserBody, CreateSos, DeviceInfo, EventsQuery, InitBody,
+    JoinBody, JoinedBody, LeftBody, LocationBody, LocationsQuery, MessageBody, MessagesQuery, MoveBody,
+    NearbyQuery, NoFields, ParticipantsQuery, RelayBody, ReportBody, RescuerBody, RescuerQuery, SosListQuery,
+    StatusBody, TripBody, TypeBody, contacts,
 };
 use super::schema::{add_words, generator};
 use super::{Reading, json as dialect};
@@ -157,12 +158,33 @@ fn bodies_are_read_as_their_schemas_say() {
             "CreateTrip" => TripBody::parse(bytes, bounds().passengers_max).is_ok(),
             "Nothing" => NoFields::parse(bytes).is_ok(),
             "Block" => BlockBody::parse(bytes, Timestamp::from_ms(-1)).is_ok(),
+            "InitSos" => InitBody::parse(bytes).is_ok(),
+            "CloseSosFor" => CloserBody::parse(bytes).is_ok(),
+            "MoveSosFor" => MoveBody::parse(bytes).is_ok(),
+            "SetSosType" => TypeBody::parse(bytes).is_ok(),
+            "RescuerLocation" => RescuerBody::parse(bytes, &reading()).is_ok(),
+            "PassOnMessage" => RelayBody::parse(bytes, &reading()).is_ok(),
+            "ParticipantJoined" => JoinedBody::parse(bytes).is_ok(),
+            "ParticipantLeft" => LeftBody::parse(bytes).is_ok(),
             _ => panic!("who reads {name}?"),
         }
     };
     let number = json!({"name": "Ben", "phone_no": "+639171234567"});
+    let said = json!({"id": "m", "senderType": "RESCUER", "senderId": "u", "content": "x"});
     for (name, example, skip) in [
-        ("CreateSos", sos.clone(), &[][..]),
+        ("InitSos", json!({"sosId": "s", "citizenId": "u"}), &[][..]),
+        ("CloseSosFor", json!({"closedBy": "u"}), &[]),
+        ("MoveSosFor", json!({"status": "CLOSED", "updatedBy": "u"}), &[]),
+        ("SetSosType", json!({"type": "FIRE"}), &[]),
+        (
+            "RescuerLocation",
+            json!({"rescuerId": "u", "latitude": 1, "longitude": 2}),
+            &[],
+        ),
+        ("PassOnMessage", json!({"sosId": "s", "message": said}), &[]),
+        ("ParticipantJoined", json!({"sosId": "s", "userId": "u"}), &[]),
+        ("ParticipantLeft", json!({"sosId": "s", "userId": "u"}), &[]),
+        ("CreateSos", sos.clone(), &[]),
         ("DeviceInfo", json!({}), &[]),
         ("SetStatus", json!({"status": "CLOSED"}), &[]),
         ("CancelSos", json!({}), &[]),
@@ -209,6 +231,17 @@ fn bodies_are_read_as_their_schemas_say() {
             read("CreateSos", &whole(value))
         });
     }
+    let inner = &schemas["PassOnMessage"]["properties"]["message"];
+    agree("message", inner, &said, &[], |value| {
+        read("PassOnMessage", &json!({"sosId": "s", "message": value}))
+    });
+    let inner = &schemas["InitSos"]["properties"]["location"];
+    agree("location", inner, &place, &[], |value| {
+        read(
+            "InitSos",
+            &json!({"sosId": "s", "citizenId": "u", "location": value}),
+        )
+    });
     agree("Contact", &schemas["Contact"], &number, &["phone_no"], |entry| {
         read("Contacts", &json!({"emergency_contacts": [entry]}))
     });
@@ -239,6 +272,7 @@ fn queries_are_read_as_their_schemas_say() {
         "messages" => MessagesQuery::parse(query).is_ok(),
         "events" => EventsQuery::parse(query).is_ok(),
         "nearby" => NearbyQuery::parse(query, 50).is_ok(),
+        "rescuer" => RescuerQuery::parse(query).is_ok(),
         _ => ParticipantsQuery::parse(query).is_ok(),
     };
     for (name, fields) in [
@@ -248,6 +282,7 @@ fn queries_are_read_as_their_schemas_say() {
         ("events", rest_schemas::events_query()),
         ("participants", rest_schemas::participants_query()),
         ("nearby", rest_schemas::nearby_query(50)),
+        ("rescuer", rest_schemas::rescuer_query()),
     ] {
         for field in fields {
             let schema = &field.schema;

@@ -26,6 +26,7 @@ mod nodes;
 mod pages;
 mod privacy;
 mod rest;
+mod services;
 mod trips;
 mod upgrade;
 

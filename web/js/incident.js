@@ -165,6 +165,7 @@ export class Incident {
     if (!this.facts || seq <= this.facts.seq) return;
     this.facts = { ...this.facts, seq };
     if (event.kind === "message") this.facts.messagesCount += 1;
+    if (event.kind === "type") this.facts.type = event.to;
     if (event.kind !== "status") return;
     this.facts = { ...this.facts, status: event.to, updatedAt: at };
     if (!isOpen(event.to)) {
@@ -217,6 +218,8 @@ function eventOf(message) {
       return { kind: "message", seq, at, who: user?.id, name: message.userName, role: user?.role, id: message.id, text: message.content };
     case "sos-status":
       return { kind: "status", seq, at, who: message.clientId, from: message.from, to: message.status };
+    case "sos-type":
+      return { kind: "type", seq, at, who: message.clientId, from: message.from, to: message.incidentType };
     default:
       return null;
   }
@@ -235,6 +238,8 @@ function eventOfEntry({ seq, at, actor, type, data }) {
       return { kind: "message", seq, at, who: actor, id: data.id, text: data.content };
     case "status-changed":
       return { kind: "status", seq, at, who: actor, from: data.from, to: data.to, note: data.note };
+    case "type-changed":
+      return { kind: "type", seq, at, who: actor, from: data.from, to: data.to };
     default:
       return null;
   }

@@ -165,6 +165,8 @@ export function eventWords(incident, event) {
       return `${name}: ${event.text}`;
     case "status":
       return `${statusWords(event.to)}${incident.people.has(event.who) ? ` (by ${name})` : ""}${event.note ? `. ${event.note}` : ""}`;
+    case "type":
+      return `It is now taken for: ${typeWords(event.to).toLowerCase()}`;
     default:
       return "";
   }

@@ -4,6 +4,7 @@ mod conduct;
 mod privacy;
 mod queries;
 pub mod raise;
+mod services;
 mod start;
 mod trips;
 
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 pub use conduct::{BlockError, ReportError};
 pub use privacy::{Erasure, Own};
 pub use queries::{Part, RoomInfo, RoomInfos};
+pub use services::{NewSos, PassedOn, ServiceError, role_of};
 pub use start::Parts;
 pub use trips::{FoundTrip, NewTrip, TripError, TripInfo};
 
@@ -226,10 +228,19 @@ impl Engine {
         let targets = self.targets(who, room).await?;
         let rooms = targets.iter().map(|target| target.room.clone()).collect();
         let (reply, answer) = oneshot::channel();
-        self.batchers
-            .offer(Upload::durable(who.subject.clone(), targets, fixes, reply))?;
+        let upload = Upload::durable(who.subject.clone(), targets, fixes, reply);
+        self.deliver(upload, answer).await.map(|()| rooms)
+    }
+
+    /// Hands fixes to the batcher, and waits until what history keeps of them is on disk.
+    async fn deliver(
+        &self,
+        upload: Upload,
+        answer: oneshot::Receiver<Result<(), CommandError>>,
+    ) -> Result<(), CommandError> {
+        self.batchers.offer(upload)?;
         match tokio::time::timeout(self.node.settings.command_timeout, answer).await {
-            Ok(Ok(kept)) => kept.map(|()| rooms),
+            Ok(Ok(kept)) => kept,
             Ok(Err(_)) => Err(CommandError::Restarted),
             Err(_) => Err(CommandError::TimedOut),
         }

@@ -72,7 +72,7 @@ impl RoomActor {
     fn tell_of_change(&self, event: &Event) {
         match &event.body {
             EventBody::Created(_) => self.publish_to_areas(true),
-            EventBody::StatusChanged { .. } => self.publish_to_areas(false),
+            EventBody::StatusChanged { .. } | EventBody::TypeChanged { .. } => self.publish_to_areas(false),
             _ => {}
         }
         if !self.clustered {

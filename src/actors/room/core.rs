@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::delivery::Frame;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::{ContactBook, Identity, Person, Role, Subject};
+use crate::domain::people::{ContactBook, Identity, Named, Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{
     Actor, Command, Event, EventBody, Policy, Presence, Rejection, RoomKind, RoomState, Seq, Standing,
@@ -131,6 +131,17 @@ pub(super) struct Decided {
 pub(super) struct Asker<'a> {
     pub identity: &'a Identity,
     /// A name to go by here instead of the credential's.
+    pub display_name: Option<&'a str>,
+    /// Who they are if they are new here.
+    pub fresh: ParticipantId,
+}
+
+/// Somebody for whom a sister service acts.
+pub(super) struct Behalf<'a> {
+    pub named: &'a Named,
+    /// As what, if they are new here.
+    pub role: Role,
+    /// What the service calls them.
     pub display_name: Option<&'a str>,
     /// Who they are if they are new here.
     pub fresh: ParticipantId,
@@ -424,6 +435,80 @@ impl RoomCore {
             events,
             person,
         })
+    }
+
+    /// Who somebody is whom a service names, if that is known here.
+    pub fn subject_of<'a>(&'a self, named: &'a Named) -> Option<&'a Subject> {
+        match named {
+            Named::Subject(subject) => Some(subject),
+            Named::Participant(who) => self.people.get(*who).map(|person| &person.subject),
+        }
+    }
+
+    /// Decides what a sister service wants for somebody, and makes it so in memory. Services speak of incidents; the
+    /// key's scopes were looked at when it asked.
+    pub fn decide_for(
+        &mut self,
+        policy: &Policy,
+        behalf: &Behalf<'_>,
+        command: Command,
+        now: Timestamp,
+    ) -> Result<Decided, Rejection> {
+        let new = !self.state.exists();
+        if !new && matches!(command, Command::Create { .. }) {
+            return Err(Rejection::AlreadyExists);
+        }
+        if !new && self.state.kind != Some(RoomKind::Sos) {
+            return Err(Rejection::WrongKind);
+        }
+        let who = match behalf.named {
+            Named::Subject(subject) => self.people.find(subject).unwrap_or(behalf.fresh),
+            Named::Participant(who) if self.knows(*who) => *who,
+            // An incident that is not there has nobody in it.
+            Named::Participant(_) if new && !matches!(command, Command::Create { .. }) => behalf.fresh,
+            Named::Participant(_) => return Err(Rejection::NoSuchParticipant),
+        };
+        let bodies = decide(
+            &self.state,
+            policy,
+            Actor::Participant(who),
+            Standing::System,
+            command,
+        )?;
+        let person = self.record_for(behalf, who);
+        let person = person.filter(|person| !bodies.is_empty() && self.people.get(who) != Some(person));
+        if let Some(person) = &person {
+            self.people.insert(person.clone());
+        }
+        Ok(Decided {
+            participant: Some(who),
+            events: self.apply(Actor::Participant(who), bodies, now),
+            person,
+        })
+    }
+
+    /// Whether the room has anything of `who`.
+    pub fn knows(&self, who: ParticipantId) -> bool {
+        self.people.get(who).is_some() || self.state.participants.contains_key(&who)
+    }
+
+    /// What a service says of somebody, beside what is known; nothing of the erased.
+    fn record_for(&self, behalf: &Behalf<'_>, who: ParticipantId) -> Option<Person> {
+        let name = behalf.display_name.map(str::to_owned);
+        match (self.people.get(who), behalf.named) {
+            (Some(known), _) => Some(Person {
+                name: name.or_else(|| known.name.clone()),
+                ..known.clone()
+            }),
+            (None, Named::Subject(subject)) => Some(Person {
+                participant: who,
+                subject: subject.clone(),
+                name,
+                phone: None,
+                role: behalf.role,
+            }),
+            (None, Named::Participant(_)) => None,
+        }
     }
 
     /// Decides one of the engine's own commands, or one on behalf of `who`, and makes it so in memory.

@@ -8,7 +8,7 @@ use super::messages::RoomView;
 use crate::actors::error::CommandError;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::{Identity, Person};
+use crate::domain::people::{Identity, Named, Person};
 use crate::domain::room::{Rejection, RoomState};
 use crate::domain::time::Timestamp;
 use crate::store::StoredRoom;
@@ -75,6 +75,19 @@ impl<'a> Glimpse<'a> {
     /// The records of everybody it names, in no order.
     pub fn people(&self) -> impl Iterator<Item = &'a Person> + use<'a> {
         self.core.people.all()
+    }
+
+    /// Who somebody is whom a service names: in it, or known to it.
+    pub fn find(&self, named: &Named) -> Option<ParticipantId> {
+        match named {
+            Named::Subject(subject) => self.core.people.find(subject),
+            Named::Participant(who) => Some(*who).filter(|who| self.core.knows(*who)),
+        }
+    }
+
+    /// Where somebody was last, however long ago, as far as the caller may see that.
+    pub fn located(&self, who: ParticipantId) -> Option<&'a Fix> {
+        self.core.newest.get(&who).filter(|_| self.shows_positions)
     }
 
     /// Where each was last, as far as the caller may see that; in no order.

@@ -13,7 +13,7 @@ use crate::actors::session::{SessionId, SessionShared};
 use crate::delivery::Frame;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::people::{ContactBook, Identity, Person, Subject};
+use crate::domain::people::{ContactBook, Identity, Named, Person, Role, Subject};
 use crate::domain::room::{Command, Event, RoomState, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::IdempotencyKey;
@@ -24,6 +24,8 @@ use crate::wire::json::ServerMessage;
 pub enum By {
     /// A person's, from this session if it came over a socket.
     Person(Arc<Identity>, Option<Arc<SessionShared>>),
+    /// Somebody's for whom a sister service acts: in an incident, and whatever the service may do there.
+    Behalf(Named, Role),
     /// The engine's own.
     System,
     /// The engine's, carrying out what somebody here did elsewhere: the owner of a circle, whoever this is on a trip.

@@ -76,7 +76,7 @@ impl RoomActor {
         };
         let origin = match &act.by {
             By::Person(_, session) => session.clone(),
-            By::System | By::Raiser(_) => None,
+            By::Behalf(..) | By::System | By::Raiser(_) => None,
         };
         let people = if matches!(act.command, Command::RaiseEmergency { .. }) {
             self.admissions()

@@ -362,7 +362,7 @@ impl RoomActor {
             let by = By::Person(Arc::clone(session.identity()), Some(session));
             let user_type = match &by {
                 By::Person(identity, _) => self.core.user_type(identity),
-                By::System | By::Raiser(_) => continue,
+                By::Behalf(..) | By::System | By::Raiser(_) => continue,
             };
             let mut act = Act::new(by, Command::Join { user_type }, Reply::nobody());
             act.manner = Manner::Automatic;

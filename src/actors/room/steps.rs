@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::actor::RoomActor;
-use super::core::{Asker, Decided};
+use super::core::{Asker, Behalf, Decided};
 use super::messages::{Act, Admission, By, Look, Manner, Work};
 use crate::actors::clock::random;
 use crate::actors::gate::Permit;
@@ -169,6 +169,18 @@ impl RoomActor {
                     fresh: ParticipantId::from_bits(u64::from_be_bytes(random())),
                 };
                 return self.core.decide(policy, &asker, command, now);
+            }
+            By::Behalf(named, role) => {
+                if let (Command::Join { .. }, Some(subject)) = (&command, self.core.subject_of(named)) {
+                    self.not_blocked(&subject.clone(), now)?;
+                }
+                let behalf = Behalf {
+                    named,
+                    role: *role,
+                    display_name: act.display_name.as_deref(),
+                    fresh: ParticipantId::from_bits(u64::from_be_bytes(random())),
+                };
+                return self.core.decide_for(policy, &behalf, command, now);
             }
             By::System => Actor::System,
             By::Raiser(subject) => self.raiser(subject.as_ref()),

@@ -8,7 +8,7 @@ use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, ServiceName
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::{PhoneNumber, Region};
-use crate::domain::room::{Actor, Event, EventBody, Genesis, LeaveReason, Seq, UserType};
+use crate::domain::room::{Actor, Event, EventBody, Genesis, LeaveReason, Relay, Seq, UserType};
 use crate::domain::time::Timestamp;
 use crate::store::IncidentRow;
 
@@ -71,6 +71,20 @@ fn bodies() -> Vec<EventBody> {
         EventBody::MessageSent {
             id,
             content: "a \"quoted\" word\n".into(),
+            relay: None,
+        },
+        EventBody::MessageSent {
+            id: MessageId::new("m-2").expect(OK),
+            content: "from elsewhere".into(),
+            relay: Some(Relay {
+                sender: Some(UserType::Rescuer),
+                notice: false,
+                written_at: Timestamp::from_ms(1_800_000_000_001),
+            }),
+        },
+        EventBody::TypeChanged {
+            from: IncidentType::Fire,
+            to: IncidentType::Medical,
         },
         EventBody::Activated,
         EventBody::Deactivated,

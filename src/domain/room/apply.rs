@@ -96,6 +96,11 @@ impl RoomState {
                     }
                 }
             }
+            EventBody::TypeChanged { to, .. } => {
+                if let Some(incident) = &mut self.incident {
+                    incident.report.kind = *to;
+                }
+            }
             EventBody::TripEnded => {
                 if let Some(trip) = &mut self.trip {
                     trip.ended_at = Some(event.at);

@@ -1,8 +1,8 @@
 //! What somebody wants, and why it may be refused.
 
-use super::event::{Genesis, LeaveReason, Seq, UserType};
+use super::event::{Genesis, LeaveReason, Relay, Seq, UserType};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
-use crate::domain::incident::Status;
+use crate::domain::incident::{IncidentType, Status};
 use crate::domain::scopes::Scope;
 
 /// What gives somebody a right in this room, beyond what the log knows of them. Worked out from their
@@ -68,6 +68,15 @@ pub enum Command {
         /// The words.
         content: String,
     },
+    /// Say what somebody said elsewhere, who need not be in.
+    PassOn {
+        /// Its id, by which a repeated one is recognised.
+        id: MessageId,
+        /// The words.
+        content: String,
+        /// What the service says of it.
+        relay: Relay,
+    },
     /// Take newcomers again.
     Activate,
     /// Take no newcomers.
@@ -98,6 +107,11 @@ pub enum Command {
         /// In their words.
         note: Option<String>,
     },
+    /// The incident is of another type than it was taken for.
+    SetType {
+        /// What it is.
+        to: IncidentType,
+    },
     /// The trip is over.
     EndTrip,
     /// The emergency stands in a linked room.
@@ -122,7 +136,7 @@ impl Command {
             | Self::RequestJoin
             | Self::ApproveJoin { .. }
             | Self::DenyJoin { .. } => Scope::ParticipantsWrite,
-            Self::SendMessage { .. } => Scope::MessagesWrite,
+            Self::SendMessage { .. } | Self::PassOn { .. } => Scope::MessagesWrite,
             Self::EndTrip => Scope::TripsWrite,
             Self::Create { .. }
             | Self::Activate
@@ -132,6 +146,7 @@ impl Command {
             | Self::EndEmergency { .. }
             | Self::NoteAlerted { .. }
             | Self::SetStatus { .. }
+            | Self::SetType { .. }
             | Self::NoteLinkRaised { .. }
             | Self::NoteLinkEnded { .. } => Scope::IncidentsWrite,
         }
@@ -159,6 +174,9 @@ pub enum Rejection {
     /// They are not in.
     #[error("Not in room")]
     NotIn,
+    /// Nobody here is called so.
+    #[error("No such participant")]
+    NoSuchParticipant,
     /// They have not asked.
     #[error("No such join request")]
     NoSuchRequest,

@@ -2,12 +2,12 @@
 
 use super::command::{Command, Rejection, Standing};
 use super::deadline::Policy;
-use super::event::{Actor, EventBody, Genesis, LeaveReason, UserType};
+use super::event::{Actor, EventBody, Genesis, LeaveReason, Relay, UserType};
 use super::participant::Participant;
 use super::state::{Incident, Link, RoomKind, RoomState};
 use super::trip::Trip;
-use crate::domain::ids::ParticipantId;
-use crate::domain::incident::Status;
+use crate::domain::ids::{MessageId, ParticipantId};
+use crate::domain::incident::{IncidentType, Status};
 
 type Decision = Result<Vec<EventBody>, Rejection>;
 
@@ -59,10 +59,13 @@ impl Case<'_> {
             Command::SendMessage { id, content } => {
                 let who = self.member()?;
                 self.in_open_room()?;
-                match self.state.sent_before(who, &id) {
-                    Some(seq) => Err(Rejection::SentBefore { seq }),
-                    None => Ok(vec![EventBody::MessageSent { id, content }]),
-                }
+                self.say(who, id, content, None)
+            }
+            Command::PassOn { id, content, relay } => {
+                self.by_system()?;
+                self.incident()?;
+                self.in_open_room()?;
+                self.say(self.somebody()?, id, content, Some(relay))
             }
             Command::Activate => self.set_active(true),
             Command::Deactivate => self.set_active(false),
@@ -85,6 +88,7 @@ impl Case<'_> {
                 Ok(known.map(|who| EventBody::ContactAlerted { who }).collect())
             }
             Command::SetStatus { to, expected, note } => self.set_status(to, expected, note),
+            Command::SetType { to } => self.set_type(to),
             Command::EndTrip => self.end_trip(),
             Command::NoteLinkRaised { room } => {
                 let open = self.state.is_open();
@@ -159,7 +163,10 @@ impl Case<'_> {
                 }]);
             }
             _ => {
-                let sent = matches!(self.standing, Standing::Staff | Standing::Mission);
+                let sent = matches!(
+                    self.standing,
+                    Standing::Staff | Standing::Mission | Standing::System
+                );
                 let called = owner || admitted || sent;
                 // Who was put out comes back neither as a stranger nor through a circle.
                 if !called && (removed || !(belongs || self.is_public())) {
@@ -180,6 +187,13 @@ impl Case<'_> {
             user_type,
             as_contact,
         }])
+    }
+
+    fn say(&self, who: ParticipantId, id: MessageId, content: String, relay: Option<Relay>) -> Decision {
+        match self.state.sent_before(who, &id) {
+            Some(seq) => Err(Rejection::SentBefore { seq }),
+            None => Ok(vec![EventBody::MessageSent { id, content, relay }]),
+        }
     }
 
     fn leave(&self) -> Decision {
@@ -299,6 +313,20 @@ impl Case<'_> {
             return Err(Rejection::InvalidTransition { from, to });
         }
         Ok(vec![EventBody::StatusChanged { from, to, note }])
+    }
+
+    /// What it is judged to be is for those who send help to say, as long as it is open.
+    fn set_type(&self, to: IncidentType) -> Decision {
+        let from = self.incident()?.report.kind;
+        if !matches!(self.standing, Standing::Staff | Standing::System) {
+            return Err(Rejection::Forbidden);
+        }
+        self.in_open_room()?;
+        Ok(if from == to {
+            vec![]
+        } else {
+            vec![EventBody::TypeChanged { from, to }]
+        })
     }
 
     /// `CLOSED` is staff's, `CANCELLED` the creator's or staff's. Rescuers with an account, or sent by a mission,

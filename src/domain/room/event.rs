@@ -2,7 +2,7 @@
 
 use super::trip::Manifest;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
-use crate::domain::incident::{Report, Status};
+use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::time::Timestamp;
 
 /// A place in a room's log: 1, 2, 3, … without gaps; 0 is before the first.
@@ -88,6 +88,17 @@ impl UserType {
     }
 }
 
+/// What a sister service says of a message that it passes on, beyond the words and whose they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// As what they said it; `None`: it is the service's own.
+    pub sender: Option<UserType>,
+    /// It tells of something, rather than being somebody's words.
+    pub notice: bool,
+    /// When it was written, by the service's clock.
+    pub written_at: Timestamp,
+}
+
 /// Why somebody is no longer in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaveReason {
@@ -161,6 +172,8 @@ pub enum EventBody {
         id: MessageId,
         /// The words.
         content: String,
+        /// What the service says of it that passed it on.
+        relay: Option<Relay>,
     },
     /// The circle takes newcomers again.
     Activated,
@@ -191,6 +204,13 @@ pub enum EventBody {
         to: Status,
         /// In whose words.
         note: Option<String>,
+    },
+    /// The incident is of another type than it was taken for.
+    TypeChanged {
+        /// What it was taken for.
+        from: IncidentType,
+        /// What it is.
+        to: IncidentType,
     },
     /// The trip is over.
     TripEnded,
@@ -223,6 +243,7 @@ impl EventBody {
             Self::EmergencyEnded { .. } => "emergency-ended",
             Self::ContactAlerted { .. } => "contact-alerted",
             Self::StatusChanged { .. } => "status-changed",
+            Self::TypeChanged { .. } => "type-changed",
             Self::TripEnded => "trip-ended",
             Self::LinkRaised { .. } => "link-raised",
             Self::LinkEnded { .. } => "link-ended",

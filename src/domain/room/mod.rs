@@ -12,7 +12,7 @@ mod trip;
 pub use command::{Command, Rejection, Standing};
 pub use deadline::{Deadline, Policy, Presence, due, next_deadline};
 pub use decide::decide;
-pub use event::{Actor, Event, EventBody, Genesis, LeaveReason, Seq, UserType};
+pub use event::{Actor, Event, EventBody, Genesis, LeaveReason, Relay, Seq, UserType};
 pub use participant::{Participant, Statistics};
 pub use state::{Incident, Link, LinkWork, RoomKind, RoomState};
 pub use trip::{Manifest, Trip};

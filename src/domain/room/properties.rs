@@ -10,7 +10,9 @@
 //! 8. a stranger is in a circle only after the owner approved;
 //! 9. carrying out what is due leaves nothing due;
 //! 10. in a trip are only its driver and its passengers, where the driver is is all that it shows, and nothing happens
-//!     after its end.
+//!     after its end;
+//! 11. an incident's type changes to another one, while it is open, and the log says from what;
+//! 12. what is passed on from elsewhere is in the log of an open incident, and whoever said it need not be in.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::ids::MessageId;
-use crate::domain::incident::Status;
+use crate::domain::incident::{IncidentType, Status};
 use crate::domain::testing::{person, report, room};
 use crate::domain::time::Timestamp;
 
@@ -74,6 +76,11 @@ fn command() -> impl Strategy<Value = Command> {
             id: MessageId::new(format!("m{n}")).unwrap(),
             content: "hello".into()
         }),
+        2 => (0u8..6, proptest::option::of(user_type()), any::<bool>()).prop_map(|(n, sender, notice)| {
+            let relay = Relay { sender, notice, written_at: Timestamp::from_ms(5) };
+            Command::PassOn { id: MessageId::new(format!("m{n}")).unwrap(), content: "elsewhere".into(), relay }
+        }),
+        1 => (0..IncidentType::ALL.len()).prop_map(|n| Command::SetType { to: IncidentType::ALL[n] }),
         1 => Just(Command::Activate),
         1 => Just(Command::Deactivate),
         1 => Just(Command::FallAsleep),
@@ -136,7 +143,12 @@ impl Run {
     }
 
     fn give(&mut self, who: u64, standing: Standing, command: Command) -> Result<(), Rejection> {
-        let actor = if standing == Standing::System {
+        // A sister service acts for somebody, the engine for itself.
+        let for_somebody = matches!(
+            command,
+            Command::PassOn { .. } | Command::Join { .. } | Command::Leave
+        );
+        let actor = if standing == Standing::System && !for_somebody {
             Actor::System
         } else {
             Actor::Participant(person(who))
@@ -208,6 +220,7 @@ impl Run {
     fn check_log(&self) {
         let mut messages = HashSet::new();
         let mut status = Status::Active;
+        let mut kind = report().kind;
         let (mut over, mut standing) = (false, Vec::new());
         for (i, event) in self.log.iter().enumerate() {
             assert_eq!(event.seq, Seq::new(i as u64 + 1));
@@ -229,12 +242,19 @@ impl Run {
                 EventBody::MessageSent { id, .. } => {
                     assert!(messages.insert((event.actor.participant(), id.clone())));
                 }
+                EventBody::TypeChanged { from, to } => {
+                    assert!(*from == kind && from != to && status.is_open());
+                    kind = *to;
+                }
                 EventBody::StatusChanged { from, to, .. } => {
                     assert!(*from == status && from.can_become(*to));
                     status = *to;
                 }
                 _ => {}
             }
+        }
+        if let Some(incident) = &self.state.incident {
+            assert_eq!(incident.report.kind, kind);
         }
         let last = standing.last().filter(|_| !over);
         assert_eq!(self.state.emergency.as_ref(), last, "the newest that stands");
@@ -439,4 +459,81 @@ fn on_a_trip_several_emergencies_stand_beside_each_other() {
         Err(Rejection::TripEnded)
     );
     run.check_log();
+}
+
+#[test]
+fn a_service_brings_in_and_passes_on_the_words_of_people_who_are_not_in() {
+    let mut sos = report();
+    sos.visibility = crate::domain::incident::Visibility::Restricted;
+    let mut run = Run::new(Genesis::Incident(Box::new(sos)));
+    let relay = Relay {
+        sender: Some(UserType::Rescuer),
+        notice: false,
+        written_at: Timestamp::from_ms(7),
+    };
+    let pass_on = || Command::PassOn {
+        id: MessageId::new("m1").unwrap(),
+        content: "on our way".into(),
+        relay,
+    };
+    for standing in [Standing::Staff, Standing::Rescuer, Standing::Stranger] {
+        assert_eq!(run.give(1, standing, pass_on()), Err(Rejection::Forbidden));
+    }
+    assert_eq!(run.give(1, Standing::System, pass_on()), Ok(()));
+    assert!(!run.state.is_in(person(1)) && !run.state.participants.contains_key(&person(1)));
+    let again = run.give(1, Standing::System, pass_on());
+    assert_eq!(again, Err(Rejection::SentBefore { seq: Seq::new(3) }));
+    assert_eq!(
+        run.give(2, Standing::System, pass_on()),
+        Ok(()),
+        "ids are each one's own"
+    );
+    let join = Command::Join {
+        user_type: UserType::Rescuer,
+    };
+    assert_eq!(run.give(1, Standing::System, join), Ok(()));
+    let close = Command::SetStatus {
+        to: Status::Closed,
+        expected: None,
+        note: None,
+    };
+    run.give(OWNER, Standing::System, close).unwrap();
+    assert_eq!(run.give(3, Standing::System, pass_on()), Err(Rejection::Closed));
+    run.check_log();
+}
+
+#[test]
+fn the_type_of_an_incident_is_changed_by_staff_and_services_while_it_is_open() {
+    let mut run = Run::new(Genesis::Incident(Box::new(report())));
+    let to = |to| Command::SetType { to };
+    for standing in [
+        Standing::Stranger,
+        Standing::Rescuer,
+        Standing::Mission,
+        Standing::Contact,
+    ] {
+        let refused = run.give(OWNER, standing, to(IncidentType::Medical));
+        assert_eq!(refused, Err(Rejection::Forbidden), "{standing:?}");
+    }
+    let before = run.log.len();
+    assert_eq!(run.give(9, Standing::System, to(report().kind)), Ok(()));
+    assert_eq!(run.log.len(), before, "it is what it was");
+    assert_eq!(run.give(9, Standing::System, to(IncidentType::Medical)), Ok(()));
+    assert_eq!(run.give(9, Standing::Staff, to(IncidentType::Crime)), Ok(()));
+    let end = Command::SetStatus {
+        to: Status::Resolved,
+        expected: None,
+        note: None,
+    };
+    run.give(OWNER, Standing::System, end).unwrap();
+    assert_eq!(
+        run.give(9, Standing::System, to(IncidentType::Fire)),
+        Err(Rejection::Closed)
+    );
+    run.check_log();
+    let mut circle = Run::new(Genesis::Circle);
+    assert_eq!(
+        circle.give(9, Standing::System, to(IncidentType::Fire)),
+        Err(Rejection::WrongKind)
+    );
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::actors::CommandError;
-use crate::actors::engine::TripError;
+use crate::actors::engine::{ServiceError, TripError};
 use crate::domain::room::Rejection;
 use crate::http::error::{ApiError, FieldError};
 use crate::store::StoreError;
@@ -60,6 +60,7 @@ impl From<Rejection> for ApiError {
                     .into_iter()
                     .map(crate::domain::incident::Status::as_str),
             ),
+            Rejection::NoSuchParticipant => Self::not_found("Participant not found"),
             Rejection::NoSuchRequest => Self::not_found(rejection.to_string()),
             Rejection::AlreadyExists
             | Rejection::NotActive
@@ -132,6 +133,17 @@ impl From<TripError> for ApiError {
             TripError::Ended => Self::conflict("Trip has ended"),
             TripError::Failed(error) => trip(error),
         }
+    }
+}
+
+/// In the words of sister services; `field` is where they named somebody.
+pub(super) fn service(field: &'static str) -> impl Fn(ServiceError) -> ApiError {
+    move |error| match error {
+        ServiceError::Taken => ApiError::conflict("sosId is taken by another room"),
+        ServiceError::Differs => ApiError::conflict(format!("There is such an SOS with another {field}")),
+        ServiceError::Nobody => ApiError::invalid(field, "is nobody in this SOS"),
+        ServiceError::NoRescuer(_) => ApiError::conflict(format!("{field} {error}")),
+        ServiceError::Failed(error) => error.into(),
     }
 }
 

@@ -41,17 +41,22 @@ pub(super) async fn send(
     let view = api.engine.view(&id, who).await?;
     let scene = Scene::of(&view)?;
     let sent = outcome.events.iter().find_map(|event| match &event.body {
-        EventBody::MessageSent { id, content } => Some((event, id, content)),
+        EventBody::MessageSent { id, content, .. } => Some((event, id, content)),
         _ => None,
     });
     let (event, message, content) = sent.ok_or_else(ApiError::internal)?;
-    let sender = event.actor.participant().and_then(|who| scene.sender(who));
+    let sender = event.actor.participant().map(|who| scene.sender(who));
     Ok(envelope::created(MessageView::new(
         &id, message, event.seq, event.at, sender, content,
     )))
 }
 
-async fn sent_before(api: &Api, caller: &Caller, id: &RoomId, seq: Seq) -> Result<HttpResponse, ApiError> {
+pub(super) async fn sent_before(
+    api: &Api,
+    caller: &Caller,
+    id: &RoomId,
+    seq: Seq,
+) -> Result<HttpResponse, ApiError> {
     let (view, found) = api
         .engine
         .messages(id, &caller.identity, Some(seq.next()), 1, None)
@@ -94,7 +99,8 @@ fn shown<'a>(scene: &Scene<'a>, message: &'a StoredMessage) -> MessageView<'a> {
         &message.id,
         message.seq,
         message.at,
-        message.sender.and_then(|who| scene.sender(who)),
+        message.sender.map(|who| scene.sender(who)),
         &message.content,
     )
+    .relayed(message.relay.as_ref())
 }

@@ -16,6 +16,7 @@ mod participants;
 mod positions;
 mod rooms;
 mod scene;
+mod services;
 mod sos;
 mod status;
 pub mod table;

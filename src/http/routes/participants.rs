@@ -13,7 +13,7 @@ use crate::actors::CommandError;
 use crate::actors::room::Glimpse;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::Identity;
-use crate::domain::room::{Command, LeaveReason, Participant, Rejection};
+use crate::domain::room::{Command, LeaveReason, Participant, Rejection, RoomState};
 use crate::domain::time::Timestamp;
 use crate::http::auth::Caller;
 use crate::http::envelope::{self, Rendered};
@@ -175,15 +175,14 @@ async fn answer(
     Ok(judged.told(Rendered::answer))
 }
 
-/// In the order they came.
-fn page(
-    scene: &Scene<'_>,
+/// Participants of a page in the order they came, and whether there are more.
+pub(super) fn in_order(
+    state: &RoomState,
     query: ParticipantsQuery,
     wanted: impl Fn(&Participant) -> bool,
-    stamp: Stamp,
-) -> Judged<Rendered> {
+) -> (Vec<(Timestamp, ParticipantId)>, bool) {
     let after = query.cursor.map(|cursor| (cursor.at, cursor.participant));
-    let participants = scene.state().participants.iter();
+    let participants = state.participants.iter();
     let mut found: Vec<(Timestamp, ParticipantId)> = participants
         .filter(|(_, participant)| wanted(participant))
         .map(|(who, participant)| (participant.joined_at, *who))
@@ -192,6 +191,25 @@ fn page(
     found.sort_unstable();
     let more = found.len() > query.limit;
     found.truncate(query.limit);
+    (found, more)
+}
+
+/// Where the page after this one starts.
+pub(super) fn next_of(found: &[(Timestamp, ParticipantId)], more: bool) -> Option<String> {
+    found.last().filter(|_| more).map(|&(at, participant)| {
+        let cursor = PersonCursor { at, participant };
+        cursor.encode()
+    })
+}
+
+/// In the order they came.
+fn page(
+    scene: &Scene<'_>,
+    query: ParticipantsQuery,
+    wanted: impl Fn(&Participant) -> bool,
+    stamp: Stamp,
+) -> Judged<Rendered> {
+    let (found, more) = in_order(scene.state(), query, wanted);
     // By the people shown, not by the log: what is said meanwhile does not change who is in.
     let stamp = found.iter().fold(stamp.with(more), |stamp, (joined_at, who)| {
         let stay = scene.state().participants.get(who);
@@ -199,10 +217,7 @@ fn page(
         stamp.with((joined_at, who, scene.name(*who), stay))
     });
     stamp.judge(|| {
-        let next = found.last().filter(|_| more).map(|&(at, participant)| {
-            let cursor = PersonCursor { at, participant };
-            cursor.encode()
-        });
+        let next = next_of(&found, more);
         let shown = found.iter().filter_map(|(_, who)| scene.participant(*who));
         Rendered::page(&shown.collect::<Vec<_>>(), next)
     })

@@ -10,7 +10,7 @@ use crate::actors::room::{Glimpse, RoomView};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::Person;
-use crate::domain::room::{Rejection, RoomKind, RoomState};
+use crate::domain::room::{Rejection, RoomKind, RoomState, UserType};
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::etag::Stamp;
@@ -113,14 +113,14 @@ impl<'a> Scene<'a> {
         Some(ParticipantView::of(self.room(), who, known, self.name(who)))
     }
 
-    /// Who said something.
-    pub fn sender(&self, who: ParticipantId) -> Option<Sender<'a>> {
-        let known = self.state.participants.get(&who)?;
-        Some(Sender {
+    /// Who said something; they need not ever have been in, when a service passed their words on.
+    pub fn sender(&self, who: ParticipantId) -> Sender<'a> {
+        let known = self.state.participants.get(&who);
+        Sender {
             id: who,
-            user_type: known.user_type,
+            user_type: known.map_or(UserType::Citizen, |known| known.user_type),
             name: self.name(who),
-        })
+        }
     }
 
     /// Where somebody was last, for those inside.

@@ -6,7 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
 use super::{conduct, contacts, devices, events, messages, operations, participants, positions, rooms};
-use super::{sos, status, tickets, trips, uploads};
+use super::{services, sos, status, tickets, trips, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
 
@@ -69,6 +69,20 @@ pub const ROWS: &[Row] = rows! {
     GET "/internal/trips/nearby" General SERVICE => |r| r.to(trips::nearby);
     GET "/internal/trips/{trip}" General SERVICE => |r| r.to(trips::read);
     POST "/internal/trips/{trip}/end" Writes SERVICE => |r| r.to(trips::end);
+
+    POST "/internal/realtime/sos/init" Writes SERVICE => |r| r.to(services::init);
+    GET "/internal/realtime/sos/nearby" General SERVICE => |r| r.to(services::nearby);
+    GET "/internal/realtime/sos/{id}/state" General SERVICE => |r| r.to(services::state);
+    POST "/internal/realtime/sos/{id}/close" Writes SERVICE => |r| r.to(services::close);
+    POST "/internal/realtime/sos/{id}/status" Writes SERVICE => |r| r.to(services::status);
+    PATCH "/internal/realtime/sos/{id}/type" Writes SERVICE => |r| r.to(services::retype);
+    GET "/internal/realtime/sos/{id}/rescuer-location" General SERVICE => |r| r.to(services::rescuer);
+    POST "/internal/realtime/sos/{id}/rescuer-location" Locations SERVICE => |r| r.to(services::locate);
+    POST "/internal/messaging/broadcast" Writes SERVICE => |r| r.to(services::broadcast);
+    POST "/api/participants/joined" Writes SERVICE => |r| r.to(services::joined);
+    POST "/api/participants/left" Writes SERVICE => |r| r.to(services::left);
+    GET "/api/participants/{id}/active" General SERVICE => |r| r.to(services::active);
+    GET "/api/participants/{id}/count" General SERVICE => |r| r.to(services::count);
 
     // For circle clients: bare JSON.
     POST "/api/location" Locations ONESELF => |r| r.to(uploads::location);

@@ -256,6 +256,41 @@ pub async fn nearest_first_pages_have_no_gap_and_no_repeat<H: Harness>() {
     }
 }
 
+pub async fn what_an_incident_turns_out_to_be_is_what_it_is_listed_as<H: Harness>() {
+    let harness = H::start().await;
+    let mut scribe = raised(harness.store(), "a", report()).await;
+    raised(harness.store(), "b", report()).await;
+    put(harness.store(), scribe.retype(IncidentType::Medical)).await;
+    let check = async |store: &H::S| {
+        let row = store.incident(&room("a")).await.unwrap().unwrap();
+        let report = Report {
+            kind: IncidentType::Medical,
+            ..report()
+        };
+        assert_eq!((row.report, row.seq), (report, scribe.state.seq));
+        assert_eq!(row.updated_at, row.created_at, "its status is what it was");
+        for near in [None, Some((place(0.0, 0.0), 25_000.0))] {
+            for (kind, expected) in [(IncidentType::Medical, "a"), (report_kind(), "b")] {
+                let query = IncidentQuery {
+                    kind: Some(kind),
+                    near,
+                    ..everything()
+                };
+                assert_eq!(names(&store.incidents(&query).await.unwrap()), [expected]);
+            }
+        }
+    };
+    check(harness.store()).await;
+    let harness = harness.reopen().await;
+    check(harness.store()).await;
+    assert_eq!(harness.store().rebuild().await, Ok(2));
+    check(harness.store()).await;
+}
+
+fn report_kind() -> IncidentType {
+    report().kind
+}
+
 pub async fn incidents_are_filtered_by_status_kind_and_city<H: Harness>() {
     let harness = H::start().await;
     let store = harness.store();

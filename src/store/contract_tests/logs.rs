@@ -3,9 +3,10 @@
 use futures_util::future::join_all;
 
 use super::Harness;
-use super::scribe::{Scribe, ids, key, put, raised, record};
-use crate::domain::room::Seq;
+use super::scribe::{Scribe, ids, key, put, raised, record, user};
+use crate::domain::room::{Relay, Seq, UserType};
 use crate::domain::testing::{person, report, room};
+use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::types::{Append, FoundMessages};
 
@@ -198,6 +199,35 @@ pub async fn events_that_are_not_numbered_on_are_refused<H: Harness>() {
     ));
     assert!(store.load(&room("sos")).await.unwrap().is_none());
     assert_eq!(store.live_rooms(None, 10).await.unwrap(), []);
+}
+
+pub async fn what_a_service_says_of_a_message_stays_with_it<H: Harness>() {
+    let harness = H::start().await;
+    let mut scribe = raised(harness.store(), "sos", report()).await;
+    let relay = Relay {
+        sender: Some(UserType::Rescuer),
+        notice: true,
+        written_at: Timestamp::from_ms(77),
+    };
+    put(harness.store(), scribe.pass_on(3, "two minutes", relay)).await;
+    put(harness.store(), scribe.say(0, "thanks")).await;
+    let harness = harness.reopen().await;
+    let found = harness
+        .store()
+        .messages(&room("sos"), None, 10, None)
+        .await
+        .unwrap();
+    let told: Vec<_> = found.messages.iter().map(|it| (it.sender, it.relay)).collect();
+    assert_eq!(told, [(Some(person(0)), None), (Some(person(3)), Some(relay))]);
+    let found = harness
+        .store()
+        .messages(&room("sos"), None, 10, Some("minutes"))
+        .await
+        .unwrap();
+    assert_eq!(found.messages.len(), 1);
+    // Whoever said it is not in for that.
+    let memberships = harness.store().memberships(&user(3)).await.unwrap();
+    assert_eq!(memberships, []);
 }
 
 pub async fn messages_come_newest_first_in_pages_and_by_text<H: Harness>() {

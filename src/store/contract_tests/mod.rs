@@ -66,6 +66,7 @@ macro_rules! store_contract {
                     the_same_key_of_somebody_else_is_another_key,
                     events_that_are_not_numbered_on_are_refused,
                     messages_come_newest_first_in_pages_and_by_text,
+                    what_a_service_says_of_a_message_stays_with_it,
                     everything_acknowledged_is_there_after_reopening,
                     a_closed_store_is_unavailable,
                     a_ping_is_a_durable_write,
@@ -95,6 +96,7 @@ macro_rules! store_contract {
                     newest_first_pages_have_no_gap_and_no_repeat,
                     nearest_first_pages_have_no_gap_and_no_repeat,
                     incidents_are_filtered_by_status_kind_and_city,
+                    what_an_incident_turns_out_to_be_is_what_it_is_listed_as,
                     pages_have_what_stood_all_the_time_once_whatever_happens_between_them,
                     a_search_finds_across_the_date_line_and_at_the_pole,
                 }

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::Harness;
 use super::scribe::{Scribe, everything, put, record, user};
 use crate::domain::ids::MessageId;
-use crate::domain::incident::{Report, Status};
+use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::room::{Command, LeaveReason, RoomKind, RoomState, Standing, UserType};
 use crate::domain::testing::{person, report, room};
 use crate::store::contract::Store;
@@ -62,6 +62,7 @@ pub fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => (0..Status::ALL.len()).prop_map(|n| Command::SetStatus { to: Status::ALL[n], expected: None, note: None }),
         1 => Just(Command::NoteLinkRaised { room: room("room-0") }),
         2 => Just(Command::NoteLinkEnded { room: room("room-0") }),
+        2 => (0..IncidentType::ALL.len()).prop_map(|n| Command::SetType { to: IncidentType::ALL[n] }),
         1 => Just(Command::EndTrip),
     ];
     let deed = (0usize..5, 0..PEOPLE, standing, command, 0u64..3_000).prop_map(

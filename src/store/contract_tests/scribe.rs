@@ -2,11 +2,11 @@
 
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{DeviceId, MessageId, ParticipantId, UserId};
-use crate::domain::incident::{Report, Status};
+use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{
-    Actor, Command, Event, Genesis, Manifest, Policy, Rejection, RoomState, Standing, UserType, decide,
+    Actor, Command, Event, Genesis, Manifest, Policy, Rejection, Relay, RoomState, Standing, UserType, decide,
 };
 use crate::domain::testing::{person, room};
 use crate::domain::time::Timestamp;
@@ -194,6 +194,20 @@ impl Scribe {
             },
         )
         .unwrap()
+    }
+
+    /// What makes the incident one of another type.
+    pub fn retype(&mut self, to: IncidentType) -> Append {
+        let command = Command::SetType { to };
+        self.decide(None, Standing::System, command).unwrap()
+    }
+
+    /// What passes on what user `n` said elsewhere.
+    pub fn pass_on(&mut self, n: u64, content: &str, relay: Relay) -> Append {
+        let id = MessageId::new(format!("m{}", self.state.seq.get())).unwrap();
+        let content = content.into();
+        let command = Command::PassOn { id, content, relay };
+        self.decide(Some(n), Standing::System, command).unwrap()
     }
 
     /// What moves the incident.

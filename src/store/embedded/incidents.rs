@@ -239,7 +239,8 @@ fn newest(
 /// One incident, read from the file.
 pub(super) fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow>, StoreError> {
     db.first(
-        "SELECT r.id, i.creator, e.body, i.status, i.created_at, i.updated_at, i.ended_at, r.head, r.members
+        "SELECT r.id, i.creator, e.body, i.status, i.created_at, i.updated_at, i.ended_at, r.head, r.members,
+                i.kind
          FROM incidents i JOIN rooms r ON r.key = i.room JOIN events e ON e.room = i.room AND e.seq = i.origin
          WHERE i.room = ?1",
         [key],
@@ -252,7 +253,11 @@ pub(super) fn by_key(db: &mut Db<'_>, key: RoomKey) -> Result<Option<IncidentRow
             Ok(IncidentRow {
                 room: room_id(row, 0)?,
                 creator: creator.unwrap_or_else(nobody),
-                report: report(row.get_ref(2)?.as_str()?)?,
+                report: Report {
+                    // What it was taken for is in the log; what it is, in the row.
+                    kind: codec::parse_type(row.get_ref(9)?.as_str()?)?,
+                    ..report(row.get_ref(2)?.as_str()?)?
+                },
                 status: codec::parse_status(row.get_ref(3)?.as_str()?)?,
                 created_at: timestamp(row, 4)?,
                 updated_at: timestamp(row, 5)?,

@@ -46,7 +46,7 @@ pub(super) fn messages(
             if words.as_ref().is_some_and(|words| !words.may_be_in(body.as_bytes().unwrap_or_default())) {
                 return Ok(true);
             }
-            let EventBody::MessageSent { id, content } = codec::decode_body(body.as_str()?)? else {
+            let EventBody::MessageSent { id, content, relay } = codec::decode_body(body.as_str()?)? else {
                 return Err(corrupt("a message"));
             };
             if words.as_ref().is_some_and(|words| !words.are_in(content.as_bytes())) {
@@ -57,7 +57,7 @@ pub(super) fn messages(
                 return Ok(false);
             }
             let sender = row.get::<_, Option<i64>>(2)?.map(|_| participant(row, 2)).transpose()?;
-            found.messages.push(StoredMessage { seq, at: timestamp(row, 1)?, sender, id, content });
+            found.messages.push(StoredMessage { seq, at: timestamp(row, 1)?, sender, id, content, relay });
             Ok(true)
         },
     )?;

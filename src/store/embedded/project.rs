@@ -7,7 +7,7 @@ use super::rows::RoomKey;
 use super::sql::Db;
 use crate::domain::geo::Position;
 use crate::domain::ids::ParticipantId;
-use crate::domain::incident::{Report, Status};
+use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::room::{Event, Seq, UserType};
 use crate::domain::time::Timestamp;
 use crate::store::contract::StoreError;
@@ -39,6 +39,7 @@ pub(super) fn project(
                 db.run(sql, params![key, at.ms()])?;
                 row.members = 0;
             }
+            Change::Retyped { to } => retype_incident(db, key, to)?,
             Change::Moved { to, at, ended } => move_incident(db, key, to, at, ended)?,
         }
     }
@@ -150,6 +151,18 @@ fn move_incident(
          WHERE room = ?1",
         params![key, to.as_str(), to.is_open(), at.ms(), ended],
     )?;
+    enter_map(db, key)
+}
+
+fn retype_incident(db: &mut Db<'_>, key: RoomKey, to: IncidentType) -> Result<(), StoreError> {
+    leave_map(db, key)?;
+    let row = params![key, to.as_str()];
+    db.run("UPDATE incidents SET kind = ?2 WHERE room = ?1", row)?;
+    enter_map(db, key)
+}
+
+/// An incident that says where it is stands on the map.
+fn enter_map(db: &mut Db<'_>, key: RoomKey) -> Result<(), StoreError> {
     db.run(
         "INSERT INTO geo (open, band, lon, room, lat, status, kind, public, city)
          SELECT open, band, lon, room, lat, status, kind, public, city FROM incidents

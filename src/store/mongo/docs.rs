@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::incident::Report;
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Actor, Event, EventBody, RoomKind, Seq};
@@ -243,7 +244,11 @@ impl RoomDoc {
         Ok(Some(IncidentRow {
             room: codec::parse_room(&self.id)?,
             creator: creator.unwrap_or(ParticipantId::from_bits(0)),
-            report: codec::decode_report(&incident.report)?,
+            report: Report {
+                // The report is as it was made; what the incident is taken for now stands beside it.
+                kind: codec::parse_type(&incident.kind)?,
+                ..codec::decode_report(&incident.report)?
+            },
             status: codec::parse_status(&incident.status)?,
             created_at: instant(self.created_at),
             updated_at: instant(incident.updated_at),

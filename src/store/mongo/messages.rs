@@ -51,7 +51,7 @@ pub(super) async fn messages(
         {
             continue;
         }
-        let EventBody::MessageSent { id, content } = codec::decode_body(&next.body)? else {
+        let EventBody::MessageSent { id, content, relay } = codec::decode_body(&next.body)? else {
             return Err(corrupt("a message").into());
         };
         if words
@@ -70,6 +70,7 @@ pub(super) async fn messages(
             sender: next.actor.as_deref().map(participant).transpose()?,
             id,
             content,
+            relay,
         });
     }
     find.told(db, begun);

@@ -195,6 +195,11 @@ impl Planner {
                     row.members = row.members.saturating_sub(u32::from(was_in));
                 }
                 Change::AllWent { at } => self.empty(&event.room, date(at))?,
+                Change::Retyped { to } => {
+                    if let Some(incident) = &mut self.room(&event.room)?.doc.incident {
+                        to.as_str().clone_into(&mut incident.kind);
+                    }
+                }
                 Change::Moved { to, at, ended } => {
                     if let Some(incident) = &mut self.room(&event.room)?.doc.incident {
                         to.as_str().clone_into(&mut incident.status);

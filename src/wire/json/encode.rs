@@ -62,6 +62,7 @@ impl ServerMessage<'_> {
             Self::SosUpdated(_) => "sos-updated",
             Self::SosClosed(_) => "sos-closed",
             Self::StatusChanged { .. } => "sos-status",
+            Self::TypeChanged { .. } => "sos-type",
             Self::Pong => "pong",
             Self::CredentialExpiring { .. } => "credential-expiring",
             Self::CredentialRefreshed { .. } => "credential-refreshed",
@@ -365,6 +366,18 @@ impl ServerMessage<'_> {
                 write_deed(frame, room, Some(seq), client_id);
                 frame.room("sosId", room);
                 frame.word("status", status.as_str());
+                frame.word("from", from.as_str());
+            }
+            Self::TypeChanged {
+                room,
+                seq,
+                kind,
+                from,
+                client_id,
+            } => {
+                write_deed(frame, room, Some(seq), client_id);
+                frame.room("sosId", room);
+                frame.word("incidentType", kind.as_str());
                 frame.word("from", from.as_str());
             }
         }

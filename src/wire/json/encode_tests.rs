@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, UserId};
-use crate::domain::incident::Status;
+use crate::domain::incident::{IncidentType, Status};
 use crate::domain::people::{Identity, Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Actor, Event, EventBody, Genesis, LeaveReason, RoomState, Seq, UserType};
@@ -345,6 +345,19 @@ fn messages_about_emergencies_have_the_names_of_the_contract() {
         json!({"roomId": "sos1", "sosId": "sos1", "seq": 4, "clientId": "c", "status": "ARRIVED",
                "from": "ACTIVE"}),
     );
+    let m = ServerMessage::TypeChanged {
+        room: &sos,
+        seq,
+        kind: IncidentType::Medical,
+        from: IncidentType::Other,
+        client_id: "system",
+    };
+    is(
+        &m,
+        "sos-type",
+        json!({"roomId": "sos1", "sosId": "sos1", "seq": 4, "clientId": "system", "incidentType": "MEDICAL",
+               "from": "OTHER"}),
+    );
 }
 
 #[test]
@@ -446,6 +459,7 @@ fn a_durable_event_becomes_the_frame_of_its_kind_with_its_own_seq_and_time() {
     let message = EventBody::MessageSent {
         id: MessageId::new("m1").unwrap(),
         content: "hi".into(),
+        relay: None,
     };
     let cases = [
         (joined(false), Some("user-joined")),
@@ -475,6 +489,13 @@ fn a_durable_event_becomes_the_frame_of_its_kind_with_its_own_seq_and_time() {
                 note: None,
             },
             Some("sos-status"),
+        ),
+        (
+            EventBody::TypeChanged {
+                from: IncidentType::Other,
+                to: IncidentType::Fire,
+            },
+            Some("sos-type"),
         ),
         (EventBody::TripEnded, Some("trip:ended")),
         (EventBody::Created(Genesis::Circle), None),
@@ -508,6 +529,7 @@ fn the_sender_knows_themselves_by_their_connection_and_others_by_the_participant
     let body = EventBody::MessageSent {
         id: MessageId::new("m1").unwrap(),
         content: "hi".into(),
+        relay: None,
     };
     let frame = |phones: bool, client: Option<&str>| -> Value {
         let bytes = encode_event(&event(body.clone()), &|_| Some(&ana), &|_| phones, client).unwrap();

@@ -54,7 +54,7 @@ pub fn encode_event<'p>(
             client_id,
             user_name: view(*who).name,
         },
-        EventBody::MessageSent { id, content } => {
+        EventBody::MessageSent { id, content, .. } => {
             let Actor::Participant(who) = event.actor else {
                 return None;
             };
@@ -97,6 +97,13 @@ pub fn encode_event<'p>(
             room,
             seq: event.seq,
             status: *to,
+            from: *from,
+            client_id,
+        },
+        EventBody::TypeChanged { from, to } => ServerMessage::TypeChanged {
+            room,
+            seq: event.seq,
+            kind: *to,
             from: *from,
             client_id,
         },

@@ -301,4 +301,11 @@ fn incidents(cast: &Cast, to: &mut impl FnMut(&ServerMessage<'_>)) {
         from: Status::Active,
         client_id: ANA_TEXT,
     });
+    to(&ServerMessage::TypeChanged {
+        room: &cast.incident,
+        seq: Seq::new(5),
+        kind: IncidentType::Medical,
+        from: IncidentType::Other,
+        client_id: "system",
+    });
 }

@@ -3,7 +3,7 @@
 use super::views::{SosSummary, UserView};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
-use crate::domain::incident::Status;
+use crate::domain::incident::{IncidentType, Status};
 use crate::domain::people::Identity;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Manifest, Seq};
@@ -189,6 +189,14 @@ pub enum ServerMessage<'a> {
         seq: Seq,
         status: Status,
         from: Status,
+        client_id: &'a str,
+    },
+    /// `sos-type`: an incident is of another type than it was taken for.
+    TypeChanged {
+        room: &'a RoomId,
+        seq: Seq,
+        kind: IncidentType,
+        from: IncidentType,
         client_id: &'a str,
     },
     Pong,

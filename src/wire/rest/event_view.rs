@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::people_view::SYSTEM;
 use super::sos_view::PlaceView;
-use crate::domain::ids::RoomId;
+use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::incident::Report;
-use crate::domain::room::{Event, EventBody, Genesis};
+use crate::domain::room::{Event, EventBody, Genesis, Relay, UserType};
 use crate::wire::stamp::Stamp;
 
 /// An entry of `GET /sos/{id}/events`.
@@ -87,7 +88,7 @@ fn data(body: &EventBody) -> Value {
         EventBody::JoinRequested { who }
         | EventBody::JoinDenied { who }
         | EventBody::ContactAlerted { who } => json!({ "participantId": who.to_string() }),
-        EventBody::MessageSent { id, content } => json!({ "id": id.as_str(), "content": content }),
+        EventBody::MessageSent { id, content, relay } => said(id, content, relay.as_ref()),
         EventBody::Activated | EventBody::Deactivated | EventBody::Emptied | EventBody::TripEnded => {
             json!({})
         }
@@ -97,8 +98,21 @@ fn data(body: &EventBody) -> Value {
         EventBody::StatusChanged { from, to, note } => {
             json!({ "from": from.as_str(), "to": to.as_str(), "note": note })
         }
+        EventBody::TypeChanged { from, to } => json!({ "from": from.as_str(), "to": to.as_str() }),
         EventBody::LinkRaised { room } | EventBody::LinkEnded { room } => json!({ "roomId": room.as_str() }),
     }
+}
+
+fn said(id: &MessageId, content: &str, relay: Option<&Relay>) -> Value {
+    let mut said = json!({ "id": id.as_str(), "content": content });
+    if let Some(relay) = relay {
+        said["relayed"] = json!({
+            "senderType": relay.sender.map_or(SYSTEM, UserType::as_str),
+            "contentType": if relay.notice { "system" } else { "text" },
+            "createdAt": Stamp(relay.written_at),
+        });
+    }
+    said
 }
 
 fn created(report: &Report) -> Value {

@@ -18,6 +18,9 @@ mod location_view;
 mod people_view;
 mod query;
 pub mod schemas;
+mod services;
+mod services_schemas;
+mod services_view;
 mod sos;
 mod sos_view;
 mod trips;
@@ -43,6 +46,11 @@ pub use location::{Batch, LocationBody, RejectedFix};
 pub use location_view::{Feature, FeatureCollection, LocationView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
 pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
+pub use services::{
+    CloserBody, InitBody, JoinedBody, LeftBody, MoveBody, OutsideMessage, RelayBody, RescuerBody,
+    RescuerQuery, TypeBody,
+};
+pub use services_view::{CountView, MemberView, NearStateView, RescuerView, StateView};
 pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
 pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosView};
 pub use trips::{NearTripView, NearbyQuery, TripBody, TripFacts, TripStatus, TripView};

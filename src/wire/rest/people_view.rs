@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
-use crate::domain::room::{Participant, Seq, Statistics, UserType};
+use crate::domain::room::{Participant, Relay, Seq, Statistics, UserType};
 use crate::domain::time::Timestamp;
 use crate::wire::NAMELESS;
 use crate::wire::schema;
@@ -67,6 +67,9 @@ impl<'a> ParticipantView<'a> {
     }
 }
 
+/// What stands for the type of a sender that is nobody.
+pub(super) const SYSTEM: &str = "SYSTEM";
+
 /// Who said something.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {
@@ -116,12 +119,24 @@ impl<'a> MessageView<'a> {
             id: id.as_str(),
             sos_id: room.as_str(),
             seq: seq.get(),
-            sender_type: sender.map_or("SYSTEM", |sender| sender.user_type.as_str()),
+            sender_type: sender.map_or(SYSTEM, |sender| sender.user_type.as_str()),
             sender_id: sender.map(|sender| sender.id.to_string()),
             sender_display_name: sender.map_or("System", |sender| sender.name.unwrap_or(NAMELESS)),
             content_type: if sender.is_some() { "text" } else { "system" },
             content,
             created_at: Stamp(at),
+        }
+    }
+
+    /// As the service has it that passed the message on: as what its sender said it, who need not be in, and when.
+    #[must_use]
+    pub fn relayed(self, relay: Option<&Relay>) -> Self {
+        let Some(relay) = relay else { return self };
+        Self {
+            sender_type: relay.sender.map_or(SYSTEM, UserType::as_str),
+            content_type: if relay.notice { "system" } else { "text" },
+            created_at: Stamp(relay.written_at),
+            ..self
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct Bounds {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
-fn object(required: &[&str], properties: Value) -> Value {
+pub(super) fn object(required: &[&str], properties: Value) -> Value {
     json!({"type": "object", "required": required, "properties": properties})
 }
 
@@ -62,6 +62,7 @@ pub fn bodies(bounds: &Bounds) -> Map<String, Value> {
     ];
     named
         .into_iter()
+        .chain(super::services_schemas::bodies(bounds))
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect()
 }
@@ -98,10 +99,7 @@ fn create_sos() -> Value {
 }
 
 fn create_trip(bounds: &Bounds) -> Value {
-    let user = json!({
-        "type": "string", "minLength": 1, "maxLength": UserId::MAX_CHARS,
-        "pattern": r"^[^\x00-\x1F\x7F-\x9F]*$",
-    });
+    let user = user();
     let mut driver = user.clone();
     driver["description"] = "Who drives, as tokens name them.".into();
     object(
@@ -118,7 +116,22 @@ fn create_trip(bounds: &Bounds) -> Value {
     )
 }
 
-/// `GET /internal/trips/nearby`
+/// Somebody with an account, as tokens name them.
+pub(super) fn user() -> Value {
+    json!({
+        "type": "string", "minLength": 1, "maxLength": UserId::MAX_CHARS,
+        "pattern": r"^[^\x00-\x1F\x7F-\x9F]*$",
+    })
+}
+
+/// `GET /internal/realtime/sos/{id}/rescuer-location`
+pub fn rescuer_query() -> Vec<QueryField> {
+    let mut rescuer = user();
+    rescuer["description"] = "Only this one's: a user's id, or a participant's.".into();
+    vec![field("rescuerId", rescuer)]
+}
+
+/// `GET /internal/trips/nearby`, `GET /internal/realtime/sos/nearby`
 pub fn nearby_query(radius_max_km: u32) -> Vec<QueryField> {
     let radius = json!({
         "type": "number", "exclusiveMinimum": 0, "maximum": radius_max_km,
@@ -466,6 +479,13 @@ fn event_data() -> Vec<(&'static str, Value)> {
         "cityId": text, "tripId": text, "bookingId": text,
         "raisedFrom": {"type": "array", "items": reference("Room")},
     }));
+    let relayed = all(json!({
+        "senderType": reference("SenderType"), "contentType": reference("ContentType"),
+        "createdAt": reference("Instant"),
+    }));
+    let mut message = all(json!({"id": reference("Message"), "content": {"type": "string"}}));
+    message["properties"]["relayed"] = relayed;
+    let kinds = || all(json!({"from": reference("IncidentKind"), "to": reference("IncidentKind")}));
     let trip = all(json!({
         "kind": {"const": "trip"}, "driverId": reference("Participant"), "bookingId": text,
         "passengerIds": {"type": "array", "items": reference("Participant")},
@@ -488,10 +508,7 @@ fn event_data() -> Vec<(&'static str, Value)> {
         ),
         ("join-requested", person()),
         ("join-denied", person()),
-        (
-            "message",
-            all(json!({"id": reference("Message"), "content": {"type": "string"}})),
-        ),
+        ("message", message),
         ("activated", nothing()),
         ("deactivated", nothing()),
         ("emptied", nothing()),
@@ -504,6 +521,7 @@ fn event_data() -> Vec<(&'static str, Value)> {
                 json!({"from": reference("IncidentStatus"), "to": reference("IncidentStatus"), "note": text}),
             ),
         ),
+        ("type-changed", kinds()),
         ("trip-ended", nothing()),
         ("link-raised", link()),
         ("link-ended", link()),

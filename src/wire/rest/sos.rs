@@ -194,7 +194,7 @@ impl CloseBody {
     }
 }
 
-fn place(fields: &mut Fields<'_>) -> Option<(Position, Option<f64>)> {
+pub(super) fn place(fields: &mut Fields<'_>) -> Option<(Position, Option<f64>)> {
     let (latitude, longitude) = (fields.loose("latitude"), fields.loose("longitude"));
     let position = fields
         .keep(field::position(&latitude, &longitude).and_then(|found| field::required("latitude", found)));
@@ -202,7 +202,7 @@ fn place(fields: &mut Fields<'_>) -> Option<(Position, Option<f64>)> {
     Some((position?, accuracy))
 }
 
-fn address(fields: &mut Fields<'_>) -> Address {
+pub(super) fn address(fields: &mut Fields<'_>) -> Address {
     Address {
         city: fields.optional("city", |name, value| field::note(name, value, NAME_MAX_CHARS)),
         barangay: fields.optional("barangay", |name, value| field::note(name, value, NAME_MAX_CHARS)),

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, UserId};
-use crate::domain::incident::Status;
+use crate::domain::incident::{IncidentType, Status};
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{
-    Actor, Event, EventBody, Genesis, LeaveReason, Manifest, RoomState, Seq, Statistics, UserType,
+    Actor, Event, EventBody, Genesis, LeaveReason, Manifest, Relay, RoomState, Seq, Statistics, UserType,
 };
 use crate::domain::testing::{person, report, room};
 use crate::domain::time::Timestamp;
@@ -163,6 +163,25 @@ fn people_words_and_numbers_have_the_names_of_the_contract() {
         (&system["senderType"], &system["contentType"]),
         (&json!("SYSTEM"), &json!("system"))
     );
+    let relay = Relay {
+        sender: Some(UserType::Rescuer),
+        notice: false,
+        written_at: at(1),
+    };
+    let outside = Sender {
+        user_type: UserType::Citizen,
+        ..sender
+    };
+    let relayed = MessageView::new(&r, &id, Seq::new(3), at(0), Some(outside), "x").relayed(Some(&relay));
+    let relayed = shown(relayed);
+    assert_eq!(
+        (
+            &relayed["senderType"],
+            &relayed["createdAt"],
+            &relayed["senderDisplayName"]
+        ),
+        (&json!("RESCUER"), &json!(T1), &json!("Ana"))
+    );
     let nobody = shown(StatsView::from(Statistics {
         average_seconds: f64::NAN,
         ..Statistics::default()
@@ -252,9 +271,32 @@ fn the_audit_trail_leaves_out_no_event() {
             EventBody::MessageSent {
                 id: MessageId::new("m").unwrap(),
                 content: "hi".into(),
+                relay: None,
             },
             "message",
             json!({"id": "m", "content": "hi"}),
+        ),
+        (
+            EventBody::MessageSent {
+                id: MessageId::new("m").unwrap(),
+                content: "hi".into(),
+                relay: Some(Relay {
+                    sender: None,
+                    notice: true,
+                    written_at: at(1),
+                }),
+            },
+            "message",
+            json!({"id": "m", "content": "hi",
+                   "relayed": {"senderType": "SYSTEM", "contentType": "system", "createdAt": T1}}),
+        ),
+        (
+            EventBody::TypeChanged {
+                from: IncidentType::Other,
+                to: IncidentType::Crime,
+            },
+            "type-changed",
+            json!({"from": "OTHER", "to": "CRIME"}),
         ),
         (EventBody::Activated, "activated", json!({})),
         (EventBody::Deactivated, "deactivated", json!({})),

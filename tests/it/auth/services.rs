@@ -3,25 +3,9 @@
 use serde_json::{Value, json};
 
 use super::issuer::metric;
-use crate::support::engine::{INTERNAL_TOKEN, mayday};
+use crate::support::engine::{INTERNAL_TOKEN, made};
 use crate::support::http::Answer;
 use crate::support::{Engine, fire};
-
-/// A key for `name`, and its entry in the settings.
-fn made(name: &str, scopes: &[&str]) -> (String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = mayday(folder.path());
-    command.args(["api-key", "--name", name]);
-    for scope in scopes {
-        command.args(["--scope", scope]);
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    assert!(!folder.path().join("data").exists(), "nothing is kept");
-    (lines[1].to_owned(), lines[5].to_owned())
-}
 
 async fn asks(
     engine: &Engine,

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::Cluster;
-use crate::support::fire;
+use crate::services::{at, sister};
+use crate::support::{eventually, fire};
 
 #[tokio::test]
 async fn people_on_three_nodes_are_in_one_incident_and_one_of_them_goes_on_elsewhere() {
@@ -108,4 +109,78 @@ async fn redis_dies_and_comes_back_and_nobody_misses_a_word() {
     cluster.are_ready(&[true, true]).await;
     at_ben.writes(&sos, "together again").await;
     at_ana.reads(&sos, "together again").await;
+}
+
+#[tokio::test]
+async fn what_a_service_says_on_one_node_is_heard_and_told_on_the_other() {
+    let cluster = Cluster::start(2, &[]).await;
+    let [here, there] = [0, 1].map(|n| sister(&cluster.nodes[n]));
+    let init = json!({"sosId": "sos-1", "citizenId": "user-ana"});
+    let state = here
+        .posts("/internal/realtime/sos/init", init.clone())
+        .await
+        .data(201);
+    assert_eq!(
+        there.posts("/internal/realtime/sos/init", init).await.data(201),
+        state
+    );
+    let mut at_ana = cluster.nodes[1].user("Ana").connect().await;
+    at_ana.joins("sos-1").await;
+    let fix = json!({"rescuerId": "user-rob", "latitude": 14.6, "longitude": 121});
+    let path = at("sos-1", "rescuer-location");
+    let taken = here.posts(&path, fix).await.data(200);
+    let rob = json!({"id": taken["participantId"], "role": "RESCUER"});
+    at_ana
+        .expect(json!({"type": "user-joined", "roomId": "sos-1", "user": rob}))
+        .await;
+    at_ana
+        .expect(json!({"type": "location-update", "data": {"userId": taken["participantId"]}}))
+        .await;
+    let found = eventually("the position is known there, too", async || {
+        let found = there.gets(&path).await.data(200);
+        (!found.is_null()).then_some(found)
+    })
+    .await;
+    assert_eq!(found, taken);
+    let said = json!({"sosId": "sos-1", "message": {
+        "id": "m-1", "senderType": "RESCUER", "senderId": "user-eve", "senderDisplayName": "Unit 7", "content": "soon",
+    }});
+    let message = here
+        .posts("/internal/messaging/broadcast", said.clone())
+        .await
+        .data(201);
+    at_ana
+        .expect(json!({"type": "room-message", "userName": "Unit 7", "clientId": message["senderId"]}))
+        .await;
+    let again = there.posts("/internal/messaging/broadcast", said).await;
+    assert_eq!(again.data(201), message);
+    let retype = Some(json!({"type": "FIRE"}));
+    here.asks(reqwest::Method::PATCH, &at("sos-1", "type"), retype)
+        .await
+        .data(200);
+    at_ana
+        .expect(json!({"type": "sos-type", "incidentType": "FIRE", "from": "OTHER"}))
+        .await;
+    let stale = json!({"status": "ARRIVED", "updatedBy": "user-rob", "oldStatus": "ASSIGNED"});
+    there
+        .posts(&at("sos-1", "status"), stale)
+        .await
+        .refused(409, "CONFLICT");
+    let went = json!({"sosId": "sos-1", "userId": "user-rob"});
+    there.posts("/api/participants/left", went).await.data(200);
+    at_ana
+        .expect(json!({"type": "user-left", "clientId": taken["participantId"]}))
+        .await;
+    let closed = here
+        .posts(&at("sos-1", "close"), json!({"closedBy": "user-rob"}))
+        .await
+        .data(200);
+    at_ana
+        .expect(json!({"type": "sos-status", "status": "CLOSED", "clientId": taken["participantId"]}))
+        .await;
+    at_ana
+        .expect(json!({"type": "room-left", "roomId": "sos-1"}))
+        .await;
+    assert_eq!(there.state("sos-1").await, closed);
+    at_ana.hears_nothing_more().await;
 }

@@ -224,6 +224,10 @@ impl<'d> Mill<'d> {
                 "phone_no": format!("+63917123450{n}"),
             })
         };
+        // Hardly anybody else than a service gets anywhere there.
+        if operation["security"] == json!([{"internal": []}]) && !chance.one_in(4) {
+            return vec![internal(crate::support::engine::INTERNAL_TOKEN)];
+        }
         match chance.below(24) {
             0 | 1 => vec![],
             2..=6 => vec![device(chance)],

@@ -129,6 +129,7 @@ fn string(chance: &mut Chance, known: &Known, name: &str, schema: &Value) -> Str
         "roomId" if !known.others.is_empty() && chance.one_in(2) => {
             return chance.pick(&known.others).clone();
         }
+        "sosId" if !known.sos.is_empty() && !chance.one_in(4) => return chance.pick(&known.sos).clone(),
         "roomId" if !known.sos.is_empty() => return chance.pick(&known.sos).clone(),
         _ => {}
     }

@@ -60,6 +60,22 @@ fn faketime() -> PathBuf {
     there.expect("libfaketime is missing: run scripts/setup")
 }
 
+/// A key of a sister service, and its entry in the settings.
+pub fn made(name: &str, scopes: &[&str]) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = mayday(folder.path());
+    command.args(["api-key", "--name", name]);
+    for scope in scopes {
+        command.args(["--scope", scope]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    assert!(!folder.path().join("data").exists(), "nothing is kept");
+    (lines[1].to_owned(), lines[5].to_owned())
+}
+
 fn program(path: &Path, folder: &Path) -> Command {
     let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {

@@ -12,7 +12,7 @@ use crate::wire::rest::{EventView, FeatureCollection, LocationView, MessageView,
 
 const TAG: &str = "Incidents";
 const SAID: &str = "Messages and log";
-const MOVE_REFUSED: &str = "Cannot go from CANCELLED to RESOLVED";
+pub(super) const MOVE_REFUSED: &str = "Cannot go from CANCELLED to RESOLVED";
 
 /// An incident as a list shows it.
 fn item() -> Value {

@@ -14,6 +14,7 @@ mod operation;
 mod own;
 mod page;
 mod people;
+mod realtime;
 mod refusals;
 mod services;
 mod upkeep;

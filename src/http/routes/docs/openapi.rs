@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{Describer, Operation, path_parameters, security};
-use super::{circle, conduct, incidents, own, people, refusals, services, upkeep};
+use super::{circle, conduct, incidents, own, people, realtime, refusals, services, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
 use crate::http::routes::table::{ROWS, Row};
@@ -43,6 +43,7 @@ pub fn openapi(config: &Config) -> Value {
     own::describe(&mut to);
     conduct::describe(&mut to);
     services::describe(&mut to, config);
+    realtime::describe(&mut to);
     let operations = to.found;
     let mut paths: Map<String, Value> = Map::new();
     for row in ROWS {

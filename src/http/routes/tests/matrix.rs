@@ -141,14 +141,17 @@ impl Scene {
             request = request.insert_header(credential.clone());
         }
         if row.method != Method::GET && row.method != Method::HEAD {
-            request = request.set_json(body(row));
+            request = request.set_json(body(row, incident, other));
         }
         self.rig.send(request).await
     }
 }
 
 /// A body that the route takes.
-fn body(row: &Row) -> Value {
+fn body(row: &Row, incident: &str, other: &str) -> Value {
+    if row.access == Access::SERVICE {
+        return for_services(row, incident, other);
+    }
     let last = row.path.rsplit('/').next().unwrap_or_default();
     match (row.path, last) {
         ("/api/v1/sos", _) => sos(),
@@ -160,9 +163,25 @@ fn body(row: &Row) -> Value {
         (_, "join") => json!({"userType": "CITIZEN"}),
         (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
         (_, "leave" | "cancel" | "close" | "tickets" | "devices" | "me" | "block") => json!({}),
-        ("/internal/trips", _) => json!({"tripId": TRIP, "driverId": "dan", "passengerIds": ["pia"]}),
-        (_, "end") => json!({}),
         (path, _) => panic!("give {path} a body here"),
+    }
+}
+
+fn for_services(row: &Row, incident: &str, other: &str) -> Value {
+    match row.path.rsplit('/').next().unwrap_or_default() {
+        "trips" => json!({"tripId": TRIP, "driverId": "dan", "passengerIds": ["pia"]}),
+        "end" => json!({}),
+        "init" => json!({"sosId": "sos-1", "citizenId": "ana"}),
+        "close" => json!({"closedBy": "dora"}),
+        "status" => json!({"status": "RESPONDING", "updatedBy": "dora"}),
+        "type" => json!({"type": "MEDICAL"}),
+        "rescuer-location" => json!({"rescuerId": "rob", "latitude": 14.6, "longitude": 121}),
+        "broadcast" => json!({"sosId": incident, "message": {
+            "id": "m-1", "senderType": "CITIZEN", "senderId": "ana", "content": "help is near",
+        }}),
+        "joined" => json!({"sosId": incident, "userId": "rob"}),
+        "left" => json!({"sosId": incident, "userId": other}),
+        _ => panic!("give {} a body here", row.path),
     }
 }
 

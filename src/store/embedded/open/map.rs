@@ -174,8 +174,13 @@ impl Map {
         let row = Arc::make_mut(entry.get_mut());
         row.seq = change.head;
         row.active_participants = change.members;
-        let Some((status, at)) = change.moved else { return };
-        (row.status, row.updated_at) = (status, at);
+        if change.moved.is_none() && change.kind.is_none() {
+            return;
+        }
+        if let Some((status, at)) = change.moved {
+            (row.status, row.updated_at) = (status, at);
+        }
+        row.report.kind = change.kind.unwrap_or(row.report.kind);
         let row = Arc::clone(entry.get());
         let tag = Tag::of(&row);
         self.times.insert((row.created_at.ms(), key), tag);

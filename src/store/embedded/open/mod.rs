@@ -21,7 +21,7 @@ use super::incidents;
 use super::rows::RoomKey;
 use super::sql::Db;
 use crate::domain::ids::RoomId;
-use crate::domain::incident::Status;
+use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::room::{Event, EventBody, Genesis, RoomKind};
 use crate::store::contract::StoreError;
 use crate::store::projection::RoomRow;
@@ -52,6 +52,8 @@ pub(super) struct Change {
     ended: bool,
     /// Where it stands now and since when, if it moved.
     moved: Option<(Status, crate::domain::time::Timestamp)>,
+    /// What it is now, if that changed.
+    kind: Option<IncidentType>,
 }
 
 impl Note {
@@ -62,6 +64,10 @@ impl Note {
         }
         let moved = events.iter().rev().find_map(|event| match event.body {
             EventBody::StatusChanged { to, .. } => Some((to, event.at)),
+            _ => None,
+        });
+        let kind = events.iter().rev().find_map(|event| match event.body {
+            EventBody::TypeChanged { to, .. } => Some(to),
             _ => None,
         });
         let report = events.iter().find_map(|event| match &event.body {
@@ -75,6 +81,7 @@ impl Note {
                 open: row.open,
                 ended: was_open && !row.open,
                 moved,
+                kind,
             };
             return Some(Self::Changed(key, change));
         };
@@ -85,7 +92,10 @@ impl Note {
         let incident = IncidentRow {
             room: room.clone(),
             creator: row.owner.unwrap_or_else(incidents::nobody),
-            report: (**report).clone(),
+            report: Report {
+                kind: kind.unwrap_or(report.kind),
+                ..(**report).clone()
+            },
             status,
             created_at: row.created_at,
             updated_at,

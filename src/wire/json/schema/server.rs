@@ -392,6 +392,13 @@ fn helping(kind: &'static str) -> Option<(&'static str, Shape)> {
                 .has("status", reference("IncidentStatus"))
                 .has("from", reference("IncidentStatus")),
         ),
+        "sos-type" => (
+            "An incident is of another type than it was taken for.",
+            deed(kind, true)
+                .has("sosId", room())
+                .has("incidentType", reference("IncidentKind"))
+                .has("from", reference("IncidentKind")),
+        ),
         _ => return None,
     })
 }
