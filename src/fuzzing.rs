@@ -243,3 +243,122 @@ pub fn bus_message(bytes: &[u8]) {
         Err(Unread::Damaged) => {}
     }
 }
+
+/// Bytes of Engine.IO and Socket.IO; the first says what they are.
+pub fn socketio(bytes: &[u8]) {
+    let Some((which, rest)) = bytes.split_first() else {
+        return;
+    };
+    match which % 4 {
+        0 => engine_payload(rest),
+        1 => socketio_messages(rest),
+        2 => engine_entry(rest),
+        _ => engine_session(rest),
+    }
+}
+
+fn engine_payload(bytes: &[u8]) {
+    use crate::wire::socketio::engine::{Packet, decode_payload};
+
+    let Ok(packets) = decode_payload(bytes.to_vec().into()) else {
+        return;
+    };
+    for packet in packets.flatten() {
+        let again = Packet::decode(packet.encode());
+        assert_eq!(again, Ok(packet), "written anew it reads otherwise");
+    }
+}
+
+/// Messages are divided by line ends; one that begins with `b` is binary.
+fn socketio_messages(bytes: &[u8]) {
+    use crate::wire::socketio::engine::{Data, Packet as Message};
+    use crate::wire::socketio::{AttachmentLimits, Decoder};
+
+    let limits = AttachmentLimits {
+        max: 10,
+        max_bytes: 100,
+    };
+    let mut decoder = Decoder::new(limits);
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let message = match line.strip_prefix(b"b") {
+            Some(binary) => Data::Binary(binary.to_vec().into()),
+            None => Data::Text(String::from_utf8_lossy(line).into_owned().into()),
+        };
+        let Ok(packet) = decoder.read(message) else {
+            return;
+        };
+        let Some(packet) = packet else { continue };
+        let mut again = Decoder::new(limits);
+        let mut read = Ok(None);
+        for frame in packet.encode().into_frames() {
+            let Ok(Message::Message(data)) = Message::decode(frame) else {
+                unreachable!("a packet is made of messages");
+            };
+            read = again.read(data);
+        }
+        assert_eq!(read, Ok(Some(packet)), "written anew it reads otherwise");
+    }
+}
+
+fn engine_entry(bytes: &[u8]) {
+    use crate::wire::socketio::engine::Entry;
+
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let (method, query) = text.split_once(' ').unwrap_or(("GET", text));
+    for upgrade in [false, true] {
+        match Entry::read(method, query, upgrade) {
+            Ok(entry) => assert_ne!(entry.sid(), Some(""), "a session without a name"),
+            Err(error) => assert!(serde_json::from_str::<Value>(&error.body()).is_ok()),
+        }
+    }
+}
+
+/// Each line is something that happens to a connection that polls: its first byte says what, the rest is the body.
+fn engine_session(bytes: &[u8]) {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use crate::wire::socketio::engine::{Effect, Frame, Transport};
+    use crate::wire::socketio::{Connection, Event, Settings};
+
+    let mut now = Instant::now();
+    let mut connection = Connection::open(Arc::new(Settings::default()), "s".into(), Transport::Polling, now);
+    let (mut sockets, mut over) = (Vec::new(), false);
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Some((what, rest)) = line.split_first() else {
+            continue;
+        };
+        let text = || Frame::Text(String::from_utf8_lossy(rest).into_owned().into());
+        connection.transport(|session| match what {
+            b'g' => drop(session.poll(now)),
+            b'p' => {
+                let begun = session.begin_post(None, now);
+                drop(begun.and_then(|()| session.post(rest.to_vec().into(), now)));
+            }
+            b'a' => sockets.extend(session.attach(now)),
+            b't' => sockets
+                .iter()
+                .for_each(|socket| session.frame(*socket, text(), now)),
+            b'w' => {
+                now += Duration::from_secs(7);
+                session.tick(now);
+            }
+            b'c' => session.close(),
+            _ => {}
+        });
+        let mut asked = Vec::new();
+        for effect in connection.take_effects() {
+            assert!(!over, "after the end: {effect:?}");
+            match effect {
+                Effect::Event(Event::Closed(_)) => over = true,
+                Effect::Event(Event::Connecting { namespace, .. }) => asked.push(namespace),
+                _ => {}
+            }
+        }
+        for namespace in asked {
+            connection.accept(&namespace, "x", None);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //!
 //! `json` is the WebSocket dialect (protocol page, section 2), `rest` the bodies and queries of HTTP
 //! (sections 2 and 3). Both read fields by the same checks (`field`), so a latitude is wrong in the same
-//! words wherever it is sent. Wire types are converted to domain types here and nowhere else.
+//! words wherever it is sent. `socketio` is Engine.IO and Socket.IO, whatever they carry. Wire types are converted to domain types here and nowhere else.
 
 mod field;
 pub mod json;
@@ -12,6 +12,7 @@ pub mod rest;
 pub mod schema;
 #[cfg(test)]
 mod schema_tests;
+pub mod socketio;
 pub mod stamp;
 
 use std::time::Duration;

@@ -142,3 +142,8 @@ fn whatever_comes_on_a_socket_is_the_same_however_it_is_cut() {
 fn whatever_comes_from_another_node_is_read_or_refused() {
     hold("bus_message", mayday::fuzzing::bus_message);
 }
+
+#[test]
+fn whatever_comes_over_socket_io_is_read_or_refused() {
+    hold("socketio", mayday::fuzzing::socketio);
+}
