@@ -50,6 +50,10 @@ pub struct Common {
     /// temporary folder. Durability costs what the disk below it costs.
     #[arg(long, global = true)]
     pub data_in: Option<PathBuf>,
+    /// So many nodes as one, over a MongoDB and a Redis that the tool starts (`scripts/setup` installs them);
+    /// connections go to them in turn. Without: one node on its embedded store.
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub nodes: Option<u16>,
     /// Cores for the engine, such as 0 or 0,2-3.
     #[arg(long, global = true)]
     pub server_cores: Option<String>,
@@ -86,6 +90,8 @@ pub enum Scenario {
     Replay(Replay),
     /// Reads: the list of open incidents page by page, and every other read in its turn.
     Reads(Reads),
+    /// Many nodes as one: words and positions from node to node, uploads into Redis, a storm of SOS on MongoDB.
+    Cluster(Cluster),
     /// A further client process of an idle scenario.
     #[command(hide = true)]
     IdleWorker(IdleWorker),
@@ -138,6 +144,8 @@ pub struct Fanout {
     /// Signals a second in all rooms together.
     #[arg(long, default_value_t = 100.0)]
     pub rate: f64,
+    #[arg(long, value_enum, default_value = "positions")]
+    pub what: What,
     /// How large a delivered signal should be; the tool says when it is not.
     #[arg(long, default_value_t = 200)]
     pub payload_bytes: usize,
@@ -155,6 +163,14 @@ pub struct Fanout {
     pub trial_seconds: f64,
     #[arg(long, default_value_t = 100.0)]
     pub max_p99_ms: f64,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Signals: the newest counts.
+    Positions,
+    /// Events: each is durable before anybody hears of it.
+    Messages,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,6 +271,41 @@ pub struct Replay {
     /// Leaves the stored history out of the comparison.
     #[arg(long)]
     pub no_history: bool,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Messages,
+    Positions,
+    Uploads,
+    Storm,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Cluster {
+    /// Rooms whose members are on all nodes.
+    #[arg(long, default_value_t = 200)]
+    pub rooms: usize,
+    #[arg(long, default_value_t = 10)]
+    pub members: usize,
+    /// Messages, and then positions, a second in all rooms together.
+    #[arg(long, default_value_t = 2000.0)]
+    pub rate: f64,
+    #[arg(long, default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Uploads of positions by socket a second, by as many people as `--subjects`.
+    #[arg(long, default_value_t = 25_000.0)]
+    pub uploads: f64,
+    #[arg(long, default_value_t = 2_000)]
+    pub subjects: usize,
+    /// SOS of the storm, and how many a second; 0 is all at once.
+    #[arg(long, default_value_t = 5_000)]
+    pub storm: usize,
+    #[arg(long, default_value_t = 500.0)]
+    pub storm_rate: f64,
+    /// Only these, comma-separated.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Part>,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -17,7 +17,7 @@ const PATIENCE: u64 = 10 * SECOND;
 
 pub fn run(common: &Common, args: &Connect) -> Result<Outcome> {
     let engine = Engine::start(common, &[])?;
-    let mut net = Reactor::new(engine.addr)?;
+    let mut net = Reactor::new(engine.addrs())?;
     let devices = Devices::of_this_run();
     let count = (args.rate * args.seconds) as u64;
     let mut outcome = Outcome::new("connect");

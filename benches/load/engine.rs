@@ -1,9 +1,9 @@
 //! The engine under test: started on a free port with a data folder of its own, read from /proc, ended by its
-//! process id. Or one that runs already.
+//! process id; with `--nodes`, so many of them over one MongoDB and one Redis. Or one that runs already.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,9 +13,11 @@ use rustix::thread::CpuSet;
 
 use crate::Result;
 use crate::cli::Common;
+use crate::servers::Servers;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+const METRICS_LIMIT: Duration = Duration::from_secs(10);
 
 /// A load is not abuse: what guards the engine against many requests of one origin is switched off.
 const NO_LIMITS: &[&str] = &[
@@ -43,9 +45,16 @@ const NO_LIMITS: &[&str] = &[
     "MESSAGES_PER_SECOND",
 ];
 
-/// A running engine.
+/// A running engine: one node, or many as one.
 pub struct Engine {
-    pub addr: SocketAddr,
+    nodes: Vec<Node>,
+    /// After the nodes, so that it ends after them.
+    servers: Option<Servers>,
+}
+
+/// One process of the engine.
+struct Node {
+    addr: SocketAddr,
     pid: Option<u32>,
     child: Option<Child>,
     log: Option<PathBuf>,
@@ -62,36 +71,125 @@ pub struct Usage {
 impl Engine {
     /// Starts the engine, or takes the one at `--url`.
     pub fn start(common: &Common, settings: &[(&str, String)]) -> Result<Self> {
-        let engine = match &common.url {
-            Some(url) => {
-                for (key, value) in settings {
-                    eprintln!("load: the scenario counts on {key}={value} at {url}");
-                }
-                Self {
-                    addr: address_of(url)?,
-                    pid: common.pid,
-                    child: None,
-                    log: None,
-                    _data: None,
-                }
-            }
-            None => Self::launch(common, settings)?,
+        let mut engine = Self {
+            nodes: Vec::new(),
+            servers: None,
         };
+        if let Some(url) = &common.url {
+            for (key, value) in settings {
+                eprintln!("load: the scenario counts on {key}={value} at {url}");
+            }
+            engine.nodes.push(Node {
+                addr: address_of(url)?,
+                pid: common.pid,
+                child: None,
+                log: None,
+                _data: None,
+            });
+        } else {
+            let mut settings: Vec<(String, String)> = settings
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .collect();
+            if common.nodes.is_some() {
+                let servers = engine.servers.insert(Servers::start()?);
+                settings.extend(servers.settings());
+            }
+            for number in 0..usize::from(common.nodes.unwrap_or(1)) {
+                engine.nodes.push(Node::launch(common, &settings, number)?);
+            }
+        }
         if let Some(cores) = &common.client_cores {
             pin(cores)?;
         }
         Ok(engine)
     }
 
-    fn launch(common: &Common, settings: &[(&str, String)]) -> Result<Self> {
+    /// Where its nodes listen.
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|node| node.addr).collect()
+    }
+
+    /// The last lines of its logs, for a message about its failure.
+    pub fn log_tail(&self) -> String {
+        let tails: Vec<String> = self.nodes.iter().map(Node::log_tail).collect();
+        tails.join("\n")
+    }
+
+    /// CPU time and resident memory of all nodes, zeros when the process is not known.
+    pub fn usage(&self) -> Usage {
+        let mut all = Usage::default();
+        for node in &self.nodes {
+            let one = node.pid.map_or_else(Usage::default, usage_of);
+            all.cpu_seconds += one.cpu_seconds;
+            all.resident_bytes += one.resident_bytes;
+        }
+        all
+    }
+
+    /// The CPU time of Redis and of MongoDB so far, in seconds; `None` without them.
+    pub fn servers_cpu(&self) -> Option<[f64; 2]> {
+        self.servers.as_ref().map(Servers::cpu_seconds)
+    }
+
+    /// The same since then.
+    pub fn servers_cpu_since(&self, then: Option<[f64; 2]>) -> Option<[f64; 2]> {
+        let (now, then) = self.servers_cpu().zip(then)?;
+        Some([now[0] - then[0], now[1] - then[1]])
+    }
+
+    /// Whether `usage` tells anything.
+    pub fn is_measured(&self) -> bool {
+        self.nodes.iter().all(|node| node.pid.is_some())
+    }
+
+    /// A metric with its labels, as `/metrics` tells it, summed over the nodes.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        let mut sum = 0.0;
+        for node in &self.nodes {
+            let text = metrics_of(node.addr)?;
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            sum += line.map_or(Ok(0.0), str::parse::<f64>)?;
+        }
+        Ok(sum)
+    }
+
+    /// How many file descriptors a node may have open.
+    pub fn descriptor_limit(&self) -> Option<u64> {
+        let pid = self.nodes.first()?.pid?;
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+        let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+        line.split_whitespace().nth(3)?.parse().ok()
+    }
+
+    /// Whether the processes that the tool started still run.
+    pub fn is_alive(&mut self) -> bool {
+        self.nodes.iter_mut().all(Node::is_alive)
+    }
+
+    /// Ends what the tool started and says how it went.
+    pub fn stop(mut self) -> Result<Option<String>> {
+        let mut bad = None;
+        for node in self.nodes.drain(..) {
+            bad = bad.or(node.stop()?);
+        }
+        Ok(bad)
+    }
+}
+
+impl Node {
+    fn launch(common: &Common, settings: &[(String, String)], number: usize) -> Result<Self> {
         let data = match &common.data_in {
             Some(folder) => tempfile::TempDir::new_in(folder)?,
             None => tempfile::TempDir::new()?,
         };
-        let log = common
-            .engine_log
-            .clone()
-            .unwrap_or_else(|| data.path().join("engine.log"));
+        let log = match &common.engine_log {
+            Some(log) if number == 0 => log.clone(),
+            Some(log) => PathBuf::from(format!("{}.{number}", log.display())),
+            None => data.path().join("engine.log"),
+        };
         let program = common
             .engine
             .clone()
@@ -125,19 +223,19 @@ impl Engine {
         let mut child = spawned.map_err(|e| format!("cannot start {}: {e}", program.display()))?;
         let stdout = child.stdout.take().ok_or("the engine has no stdout")?;
         let pid = child.id();
-        let mut engine = Self {
+        let mut node = Self {
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             pid: Some(pid),
             child: Some(child),
             log: Some(log),
             _data: Some(data),
         };
-        match engine.wait_for_address(stdout) {
+        match node.wait_for_address(stdout) {
             Ok(addr) => {
-                engine.addr = addr;
-                Ok(engine)
+                node.addr = addr;
+                Ok(node)
             }
-            Err(error) => Err(format!("{error}\n{}", engine.log_tail()).into()),
+            Err(error) => Err(format!("{error}\n{}", node.log_tail()).into()),
         }
     }
 
@@ -159,8 +257,7 @@ impl Engine {
         }
     }
 
-    /// The last lines of the engine's log, for a message about its failure.
-    pub fn log_tail(&self) -> String {
+    fn log_tail(&self) -> String {
         let Some(log) = &self.log else {
             return String::new();
         };
@@ -169,32 +266,14 @@ impl Engine {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// CPU time and resident memory, zeros when the process is not known.
-    pub fn usage(&self) -> Usage {
-        self.pid.map_or_else(Usage::default, usage_of)
-    }
-
-    /// Whether `usage` tells anything.
-    pub fn is_measured(&self) -> bool {
-        self.pid.is_some()
-    }
-
-    /// How many file descriptors the engine may have open.
-    pub fn descriptor_limit(&self) -> Option<u64> {
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.pid?)).ok()?;
-        let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-        line.split_whitespace().nth(3)?.parse().ok()
-    }
-
-    /// Whether the process that the tool started still runs.
-    pub fn is_alive(&mut self) -> bool {
+    fn is_alive(&mut self) -> bool {
         self.child
             .as_mut()
             .is_none_or(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Ends the engine that the tool started and says how it went.
-    pub fn stop(mut self) -> Result<Option<String>> {
+    /// Ends it, if the tool started it, and says how it went.
+    fn stop(mut self) -> Result<Option<String>> {
         let Some(mut child) = self.child.take() else {
             return Ok(None);
         };
@@ -222,7 +301,7 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+impl Drop for Node {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
             let _ = child.kill();
@@ -238,6 +317,19 @@ fn terminate(child: &Child) -> Result<()> {
         .ok_or("no process id")?;
     rustix::process::kill_process(pid, Signal::TERM)?;
     Ok(())
+}
+
+/// What a node says of itself.
+fn metrics_of(addr: SocketAddr) -> Result<String> {
+    let mut stream = TcpStream::connect(addr)?;
+    stream.set_read_timeout(Some(METRICS_LIMIT))?;
+    write!(
+        stream,
+        "GET /metrics HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// CPU time and resident memory of a process.

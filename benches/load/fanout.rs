@@ -1,7 +1,7 @@
 //! Positions by some members of a room, to all the others: at a given rate, or at the highest that holds.
 
 use crate::Result;
-use crate::cli::{Common, Fanout};
+use crate::cli::{Common, Fanout, What};
 use crate::crew::{Devices, Member, board, raise, settle};
 use crate::engine::Engine;
 use crate::fanout_run::{Crowd, Trial};
@@ -14,13 +14,17 @@ const MOST_OF_ONE_A_SECOND: f64 = 0.9;
 
 pub fn run(common: &Common, args: &Fanout) -> Result<Outcome> {
     let people = args.rooms * args.members;
-    let crowded = args.max || args.rate > people as f64 * MOST_OF_ONE_A_SECOND;
+    let crowded =
+        args.what == What::Positions && (args.max || args.rate > people as f64 * MOST_OF_ONE_A_SECOND);
     let interval = args.min_interval_ms.or(crowded.then_some(0));
     let mut settings = Vec::new();
     if let Some(interval) = interval {
         settings.push(("MAYDAY__LOCATIONS__MIN_INTERVAL_MS", interval.to_string()));
     }
     let mut outcome = Outcome::new("fanout");
+    if let Some(nodes) = common.nodes {
+        outcome.ask("nodes", nodes);
+    }
     outcome.ask("rooms", args.rooms);
     outcome.ask("members of each", args.members);
     outcome.ask(
@@ -37,7 +41,7 @@ pub fn run(common: &Common, args: &Fanout) -> Result<Outcome> {
     );
 
     let engine = Engine::start(common, &settings)?;
-    let mut net = Reactor::new(engine.addr)?;
+    let mut net = Reactor::new(engine.addrs())?;
     let mut crowd = gather(&mut net, args).map_err(|error| format!("{error}\n{}", engine.log_tail()))?;
     let trial = if args.max {
         highest(&mut net, &engine, &mut crowd, args, &mut outcome)?
@@ -68,7 +72,7 @@ fn gather(net: &mut Reactor, args: &Fanout) -> Result<Crowd> {
     }
     let conns = board(net, &members, 64)?;
     settle(net)?;
-    Crowd::new(&rooms, args.members, conns)
+    Crowd::new(net, &rooms, args, conns)
 }
 
 fn is_good(trial: &Trial, args: &Fanout) -> bool {
@@ -120,8 +124,15 @@ fn tell(outcome: &mut Outcome, trial: &Trial, common: &Common, args: &Fanout, me
             "",
         );
     }
+    if let Some([redis, mongo]) = trial.servers_cpu {
+        outcome.find("Redis CPU", redis, "s");
+        outcome.find("MongoDB CPU", mongo, "s");
+    }
     outcome.find("client CPU", trial.client_cpu, "s");
     outcome.latency("delivery", &trial.latency, common.p99_limit_ms);
+    if trial.crossed.count() > 0 {
+        outcome.latency("from node to node", &trial.crossed, common.p99_limit_ms);
+    }
     outcome.find("sent late by at most", trial.worst_send_millis, "ms");
     outcome.find("bytes of a delivery", trial.mean_bytes, "");
     outcome.expect_none("lost", trial.lost);
@@ -131,6 +142,9 @@ fn tell(outcome: &mut Outcome, trial: &Trial, common: &Common, args: &Fanout, me
     outcome.timeline("deliveries", &trial.timeline);
     for error in &trial.errors {
         outcome.fail(error.clone());
+    }
+    if args.what == What::Messages {
+        return;
     }
     let asked = args.payload_bytes as f64;
     if (trial.mean_bytes - asked).abs() > asked / 4.0 {

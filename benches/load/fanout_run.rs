@@ -1,6 +1,7 @@
 //! The hot path of the fan-out: sends numbered positions on time, and counts each copy that arrives.
 
 use crate::Result;
+use crate::cli::{Fanout, What};
 use crate::engine::{Engine, usage_of};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
@@ -19,6 +20,9 @@ const OVERTIME: u64 = 20 * SECOND;
 pub struct Crowd {
     members: usize,
     conns: Vec<ConnId>,
+    /// By place: the node that it is connected to.
+    node_of: Vec<usize>,
+    what: What,
     /// The place in `conns` of each connection, by its index.
     place_of: Vec<u32>,
     templates: Vec<Template>,
@@ -40,7 +44,11 @@ pub struct Trial {
     pub misdirected: u64,
     pub latency: Latency,
     pub timeline: Timeline,
+    /// Of those that went from one node to another.
+    pub crossed: Latency,
     pub server_cpu: f64,
+    /// That of Redis and of MongoDB.
+    pub servers_cpu: Option<[f64; 2]>,
     pub client_cpu: f64,
     pub mean_bytes: f64,
     pub worst_send_millis: f64,
@@ -56,7 +64,8 @@ impl Trial {
 
 impl Crowd {
     /// `conns` are the members, room by room.
-    pub fn new(rooms: &[String], members: usize, conns: Vec<ConnId>) -> Result<Self> {
+    pub fn new(net: &mut Reactor, rooms: &[String], args: &Fanout, conns: Vec<ConnId>) -> Result<Self> {
+        let members = args.members;
         let slots = conns.iter().map(|id| id.index() + 1).max().unwrap_or(0);
         let mut place_of = vec![u32::MAX; slots];
         for (place, id) in (0_u32..).zip(&conns) {
@@ -68,7 +77,18 @@ impl Crowd {
         Ok(Self {
             members,
             place_of,
-            templates: rooms.iter().map(|room| Template::frame(room)).collect(),
+            node_of: conns
+                .iter()
+                .map(|id| net.server_of(*id).unwrap_or_default())
+                .collect(),
+            what: args.what,
+            templates: rooms
+                .iter()
+                .map(|room| match args.what {
+                    What::Positions => Template::frame(room),
+                    What::Messages => Template::message(room),
+                })
+                .collect(),
             sequences: vec![Sequence::default(); conns.len() * members],
             numbers: vec![0; conns.len()],
             fix_times: vec![0; conns.len()],
@@ -85,15 +105,20 @@ impl Crowd {
             engine.usage().cpu_seconds,
             usage_of(std::process::id()).cpu_seconds,
         );
+        let servers_cpu = engine.servers_cpu();
         let began = net.now() + SECOND / 100;
         let mut pace = Pace::new(began, rate, count);
         let mut run = Run {
             before: self.numbers.clone(),
             intended: vec![Vec::new(); self.conns.len()],
             sent: 0,
+            reader: match self.what {
+                What::Positions => Reader::new(),
+                What::Messages => Reader::of_messages(),
+            },
             crowd: self,
-            reader: Reader::new(),
             latency: Latency::new()?,
+            crossed: Latency::new()?,
             timeline: Timeline::starting(began),
             received: 0,
             bytes: 0,
@@ -132,6 +157,8 @@ impl Crowd {
             twice: run.twice,
             misdirected: run.misdirected,
             latency: run.latency,
+            crossed: run.crossed,
+            servers_cpu: engine.servers_cpu_since(servers_cpu),
             timeline: run.timeline,
             server_cpu: engine.usage().cpu_seconds - cpu.0,
             client_cpu: usage_of(std::process::id()).cpu_seconds - cpu.1,
@@ -151,6 +178,7 @@ struct Run<'a> {
     sent: u64,
     reader: Reader,
     latency: Latency,
+    crossed: Latency,
     timeline: Timeline,
     received: u64,
     bytes: u64,
@@ -206,6 +234,10 @@ impl Handler for Run<'_> {
         };
         let place = self.crowd.place_of[id.index()] as usize;
         let members = self.crowd.members;
+        if place == sender && self.crowd.what == What::Messages {
+            // Whoever says something hears it, too, and that it was accepted.
+            return;
+        }
         if place / members != sender / members || place == sender {
             self.misdirected += 1;
             return;
@@ -221,7 +253,11 @@ impl Handler for Run<'_> {
         }
         self.received += 1;
         self.bytes += payload.len() as u64;
-        self.latency.record(self.intended[sender][index as usize], now);
+        let intended = self.intended[sender][index as usize];
+        self.latency.record(intended, now);
+        if self.crowd.node_of[place] != self.crowd.node_of[sender] {
+            self.crossed.record(intended, now);
+        }
         self.timeline.add(now, 1);
         self.last_arrival = now;
     }

@@ -116,7 +116,7 @@ impl Worker {
     fn spawn(engine: &Engine, args: &Idle, first: usize, count: usize) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("idle-worker")
-            .args(["--url", &format!("http://{}", engine.addr)])
+            .args(["--url", &format!("http://{}", engine.addrs()[0])])
             .args(["--connections", &count.to_string()])
             .args(["--first", &first.to_string()])
             .args(["--concurrency", &args.concurrency.to_string()])
@@ -149,7 +149,7 @@ impl Worker {
 pub fn work(common: &Common, args: &IdleWorker) -> Result<()> {
     let url = common.url.as_deref().ok_or("a worker needs --url")?;
     let server = url.trim_start_matches("http://").parse()?;
-    let mut net = Reactor::new(server)?;
+    let mut net = Reactor::new(vec![server])?;
     net.skip_sources(args.first);
     let devices = Devices::of_this_run();
     let mut holding = Holding::default();

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::errors::Errors;
 use crate::pool::{Job, Lost, Pool};
 use crate::progress::Progress;
-use crate::reactor::{ConnId, Ending, Handler, Reactor};
+use crate::reactor::{ConnId, Ending, Handler, Ignore, Reactor};
 use crate::report::Outcome;
 use crate::search::{Search, Verdict};
 use crate::signal::{self, Template, unix_ms};
@@ -18,6 +18,8 @@ use crate::{http, scan};
 
 const SENDS_IN_TURN: usize = 64;
 const QUIET_LIMIT: u64 = 3 * SECOND;
+/// No more positions come to history.
+const HISTORY_QUIET: u64 = 5 * SECOND;
 /// How far a subject moves from fix to fix, in 1e-6 degrees: about 15 m, as in a car that reports each second.
 const STEP: u64 = 140;
 
@@ -38,8 +40,12 @@ pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
     outcome.ask("subjects", args.subjects);
     outcome.ask("by", if args.via == Via::Rest { "REST" } else { "socket" });
 
+    if common.nodes.is_some() {
+        // What the stream keeps is to be seen in the store before the patience of whoever measures ends.
+        settings.push(("MAYDAY__BUS__HISTORY_INTERVAL_S", "2".to_owned()));
+    }
     let engine = Engine::start(common, &settings)?;
-    let mut net = Reactor::new(engine.addr)?;
+    let mut net = Reactor::new(engine.addrs())?;
     let mut road = Road::build(&mut net, args).map_err(|error| format!("{error}\n{}", engine.log_tail()))?;
     let trial = if args.max {
         highest(&mut net, &engine, &mut road, args, &mut outcome)?
@@ -59,6 +65,11 @@ pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
             "",
         );
     }
+    if let Some([redis, mongo]) = trial.servers_cpu {
+        outcome.find("Redis CPU", redis, "s");
+        outcome.find("MongoDB CPU", mongo, "s");
+        shared(&mut outcome, &engine, &mut net)?;
+    }
     trial.errors.tell(&mut outcome);
     outcome.expect_none("without an answer", trial.unanswered());
     outcome.timeline("uploads", &trial.timeline);
@@ -67,6 +78,26 @@ pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
         outcome.fail(why);
     }
     Ok(outcome)
+}
+
+/// Where the positions went that nodes share.
+fn shared(outcome: &mut Outcome, engine: &Engine, net: &mut Reactor) -> Result<()> {
+    let written = "mayday_history_positions_total{what=\"written\"}";
+    let (mut known, mut since) = (engine.metric(written)?, net.now());
+    // They come in batches, some seconds apart.
+    while net.now() < since + HISTORY_QUIET {
+        let until = net.now() + SECOND / 2;
+        net.turn(&mut Ignore, until)?;
+        let now = engine.metric(written)?;
+        if now > known {
+            (known, since) = (now, net.now());
+        }
+    }
+    let board = |what: &str| engine.metric(&format!("mayday_board_notes_total{{what=\"{what}\"}}"));
+    outcome.find("positions and notes put into Redis", board("put")?, "");
+    outcome.expect_none("dropped on the way into Redis", board("dropped")? as u64);
+    outcome.find("positions that history keeps, in MongoDB", known, "");
+    Ok(())
 }
 
 fn highest(
@@ -106,6 +137,7 @@ struct Trial {
     latency: Latency,
     timeline: Timeline,
     server_cpu: f64,
+    servers_cpu: Option<[f64; 2]>,
     worst_send_millis: f64,
     seconds: f64,
 }
@@ -189,7 +221,7 @@ impl Road {
 
     fn trial(&mut self, net: &mut Reactor, engine: &Engine, rate: f64, seconds: f64) -> Result<Trial> {
         let count = (rate * seconds).max(1.0) as u64;
-        let cpu = engine.usage().cpu_seconds;
+        let (cpu, servers_cpu) = (engine.usage().cpu_seconds, engine.servers_cpu());
         let began = net.now() + SECOND / 100;
         let mut pace = Pace::new(began, rate, count);
         let mut run = Run {
@@ -225,6 +257,7 @@ impl Road {
             latency: run.latency,
             timeline: run.timeline,
             server_cpu: engine.usage().cpu_seconds - cpu,
+            servers_cpu: engine.servers_cpu_since(servers_cpu),
             worst_send_millis: worst_send as f64 / 1e6,
             seconds: run.last_arrival.saturating_sub(began) as f64 / SECOND as f64,
         })

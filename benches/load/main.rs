@@ -11,6 +11,7 @@
 )]
 
 mod cli;
+mod cluster;
 mod connect;
 mod crew;
 mod engine;
@@ -34,6 +35,7 @@ mod sampling;
 mod scan;
 mod scene;
 mod search;
+mod servers;
 mod signal;
 mod sos_storm;
 mod stats;
@@ -97,6 +99,7 @@ fn run(cli: &Cli, scenario: &Scenario) -> Result<bool> {
         Scenario::SosStorm(args) => sos_storm::run(common, args)?,
         Scenario::ReconnectStorm(args) => reconnect::run(common, args)?,
         Scenario::Replay(args) => replay::run(common, args)?,
+        Scenario::Cluster(args) => cluster::run(common, args)?,
         Scenario::Reads(args) => reads::run(common, args)?,
     };
     if common.json.as_deref() == Some(Path::new("-")) {

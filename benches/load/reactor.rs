@@ -33,6 +33,7 @@ enum Phase {
 }
 
 struct Conn {
+    server_index: usize,
     stream: TcpStream,
     phase: Phase,
     is_socket: bool,
@@ -54,7 +55,7 @@ pub struct Reactor {
     free: Vec<u32>,
     buffer: Vec<u8>,
     unfinished: Vec<ConnId>,
-    server: SocketAddr,
+    servers: Vec<SocketAddr>,
     host: String,
     connects: u64,
     began: Instant,
@@ -62,7 +63,9 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    pub fn new(server: SocketAddr) -> Result<Self> {
+    /// Connections go to these in turn.
+    pub fn new(servers: Vec<SocketAddr>) -> Result<Self> {
+        let host = servers.first().ok_or("there is no server")?.to_string();
         Ok(Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             events: Vec::with_capacity(EVENTS_IN_TURN),
@@ -70,8 +73,8 @@ impl Reactor {
             free: Vec::new(),
             buffer: vec![0; READ_BUFFER],
             unfinished: Vec::new(),
-            server,
-            host: server.to_string(),
+            servers,
+            host,
             connects: 0,
             began: Instant::now(),
             bytes_received: 0,
@@ -110,21 +113,24 @@ impl Reactor {
 
     fn open(&mut self, unsent: Vec<u8>, is_socket: bool) -> Result<ConnId> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        if self.server.ip().is_loopback() {
+        let server_index = self.connects as usize % self.servers.len();
+        let server = self.servers[server_index];
+        if server.ip().is_loopback() {
             // Bound to port 0 the kernel picks a port that is free for this address, which is enough here:
             // the addresses are many. IP_BIND_ADDRESS_NO_PORT would save a little of its search.
-            let source = self.connects % SOURCES;
+            let source = self.connects / self.servers.len() as u64 % SOURCES;
             let [high, low] = [1 + source / 50, 1 + source % 50].map(|n| u8::try_from(n).unwrap_or(1));
             socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, high, low), 0)).into())?;
         }
         self.connects += 1;
         socket.set_tcp_nodelay(true)?;
-        match socket.connect(&self.server.into()) {
+        match socket.connect(&server.into()) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
             Err(error) => return Err(error.into()),
         }
         let conn = Conn {
+            server_index,
             stream: socket.into(),
             phase: Phase::Connecting,
             is_socket,
@@ -156,6 +162,11 @@ impl Reactor {
         } else {
             None
         }
+    }
+
+    /// Which of the servers it goes to.
+    pub fn server_of(&mut self, id: ConnId) -> Option<usize> {
+        self.conn(id).map(|conn| conn.server_index)
     }
 
     pub fn is_open(&mut self, id: ConnId) -> bool {

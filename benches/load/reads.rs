@@ -34,7 +34,7 @@ pub fn run(common: &Common, args: &Reads) -> Result<Outcome> {
     outcome.ask("p99 at most, ms", limit_ms);
 
     let engine = Engine::start(common, &[])?;
-    let mut net = Reactor::new(engine.addr)?;
+    let mut net = Reactor::new(engine.addrs())?;
     let names = Names::new();
     let stands = (|| {
         let incidents = scene::raise(&mut net, &names, args.incidents)?;

@@ -24,7 +24,7 @@ pub fn run(common: &Common, args: &ReconnectStorm) -> Result<Outcome> {
     outcome.ask("messages/s", args.rate);
 
     let engine = Engine::start(common, &[])?;
-    let mut net = Reactor::new(engine.addr)?;
+    let mut net = Reactor::new(engine.addrs())?;
     let devices = Devices::of_this_run();
     let creators: Vec<String> = (0..rooms_count)
         .map(|room| devices.id((room * args.members) as u64))

@@ -53,7 +53,7 @@ pub fn run(common: &Common, args: &Replay) -> Result<Outcome> {
         args.min_interval_ms.to_string(),
     )];
     let engine = Engine::start(common, &settings)?;
-    let mut net = Reactor::new(engine.addr)?;
+    let mut net = Reactor::new(engine.addrs())?;
     let devices = Devices::of_this_run();
     let subjects: Vec<String> = (0..journeys.len() as u64).map(|n| devices.id(n)).collect();
     let starts: Vec<(f64, f64)> = journeys.iter().map(|j| (j[0].latitude, j[0].longitude)).collect();
@@ -334,7 +334,7 @@ fn fix_of(data: &Value) -> Option<Fix> {
 
 /// Reads each incident's history, once it is as long as it should be, and compares it with the rule.
 fn judge_history(outcome: &mut Outcome, engine: &Engine, drive: &Drive, rooms: &[String]) -> Result<()> {
-    let mut client = Client::connect(engine.addr)?;
+    let mut client = Client::connect(engine.addrs()[0])?;
     let limit = std::time::Instant::now() + HISTORY_LIMIT;
     let (mut kept, mut wrong, mut compared) = (0, 0, 0);
     for (subject, fixes) in drive.schedule.fixes.iter().enumerate() {

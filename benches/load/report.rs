@@ -58,6 +58,34 @@ impl Outcome {
         self.failures.push(why.into());
     }
 
+    /// Takes over what a part of the scenario found.
+    pub fn take(&mut self, part: &str, other: Self) {
+        let named = |name: &str| format!("{part}: {name}");
+        for (name, value) in other.asked {
+            self.asked.push((named(&name), value));
+        }
+        for row in other.found {
+            self.found.push(Row {
+                name: named(&row.name),
+                ..row
+            });
+        }
+        for (own, others) in [
+            (&mut self.curves, other.curves),
+            (&mut self.timelines, other.timelines),
+        ] {
+            for series in others {
+                own.push(Series {
+                    name: named(&series.name),
+                    ..series
+                });
+            }
+        }
+        self.failures
+            .extend(other.failures.iter().map(|text| named(text)));
+        self.remarks.extend(other.remarks.iter().map(|text| named(text)));
+    }
+
     pub fn remark(&mut self, what: impl Into<String>) {
         self.remarks.push(what.into());
     }

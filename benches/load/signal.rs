@@ -17,7 +17,8 @@ pub struct Template {
     pub bytes: Vec<u8>,
     latitude: usize,
     longitude: usize,
-    timestamp: usize,
+    /// `None`: it has none.
+    timestamp: Option<usize>,
 }
 
 impl Template {
@@ -32,11 +33,27 @@ impl Template {
         Self::around(bytes)
     }
 
+    /// The frame of a message to a room; the number and the place are its words.
+    pub fn message(room: &str) -> Self {
+        let mut bytes = Vec::new();
+        let body =
+            format!("{{\"type\":\"room-message\",\"roomId\":\"{room}\",\"content\":\"n=000000 p=000000\"}}");
+        ws::push_frame(&mut bytes, ws::TEXT, body.as_bytes());
+        let after = |key: &str| memchr::memmem::find(&bytes, key.as_bytes()).map_or(0, |at| at + key.len());
+        let (latitude, longitude) = (after("\"n="), after(" p="));
+        Self {
+            bytes,
+            latitude,
+            longitude,
+            timestamp: None,
+        }
+    }
+
     /// Anything that has `fields()` in it once.
     pub fn around(bytes: Vec<u8>) -> Self {
         let after = |key: &str| memchr::memmem::find(&bytes, key.as_bytes()).map_or(0, |at| at + key.len());
         let (latitude, longitude) = (after("\"latitude\":10."), after("\"longitude\":20."));
-        let timestamp = after("\"timestamp\":");
+        let timestamp = Some(after("\"timestamp\":"));
         Self {
             bytes,
             latitude,
@@ -55,7 +72,9 @@ impl Template {
             &mut self.bytes[self.longitude..self.longitude + DIGITS],
             place % PART,
         );
-        put(&mut self.bytes[self.timestamp..self.timestamp + 13], unix_ms);
+        if let Some(at) = self.timestamp {
+            put(&mut self.bytes[at..at + 13], unix_ms);
+        }
     }
 }
 
@@ -82,6 +101,14 @@ impl Reader {
         Self {
             latitude: Key::new("\"latitude\":10."),
             longitude: Key::new("\"longitude\":20."),
+        }
+    }
+
+    /// Of messages.
+    pub fn of_messages() -> Self {
+        Self {
+            latitude: Key::new("\"content\":\"n="),
+            longitude: Key::new(" p="),
         }
     }
 

@@ -37,7 +37,7 @@ pub fn run(common: &Common, args: &SosStorm) -> Result<Outcome> {
     outcome.ask("watchers of the area", args.watchers);
 
     let engine = Engine::start(common, &[])?;
-    let mut net = Reactor::new(engine.addr)?;
+    let mut net = Reactor::new(engine.addrs())?;
     let devices = Devices::of_this_run();
     let watchers = watch(&mut net, devices, args)?;
     let pool = Pool::open(&mut net, args.connections)?;

@@ -166,7 +166,8 @@ where
     S: ServiceFactory<TcpStream, Config = (), Response = ()>,
 {
     apply_fn_factory(service, move |io: TcpStream, service: &S::Service| {
-        let entered = doors.enter(&io).map(|guard| (guard, service.call(io)));
+        // Boxed: each future around it would have room for it once more, tens of kilobytes for every connection.
+        let entered = doors.enter(&io).map(|guard| (guard, Box::pin(service.call(io))));
         let doors = doors.clone();
         async move {
             let Ok((_guard, served)) = entered else {

@@ -104,7 +104,13 @@ impl Engine {
     ) -> Result<Outcome, CommandError> {
         let mut act = Act::new(By::Behalf(named, role), command, Reply::nobody());
         act.display_name = display_name;
-        self.node().room(room).act(act).await
+        let outcome = self.node().room(room).act(act).await;
+        if let Err(error) = &outcome
+            && !matches!(error, CommandError::Rejected(_))
+        {
+            self.node().observer.refused(error.code());
+        }
+        outcome
     }
 
     /// Raises an incident for somebody, by an id that the service gives it; told again, it is the same one. Returns

@@ -326,6 +326,14 @@ impl RoomCore {
         }
     }
 
+    /// The same; whoever was brought in by a service comes as what it said.
+    pub fn brought_as(&self, identity: &Identity) -> UserType {
+        let known = self.people.find(&identity.subject);
+        let brought = known.filter(|who| self.state.brought.contains(who));
+        let stay = brought.and_then(|who| self.state.participants.get(&who));
+        stay.map_or_else(|| self.user_type(identity), |stay| stay.user_type)
+    }
+
     /// Whether `identity` may see what only participants and staff see.
     pub fn is_inside(&self, identity: &Identity) -> bool {
         if !identity.may_enter(&self.state.id) {
@@ -480,9 +488,18 @@ impl RoomCore {
         if let Some(person) = &person {
             self.people.insert(person.clone());
         }
+        let mut events = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            // That they came is the service's word, until they come.
+            let actor = match body {
+                EventBody::Joined { .. } => Actor::System,
+                _ => Actor::Participant(who),
+            };
+            events.extend(self.apply(actor, vec![body], now));
+        }
         Ok(Decided {
             participant: Some(who),
-            events: self.apply(Actor::Participant(who), bodies, now),
+            events,
             person,
         })
     }

@@ -15,7 +15,12 @@ pub(super) struct Elsewhere {
     nodes: HashMap<NodeId, HashSet<ParticipantId>>,
     /// Those of whom it was said that they went when only their node could not be heard.
     faded: HashSet<ParticipantId>,
+    /// The nodes of which that was thought. Should one be heard again, it does not know that it must tell.
+    dropped: HashSet<NodeId>,
 }
+
+/// Nodes that are remembered as dropped; with more of them the comparison now and then must do.
+const DROPPED_MAX: usize = 64;
 
 impl RoomActor {
     /// Somebody's first connection to this node came, or their last one went.
@@ -114,6 +119,16 @@ impl RoomActor {
                 self.remote.elsewhere.faded.insert(who);
             }
             self.remote.elsewhere.nodes.remove(&node);
+            if self.remote.elsewhere.dropped.len() < DROPPED_MAX {
+                self.remote.elsewhere.dropped.insert(node);
+            }
+        }
+        let peers = &self.node.cluster.peers;
+        let dropped = &mut self.remote.elsewhere.dropped;
+        let before = dropped.len();
+        dropped.retain(|node| !peers.lives(*node));
+        if dropped.len() < before {
+            self.say_presence(true);
         }
         let faded = std::mem::take(&mut self.remote.elsewhere.faded);
         let still_in = faded.into_iter().filter(|who| self.core.state.is_in(*who));

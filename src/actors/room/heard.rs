@@ -64,6 +64,8 @@ pub(super) struct Remote {
     looking_again: bool,
     /// When it looked last.
     looked: Instant,
+    /// When it asked the others last, unprompted, who is there.
+    asked: Instant,
     /// Records and contacts are to be read anew as well.
     thorough: bool,
     pub elsewhere: Elsewhere,
@@ -93,6 +95,7 @@ impl Remote {
             in_line: false,
             looking_again: false,
             looked: Instant::now(),
+            asked: Instant::now(),
             thorough: false,
             elsewhere: Elsewhere::default(),
             alerted: None,
@@ -508,12 +511,20 @@ impl RoomActor {
         }
     }
 
-    /// Hints may be lost without a trace: a room that has been silent for long looks for itself.
+    /// Hints may be lost without a trace: a room that has been silent for long looks for itself, and asks who is where.
     pub(super) fn compare_now_and_then(&mut self, ctx: &mut Ctx) {
         let every = self.node.settings.cluster.compare_every;
-        let due = self.clustered && !every.is_zero() && self.remote.looked.elapsed() >= every;
+        let due = |since: Instant| !every.is_zero() && since.elapsed() >= every;
         // Where nobody sits nobody waits to be told, and whoever asks makes it look.
-        if due && self.phase == Phase::Ready && !self.shared.is_deserted() {
+        if !self.clustered || self.phase != Phase::Ready || self.shared.is_deserted() {
+            return;
+        }
+        // Not with the look, which any question may have brought about: the store does not know who is where.
+        if due(self.remote.asked) {
+            self.remote.asked = Instant::now();
+            self.say_presence(true);
+        }
+        if due(self.remote.looked) {
             self.remote.look_due = true;
             self.look_in_turn(ctx);
         }

@@ -159,7 +159,7 @@ impl RoomActor {
                         user_type: self.type_of(who),
                     },
                     (Command::Join { .. }, Some(_)) => Command::Join {
-                        user_type: self.core.user_type(identity),
+                        user_type: self.core.brought_as(identity),
                     },
                     (other, _) => other,
                 };
@@ -225,7 +225,7 @@ impl RoomActor {
             .core
             .people
             .find(&identity.subject)
-            .filter(|who| self.core.state.is_in(*who) && !self.is_awaited(*who))?;
+            .filter(|who| self.core.state.is_in(*who) && !self.core.state.is_awaited(*who))?;
         if !identity.may_enter(&self.id) {
             return Some(Err(Rejection::Forbidden));
         }
@@ -242,12 +242,6 @@ impl RoomActor {
         } else {
             Err(Rejection::AlreadyIn)
         })
-    }
-
-    /// On this trip, and not come yet: their coming is told, and with it what they are called.
-    fn is_awaited(&self, who: ParticipantId) -> bool {
-        let trip = self.core.state.trip.as_ref();
-        trip.is_some_and(|trip| trip.awaited.contains(&who))
     }
 
     fn type_of(&self, who: ParticipantId) -> UserType {

@@ -33,6 +33,11 @@ impl RoomState {
                 if let Some(trip) = &mut self.trip {
                     trip.awaited.remove(who);
                 }
+                if self.incident.is_some() && event.actor == Actor::System {
+                    self.brought.insert(*who);
+                } else {
+                    self.brought.remove(who);
+                }
                 self.enter(event.at, *who, *user_type, *as_contact);
             }
             EventBody::Left { who, reason } => {
@@ -41,6 +46,7 @@ impl RoomState {
                     person.admitted = *reason == LeaveReason::Idle;
                     person.removed = *reason == LeaveReason::Removed;
                 }
+                self.brought.remove(who);
                 if let Some(trip) = &mut self.trip {
                     trip.awaited.remove(who);
                 }
@@ -185,6 +191,7 @@ impl RoomState {
         for person in self.participants.values_mut().filter(|person| person.is_active()) {
             person.left_at = Some(event.at);
         }
+        self.brought.clear();
         self.requests.clear();
     }
 

@@ -128,7 +128,9 @@ impl Case<'_> {
     fn join(&self, user_type: UserType) -> Decision {
         let who = self.somebody()?;
         self.in_open_room()?;
-        if self.state.is_in(who) && !self.is_awaited(who) {
+        // A service that says again that they are in says nothing new.
+        let told_again = self.standing == Standing::System;
+        if self.state.is_in(who) && (told_again || !self.state.is_awaited(who)) {
             return Err(Rejection::AlreadyIn);
         }
         self.may_claim(who, user_type)?;
@@ -179,7 +181,12 @@ impl Case<'_> {
 
     fn admit(&self, who: ParticipantId, user_type: UserType, as_contact: bool) -> Decision {
         let limit = self.policy.members_max;
-        if limit > 0 && self.state.active_participants().take(limit).count() >= limit && !self.is_owner() {
+        let newcomer = !self.state.is_in(who);
+        if newcomer
+            && limit > 0
+            && self.state.active_participants().take(limit).count() >= limit
+            && !self.is_owner()
+        {
             return Err(Rejection::Full);
         }
         Ok(vec![EventBody::Joined {
@@ -424,14 +431,6 @@ impl Case<'_> {
         } else {
             vec![]
         })
-    }
-
-    /// On the trip by its manifest, and not heard of yet.
-    fn is_awaited(&self, who: ParticipantId) -> bool {
-        self.state
-            .trip
-            .as_ref()
-            .is_some_and(|trip| trip.awaited.contains(&who))
     }
 
     fn somebody(&self) -> Result<ParticipantId, Rejection> {

@@ -154,6 +154,9 @@ impl Run {
             Actor::Participant(person(who))
         };
         for body in decide(&self.state, &self.policy, actor, standing, command)? {
+            // Whom a service brings in has not come by themselves.
+            let brought = standing == Standing::System && matches!(body, EventBody::Joined { .. });
+            let actor = if brought { Actor::System } else { actor };
             let event = Event {
                 room: self.state.id.clone(),
                 seq: self.state.seq.next(),
@@ -205,6 +208,7 @@ impl Run {
             }
             assert!(trip.awaited.iter().all(|who| state.is_in(*who)));
         }
+        assert!(state.brought.iter().all(|who| state.is_in(*who)));
         let stats = state.statistics(self.now);
         assert!(stats.average_seconds.is_finite() && stats.average_seconds >= 0.0);
         assert!(stats.active <= stats.total && stats.total == state.participants.len());
@@ -491,7 +495,20 @@ fn a_service_brings_in_and_passes_on_the_words_of_people_who_are_not_in() {
     let join = Command::Join {
         user_type: UserType::Rescuer,
     };
-    assert_eq!(run.give(1, Standing::System, join), Ok(()));
+    assert_eq!(run.give(1, Standing::System, join.clone()), Ok(()));
+    // Told again by the service they are in; once they come by themselves, that is told.
+    assert_eq!(
+        run.give(1, Standing::System, join.clone()),
+        Err(Rejection::AlreadyIn)
+    );
+    assert!(run.state.is_in(person(1)) && run.state.is_awaited(person(1)));
+    assert_eq!(
+        run.give(1, Standing::Stranger, join.clone()),
+        Ok(()),
+        "as what they were brought in"
+    );
+    assert_eq!(run.give(1, Standing::Stranger, join), Err(Rejection::AlreadyIn));
+    assert!(run.state.is_in(person(1)) && !run.state.is_awaited(person(1)));
     let close = Command::SetStatus {
         to: Status::Closed,
         expected: None,

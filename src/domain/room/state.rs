@@ -112,6 +112,9 @@ pub struct RoomState {
     pub asleep: bool,
     /// Everybody who was ever in.
     pub participants: BTreeMap<ParticipantId, Participant>,
+    /// Those in an incident whom a service brought in and who have not come with a credential of their own yet: no more
+    /// is known of them than what it said.
+    pub brought: BTreeSet<ParticipantId>,
     /// Strangers who wait for the owner's answer.
     pub requests: BTreeSet<ParticipantId>,
     /// The SOS that was raised from here last, while it lasts.
@@ -144,6 +147,7 @@ impl RoomState {
             active: false,
             asleep: false,
             participants: BTreeMap::new(),
+            brought: BTreeSet::new(),
             requests: BTreeSet::new(),
             emergency: None,
             overtaken: Vec::new(),
@@ -164,6 +168,12 @@ impl RoomState {
     /// Whether `who` is in.
     pub fn is_in(&self, who: ParticipantId) -> bool {
         self.participants.get(&who).is_some_and(Participant::is_active)
+    }
+
+    /// Whether `who` is in by others' word alone: their coming is told when they come, and with it what they are called.
+    pub fn is_awaited(&self, who: ParticipantId) -> bool {
+        let on_trip = self.trip.as_ref().is_some_and(|trip| trip.awaited.contains(&who));
+        on_trip || self.brought.contains(&who)
     }
 
     /// Those who are in.

@@ -11,8 +11,8 @@ use futures_util::stream;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, watch};
 
-use super::Cluster;
-use crate::support::redis::free_port;
+use super::{Cluster, NodeSettings};
+use crate::support::redis::{Redis, free_port};
 use crate::support::{Client, DEADLINE, Engine, Heard, Person, eventually};
 
 const CLIENTS: usize = 3_000;
@@ -177,7 +177,14 @@ fn even(counts: &[usize], of: usize) {
 
 async fn a_balancer_does_its_work(balance: fn(&[Engine]) -> Balancer) {
     let spread = SPREAD.as_millis().to_string();
-    let mut cluster = Cluster::start(3, &[("drain.spread_ms", &spread)]).await;
+    let redis = Redis::start();
+    let node = || NodeSettings {
+        bus: redis.url(),
+        port: Some(free_port()),
+        ..NodeSettings::default()
+    };
+    let nodes = vec![node(), node(), node()];
+    let mut cluster = Cluster::of(redis, nodes, &[("drain.spread_ms", &spread)]).await;
     let balancer = balance(&cluster.nodes);
     let door = cluster.nodes[0].device().at(balancer.address);
     eventually("the balancer has nodes", || async {

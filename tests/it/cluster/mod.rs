@@ -1,16 +1,29 @@
 //! Many nodes as one: real processes on a real MongoDB and a real Redis.
 
 mod balancing;
+mod clocks;
+mod faults;
 mod history;
 mod nodes;
 
-use crate::support::redis::{Redis, free_port};
-use crate::support::{Engine, UNLIMITED, mongo};
+use crate::support::redis::Redis;
+use crate::support::{Engine, UNLIMITED, eventually, mongo};
 
 /// Nodes that share a store and a bus.
-struct Cluster {
+struct Cluster<R = Redis> {
     nodes: Vec<Engine>,
-    redis: Redis,
+    redis: R,
+}
+
+/// How one of them is started.
+#[derive(Default)]
+struct NodeSettings {
+    /// Its way to Redis.
+    bus: String,
+    /// By how much its clock is wrong, as `faketime` is told.
+    clock: Option<&'static str>,
+    /// Where it listens, for one that is to be there again after a restart; `None`: on any port.
+    port: Option<u16>,
 }
 
 /// What nodes must have in common, and would otherwise make up each for itself.
@@ -28,27 +41,47 @@ const SHARED: [(&str, &str); 2] = [
 impl Cluster {
     /// So many nodes on a database and a Redis of their own.
     async fn start(count: usize, settings: &[(&str, &str)]) -> Self {
-        let (redis, store) = (Redis::start(), mongo::shared().await);
+        let redis = Redis::start();
         let bus = redis.url();
-        let all: Vec<(String, String)> = UNLIMITED
+        Self::by(redis, vec![bus; count], settings).await
+    }
+}
+
+impl<R> Cluster<R> {
+    /// A node for each of these ways to `redis`, on a database of their own.
+    async fn by(redis: R, ways: Vec<String>, settings: &[(&str, &str)]) -> Self {
+        let node = |bus| NodeSettings {
+            bus,
+            ..NodeSettings::default()
+        };
+        Self::of(redis, ways.into_iter().map(node).collect(), settings).await
+    }
+
+    /// These nodes, on a database of their own.
+    async fn of(redis: R, nodes: Vec<NodeSettings>, settings: &[(&str, &str)]) -> Self {
+        let store = mongo::shared().await;
+        let common: Vec<(String, String)> = UNLIMITED
             .iter()
             .chain(&SHARED)
             .chain(settings)
             .copied()
-            .chain([("store.url", store.as_str()), ("bus.url", bus.as_str())])
+            .chain([("store.url", store.as_str())])
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let starts = (0..count).map(|_| {
-            let mut all = all.clone();
-            // One that is there again after a restart.
-            all.push(("http.port".into(), free_port().to_string()));
+        let starts = nodes.into_iter().map(|node| {
+            let mut all = common.clone();
+            all.push(("bus.url".into(), node.bus));
+            all.push(("http.port".into(), node.port.unwrap_or(0).to_string()));
             // It waits for the process.
             tokio::task::spawn_blocking(move || {
                 let all: Vec<_> = all
                     .iter()
                     .map(|(key, value)| (key.as_str(), value.as_str()))
                     .collect();
-                Engine::start(&all)
+                match node.clock {
+                    Some(clock) => Engine::start_by_clock(clock, &all),
+                    None => Engine::start(&all),
+                }
             })
         });
         let mut nodes = Vec::new();
@@ -56,6 +89,25 @@ impl Cluster {
             nodes.push(started.await.unwrap());
         }
         Self { nodes, redis }
+    }
+
+    /// Waits until each node says that it is ready, or that it is not.
+    async fn are_ready(&self, ready: &[bool]) {
+        eventually(&format!("the nodes are ready: {ready:?}"), async || {
+            for (node, ready) in self.nodes.iter().zip(ready) {
+                let answer = node.nobody().get("/ready").await;
+                let fits = match answer.status {
+                    200 => *ready,
+                    503 => !ready && answer.text.contains("redis"),
+                    _ => false,
+                };
+                if !fits {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
     }
 
     /// WebSocket connections of each node, as it counts them.

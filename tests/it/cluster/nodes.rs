@@ -95,15 +95,7 @@ async fn redis_dies_and_comes_back_and_nobody_misses_a_word() {
         .await;
 
     cluster.redis.kill9();
-    eventually("both nodes say that Redis is away", || async {
-        let mut failing = 0;
-        for node in &cluster.nodes {
-            let answer = node.nobody().get("/ready").await;
-            failing += usize::from(answer.status == 503 && answer.text.contains("redis"));
-        }
-        (failing == cluster.nodes.len()).then_some(())
-    })
-    .await;
+    cluster.are_ready(&[false, false]).await;
     // Each node serves its own, and takes new calls for help.
     for n in 0..5 {
         at_ana.writes(&sos, &format!("alone {n}")).await;
@@ -114,14 +106,7 @@ async fn redis_dies_and_comes_back_and_nobody_misses_a_word() {
     for n in 0..5 {
         at_ben.reads(&sos, &format!("alone {n}")).await;
     }
-    eventually("both nodes are ready", || async {
-        let mut ready = 0;
-        for node in &cluster.nodes {
-            ready += usize::from(node.nobody().get("/ready").await.status == 200);
-        }
-        (ready == cluster.nodes.len()).then_some(())
-    })
-    .await;
+    cluster.are_ready(&[true, true]).await;
     at_ben.writes(&sos, "together again").await;
     at_ana.reads(&sos, "together again").await;
 }

@@ -31,12 +31,17 @@ async fn who_came_is_in_and_who_went_is_out_and_members_hear_of_both() {
     assert_eq!(sister.posts(JOINED, came).await.data(200), member, "told again");
     fire.at_ana.hears_nothing_more().await;
     // He is in: what he does there he may.
-    let mut at_rob = fire.engine.user("Rob").role("RESCUER").connect().await;
+    let mut at_rob = fire.engine.user("Rob").connect().await;
     assert_eq!(at_rob.greeting["roomIds"], json!([fire.sos]));
     at_rob.joins(&fire.sos).await;
+    let rob = json!({"id": member["id"], "name": "Rob", "role": "CITIZEN"});
     fire.at_ana
-        .expect(json!({"type": "user-joined", "roomId": fire.sos, "user": {"id": member["id"]}}))
+        .expect(json!({"type": "user-joined", "roomId": fire.sos, "seq": 4, "user": rob}))
         .await;
+    let state = sister.state(&fire.sos).await;
+    let mut people = state["participants"].as_array().unwrap().iter();
+    let his = people.find(|one| one["userId"] == "user-rob").unwrap();
+    assert_eq!(his["userType"], "RESCUER", "whatever his own role is");
     at_rob.writes(&fire.sos, "here").await;
     fire.at_ana.reads(&fire.sos, "here").await;
 

@@ -46,6 +46,13 @@ async fn whoever_it_is_for_is_in_it_and_those_near_hear_of_it() {
         .await;
     // It is hers: she is in it, and may call it off.
     let joined = at_ana.joins(SOS).await;
+    assert_eq!(joined["seq"], 3, "her coming is told, and with it her name");
+    let seen = engine
+        .user("Cara")
+        .get(&format!("/api/v1/sos/{SOS}"))
+        .await
+        .data(200);
+    assert_eq!(seen["activeParticipants"][0]["displayName"], "Ana");
     assert_eq!(joined["participantId"], state["participants"][0]["id"]);
     at_ana.writes(SOS, "I cannot stand up").await;
     let fix =

@@ -40,6 +40,8 @@ pub struct Engine {
     tls_address: Option<SocketAddr>,
     data: PathBuf,
     program: PathBuf,
+    /// By how much its clock is wrong.
+    clock: Option<String>,
     settings: BTreeMap<String, String>,
     log: Arc<Mutex<String>>,
     _folder: Option<TempDir>,
@@ -48,6 +50,14 @@ pub struct Engine {
 /// `mayday` with nothing of the caller's environment that would change its settings.
 pub fn mayday(folder: &Path) -> Command {
     program(Path::new(env!("CARGO_BIN_EXE_mayday")), folder)
+}
+
+/// The library that makes a clock wrong.
+fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").unwrap();
+    let mut libraries = folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
+    let there = libraries.find(|library| library.exists());
+    there.expect("libfaketime is missing: run scripts/setup")
 }
 
 /// A key of a sister service, and its entry in the settings.
@@ -83,6 +93,16 @@ impl Engine {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut engine = Self::prepare(&data, settings);
+        engine._folder = Some(folder);
+        engine.restart();
+        engine
+    }
+
+    /// Starts one whose clock is wrong: `"+30s"`. What it measures is not.
+    pub fn start_by_clock(clock: &str, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut engine = Self::prepare(&folder.path().join("data"), settings);
+        engine.clock = Some(clock.to_owned());
         engine._folder = Some(folder);
         engine.restart();
         engine
@@ -128,6 +148,7 @@ impl Engine {
             tls_address: None,
             data: data.to_path_buf(),
             program: env!("CARGO_BIN_EXE_mayday").into(),
+            clock: None,
             settings: settings
                 .map(|(key, value)| (variable(key), (*value).to_owned()))
                 .collect(),
@@ -139,6 +160,13 @@ impl Engine {
     /// A command of the program with this engine's settings and data.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program(&self.program, self.data.parent().unwrap());
+        if let Some(clock) = &self.clock {
+            // Not by its own program, which would stand between the engine and whoever ends it.
+            command
+                .env("LD_PRELOAD", faketime())
+                .env("FAKETIME", clock)
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         command
             .args(arguments)
             .envs(&self.settings)

@@ -1,5 +1,6 @@
 //! What all stories stand on: the engine as a process, people with credentials, clients that expect.
 
+pub mod cable;
 pub mod client;
 pub mod document;
 pub mod engine;

@@ -216,6 +216,12 @@ impl Set {
         alive.map(|member| member.port).collect()
     }
 
+    /// The process ids of those that run.
+    pub fn pids(&self) -> Vec<u32> {
+        let children = self.members.iter().filter_map(|member| member.child.as_ref());
+        children.map(Child::id).collect()
+    }
+
     /// Its address, with a database.
     pub fn url(&self, database: &str) -> String {
         let hosts: Vec<String> = self

@@ -1,6 +1,8 @@
 //! Real Redis servers: one alone, one with sentinels, a cluster. Each listens on a free port of this machine, has a
 //! folder of its own, and is ended by its process id, also when the test panics or is killed.
 
+#![allow(dead_code, reason = "what one binary does not use another does")]
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::TcpListener;
@@ -167,6 +169,11 @@ impl Redis {
     fn signal(&self, signal: Signal) {
         let child = self.child.as_ref().expect("the server is running");
         kill_process(Pid::from_child(child), signal).unwrap();
+    }
+
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Where it listens.
