@@ -367,12 +367,20 @@ where
     T: Send + 'static,
     F: Future<Output = Outcome<T>> + Send + 'static,
 {
+    // What is slow is not asked for its plan: nobody would wait for that before the threads end.
+    let options = MongoOptions {
+        slow: Duration::ZERO,
+        ..options
+    };
     let threads = Threads::start(&options)?;
     threads
         .run(async move {
             let db = Arc::new(connect(&options, None).await?);
             check_server(&db).await?;
-            work(db).await
+            let client = db.client.clone();
+            let done = work(db).await;
+            client.shutdown().immediate(true).await;
+            done
         })
         .await
 }
