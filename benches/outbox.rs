@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use mayday::delivery::{Audience, Except, Frame, Outbox, OutboxState, Sent, Signal, SignalKey};
+use mayday::delivery::{Audience, Except, Frame, Outbox, OutboxState, Sent, Signal, SignalKey, Versions};
 
 const MEMBERS: u64 = 1_000;
 
@@ -13,7 +13,7 @@ fn signals(count: u64) -> Vec<Signal> {
         .map(|subject| Signal {
             key: SignalKey { room: 1, subject },
             origin: subject,
-            frame: Frame::text(&[b'x'; 200]),
+            versions: Frame::text(&[b'x'; 200]).into(),
         })
         .collect()
 }
@@ -68,12 +68,12 @@ fn state(c: &mut Criterion) {
 
 fn fan_out(c: &mut Criterion) {
     let mut group = c.benchmark_group("fan-out to 1,000");
-    let frame = Frame::text(&[b'x'; 200]);
+    let frame = Versions::from(Frame::text(&[b'x'; 200]));
     group.throughput(Throughput::Elements(MEMBERS));
     group.bench_function("one event", |b| {
         b.iter_batched_ref(
             || audience(1 << 20),
-            |(audience, _)| audience.send_event(&frame, Except::Nobody),
+            |(audience, _)| audience.send_event(&frame, None, Except::Nobody),
             BatchSize::LargeInput,
         );
     });

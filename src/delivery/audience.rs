@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::hub::HubShared;
 use super::outbox::Call;
 use super::signals::Run;
-use super::{Frame, Outbox, Sent, Signal};
+use super::versions::{Mark, Own, Tongue, Versions};
+use super::{Outbox, Sent, Signal};
 
 /// Signals of one fan-out are joined into pieces of at most this size.
 const RUN_MAX_BYTES: usize = 16 * 1024;
@@ -29,7 +30,19 @@ pub enum Except {
     Origin(u64),
 }
 
-/// The outboxes that a room fans out to, grouped by worker: a fan-out locks each outbox once and
+/// Somebody who listens.
+pub struct Listener {
+    /// Where what they get is put.
+    pub outbox: Arc<Outbox>,
+    /// The participant behind it; several connections may share one.
+    pub origin: u64,
+    /// The version of everything that they get.
+    pub tongue: Tongue,
+    /// Makes their own version of events.
+    pub own: Option<Arc<dyn Own>>,
+}
+
+/// The outboxes that a room fans out to, grouped by worker and tongue: a fan-out locks each outbox once and
 /// wakes each worker once.
 #[derive(Debug, Default)]
 pub struct Audience {
@@ -39,11 +52,22 @@ pub struct Audience {
     len: usize,
 }
 
-#[derive(Debug)]
 struct Group {
     /// `None` for outboxes without a socket.
     hub: Option<Arc<HubShared>>,
+    tongue: Tongue,
     members: Vec<Member>,
+    /// Who makes the version of each member, beside them: empty where all get the same.
+    owns: Vec<Arc<dyn Own>>,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group")
+            .field("tongue", &self.tongue)
+            .field("members", &self.members)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -74,10 +98,20 @@ impl Audience {
         Self::default()
     }
 
-    /// Adds a connection. `origin` names the participant behind it; several connections may share
-    /// one.
+    /// Adds a connection of the first tongue. `origin` names the participant behind it; several connections may
+    /// share one.
     pub fn insert(&mut self, outbox: Arc<Outbox>, origin: u64) -> MemberToken {
-        let group = self.group_of(&outbox);
+        self.admit(Listener {
+            outbox,
+            origin,
+            tongue: Tongue::default(),
+            own: None,
+        })
+    }
+
+    /// Adds a connection.
+    pub fn admit(&mut self, listener: Listener) -> MemberToken {
+        let group = self.group_of(&listener);
         let index = as_u32(self.groups[group].members.len());
         let at = Place {
             generation: 0,
@@ -96,10 +130,11 @@ impl Audience {
             }
         };
         self.groups[group].members.push(Member {
-            outbox,
-            origin,
+            outbox: listener.outbox,
+            origin: listener.origin,
             token,
         });
+        self.groups[group].owns.extend(listener.own);
         self.len += 1;
         token
     }
@@ -107,15 +142,26 @@ impl Audience {
     /// Removes a connection and hands its outbox back.
     pub fn remove(&mut self, token: MemberToken) -> Option<Arc<Outbox>> {
         let place = *self.place(token)?;
-        let members = &mut self.groups[place.group as usize].members;
-        let member = members.swap_remove(place.index as usize);
-        if let Some(moved) = members.get(place.index as usize) {
+        let group = &mut self.groups[place.group as usize];
+        let member = group.members.swap_remove(place.index as usize);
+        if !group.owns.is_empty() {
+            group.owns.swap_remove(place.index as usize);
+        }
+        if let Some(moved) = group.members.get(place.index as usize) {
             self.places[moved.token.place as usize].index = place.index;
         }
         self.places[token.place as usize].generation = token.generation.wrapping_add(1);
         self.free.push(token.place);
         self.len -= 1;
         Some(member.outbox)
+    }
+
+    /// Whether anybody is there who hears this tongue.
+    #[must_use]
+    pub fn hears(&self, tongue: Tongue) -> bool {
+        self.groups
+            .iter()
+            .any(|group| group.tongue == tongue && !group.members.is_empty())
     }
 
     /// A member's outbox.
@@ -159,19 +205,29 @@ impl Audience {
         self.groups.iter().any(busy)
     }
 
-    /// Sends an event to everybody but `except`.
-    pub fn send_event(&self, frame: &Frame, except: Except) -> Sent {
-        self.fan_out(Call::Urgent, |member, sent| {
+    /// Sends news to everybody but `except`. With a mark it is an event of the log, of which some get a version of
+    /// their own.
+    pub fn send_event(&self, news: &Versions, mark: Option<Mark>, except: Except) -> Sent {
+        self.fan_out(Call::Urgent, |group, at, member, sent| {
             let skip = match except {
                 Except::Nobody => false,
                 Except::Member(token) => member.token == token,
                 Except::Origin(origin) => member.origin == origin,
             };
-            if skip {
+            let Some(frame) = news.get(group.tongue).filter(|_| !skip) else {
                 return false;
-            }
+            };
             let mut cell = member.outbox.lock();
-            cell.tally(sent, |state, sent| state.push_event(frame, sent));
+            match group.owns.get(at).zip(mark) {
+                // While the outbox is locked, so that what they are told last is what they get last.
+                Some((own, mark)) => {
+                    let frame = own.version(frame, mark);
+                    cell.tally(sent, |state, sent| state.push_event(&frame, sent));
+                }
+                None => {
+                    cell.tally(sent, |state, sent| state.push_event(frame, sent));
+                }
+            }
             cell.ring(Call::Urgent)
         })
     }
@@ -184,7 +240,7 @@ impl Audience {
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = rest.iter().take_while(|signal| {
-                bytes += signal.frame.len();
+                bytes += signal.versions.len_max();
                 bytes <= RUN_MAX_BYTES
             });
             let (some, more) = rest.split_at(fits.count().max(1));
@@ -195,17 +251,21 @@ impl Audience {
     }
 
     fn send_some(&self, signals: &[Signal]) -> Sent {
-        let run = (signals.len() > 1 && self.len > 1).then(|| Run::new(signals.iter()));
+        let joins = signals.len() > 1 && self.len > 1;
+        let runs = Tongue::each(|tongue| {
+            let told = || signals.iter().filter_map(|signal| Some((signal.key, signal.versions.get(tongue)?)));
+            (joins && self.hears(tongue) && told().nth(1).is_some()).then(|| Run::new(told()))
+        });
         ORIGINS.with_borrow_mut(|origins| {
             origins.clear();
             origins.extend(signals.iter().map(|signal| signal.origin));
             origins.sort_unstable();
-            self.fan_out(Call::Calm, |member, sent| {
+            self.fan_out(Call::Calm, |group, _, member, sent| {
                 let mut cell = member.outbox.lock();
                 let stalled = cell.blocked;
                 let before = (sent.delivered, sent.conflated);
                 cell.tally(sent, |state, sent| {
-                    if let Some(run) = &run
+                    if let Some(run) = &runs[group.tongue.index()]
                         && !stalled
                         && origins.binary_search(&member.origin).is_err()
                         && state.push_run(run, sent)
@@ -213,7 +273,9 @@ impl Audience {
                         return;
                     }
                     for signal in signals.iter().filter(|signal| signal.origin != member.origin) {
-                        state.push_signal(signal.key, &signal.frame, stalled, sent);
+                        if let Some(frame) = signal.versions.get(group.tongue) {
+                            state.push_signal(signal.key, frame, stalled, sent);
+                        }
                     }
                 });
                 before != (sent.delivered, sent.conflated) && cell.ring(Call::Calm)
@@ -222,13 +284,13 @@ impl Audience {
     }
 
     /// Runs `push` for each member and calls the hubs of those for whom it says so.
-    fn fan_out(&self, rank: Call, mut push: impl FnMut(&Member, &mut Sent) -> bool) -> Sent {
+    fn fan_out(&self, rank: Call, mut push: impl FnMut(&Group, usize, &Member, &mut Sent) -> bool) -> Sent {
         let mut sent = Sent::default();
         CALLED.with_borrow_mut(|called| {
             for group in &self.groups {
                 called.clear();
-                for member in &group.members {
-                    if push(member, &mut sent) {
+                for (at, member) in group.members.iter().enumerate() {
+                    if push(group, at, member, &mut sent) {
                         called.push(member.outbox.slot());
                     }
                 }
@@ -247,17 +309,24 @@ impl Audience {
             .filter(|place| place.generation == token.generation)
     }
 
-    fn group_of(&mut self, outbox: &Outbox) -> usize {
-        let hub = outbox.hub();
-        let same = |group: &Group| match (&group.hub, hub) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
+    fn group_of(&mut self, listener: &Listener) -> usize {
+        let hub = listener.outbox.hub();
+        let same = |group: &Group| {
+            let alike = group.tongue == listener.tongue && group.owns.is_empty() == listener.own.is_none();
+            // One that was left by everybody takes whoever comes.
+            let fits = alike || (group.members.is_empty() && group.tongue == listener.tongue);
+            fits && match (&group.hub, hub) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, None) => true,
+                _ => false,
+            }
         };
         self.groups.iter().position(same).unwrap_or_else(|| {
             self.groups.push(Group {
                 hub: hub.cloned(),
+                tongue: listener.tongue,
                 members: Vec::new(),
+                owns: Vec::new(),
             });
             self.groups.len() - 1
         })
@@ -271,13 +340,13 @@ fn as_u32(n: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{CloseReason, SignalKey};
+    use crate::delivery::{CloseReason, Frame, SignalKey};
 
     fn signal(subject: u64, origin: u64, text: &str) -> Signal {
         Signal {
             key: SignalKey { room: 1, subject },
             origin,
-            frame: Frame::text(text.as_bytes()),
+            versions: Frame::text(text.as_bytes()).into(),
         }
     }
 
@@ -298,11 +367,11 @@ mod tests {
             .zip([1, 1, 2, 3])
             .map(|(outbox, origin)| audience.insert(Arc::clone(outbox), origin))
             .collect();
-        let frame = Frame::text(b"e");
-        assert_eq!(audience.send_event(&frame, Except::Nobody).delivered, 4);
-        assert_eq!(audience.send_event(&frame, Except::Origin(1)).delivered, 2);
+        let frame = Versions::from(Frame::text(b"e"));
+        assert_eq!(audience.send_event(&frame, None, Except::Nobody).delivered, 4);
+        assert_eq!(audience.send_event(&frame, None, Except::Origin(1)).delivered, 2);
         assert_eq!(
-            audience.send_event(&frame, Except::Member(tokens[3])).delivered,
+            audience.send_event(&frame, None, Except::Member(tokens[3])).delivered,
             3
         );
         let got: Vec<_> = outboxes.iter().map(|outbox| outbox.drain().len()).collect();
@@ -339,7 +408,7 @@ mod tests {
         assert!(audience.remove(tokens[1]).is_some());
         assert_eq!(audience.len(), 1);
         assert_eq!(
-            audience.send_event(&Frame::text(b"e"), Except::Nobody).delivered,
+            audience.send_event(&Frame::text(b"e").into(), None, Except::Nobody).delivered,
             1
         );
     }
@@ -353,7 +422,7 @@ mod tests {
         assert!(outbox.close(CloseReason::Forbidden));
         assert!(!outbox.close(CloseReason::Normal));
         assert_eq!(
-            audience.send_event(&Frame::text(b"late"), Except::Nobody).closed,
+            audience.send_event(&Frame::text(b"late").into(), None, Except::Nobody).closed,
             1
         );
         assert_eq!(audience.send_signals(&[signal(1, 9, "late")]).closed, 1);

@@ -129,11 +129,8 @@ impl Conn {
             .is_some_and(|deadline| now.wrapping_sub(deadline) < u32::MAX / 2)
     }
 
-    pub(super) fn wake_session(&self) {
-        let waker = self.outbox.lock().reader.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
     }
 
     /// Writes what the outbox holds, as far as the socket takes it.
@@ -154,7 +151,7 @@ impl Conn {
             if phase != Phase::Open && self.deadline.get().is_none() {
                 self.deadline.set(Some(now.wrapping_add(close_ticks)));
                 drop(cell);
-                self.wake_session();
+                self.outbox.wake_reader();
                 cell = self.outbox.lock();
             }
             if cell.blocked {

@@ -65,6 +65,34 @@ impl Frame {
         Self(bytes)
     }
 
+    /// Several frames in one piece: they leave together, and are read one after the other.
+    #[must_use]
+    pub fn joined(frames: &[Self]) -> Self {
+        match frames {
+            [one] => one.clone(),
+            many => {
+                let mut all = BytesMut::with_capacity(many.iter().map(Self::len).sum());
+                many.iter().for_each(|frame| all.put_slice(frame.as_bytes()));
+                Self(all.freeze())
+            }
+        }
+    }
+
+    /// The frames that were joined, or this one.
+    pub fn apart(&self) -> impl Iterator<Item = Self> {
+        let mut rest = self.0.clone();
+        std::iter::from_fn(move || {
+            let len = first_len(&rest).filter(|len| (1..=rest.len()).contains(len))?;
+            Some(Self(rest.split_to(len)))
+        })
+    }
+
+    /// Whether the peer reads it as binary data.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        self.0.first() == Some(&(FIN | BINARY))
+    }
+
     /// What the peer reads when the frame is decoded.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
@@ -93,6 +121,19 @@ impl Frame {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// How long the first of some frames is, header included; `None` when it is not whole.
+fn first_len(bytes: &[u8]) -> Option<usize> {
+    let (header, len) = match *bytes.get(1)? {
+        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        127 => {
+            let len = u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?);
+            (10, usize::try_from(len).ok()?)
+        }
+        len => (2, usize::from(len)),
+    };
+    header.checked_add(len)
 }
 
 fn control(payload: &[u8]) -> &[u8] {
@@ -131,6 +172,20 @@ mod tests {
             assert_eq!(frame.payload(), payload);
             assert_eq!(frame.as_bytes()[0], 0x81);
         }
+    }
+
+    #[test]
+    fn what_was_joined_comes_apart_again() {
+        let frames: Vec<_> = [0, 125, 126, 70_000]
+            .map(|len| Frame::text(&vec![b'x'; len]))
+            .into_iter()
+            .chain([Frame::binary(b"b")])
+            .collect();
+        let joined = Frame::joined(&frames);
+        assert_eq!(joined.apart().collect::<Vec<_>>(), frames);
+        let last = joined.apart().last().unwrap();
+        assert!(last.is_binary() && !frames[0].is_binary());
+        assert_eq!(Frame::joined(&frames[1..2]), frames[1]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::afar::Afar;
 use super::conn::{Batch, Conn, Visit};
 use super::socket::Socket;
 use super::state::OutboxState;
@@ -198,10 +199,44 @@ impl Gap {
     }
 }
 
+/// Whose a slot is.
+#[derive(Clone, Debug)]
+pub(super) enum Berth {
+    /// A socket's.
+    Here(Rc<Conn>),
+    /// That of a client that fetches.
+    Afar(Arc<Outbox>),
+}
+
+impl Berth {
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        match self {
+            Self::Here(conn) => conn.outbox(),
+            Self::Afar(outbox) => outbox,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slab {
-    slots: Vec<Option<Rc<Conn>>>,
+    slots: Vec<Option<Berth>>,
     free: Vec<u32>,
+}
+
+impl Slab {
+    /// A slot that nobody has.
+    fn take_slot(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    fn put(&mut self, slot: u32, berth: Berth) {
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(berth);
+        }
+    }
 }
 
 impl Hub {
@@ -238,6 +273,13 @@ impl Hub {
         self.0.register(socket.into(), lead, outbox_max_bytes)
     }
 
+    /// A place for a client that fetches what it is owed.
+    #[must_use]
+    pub fn register_afar(&self, outbox_max_bytes: usize) -> Afar {
+        let outbox = self.0.register_afar(outbox_max_bytes);
+        Afar::new(Rc::clone(&self.0), outbox)
+    }
+
     /// How many connections this worker has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -266,19 +308,45 @@ impl Local {
             state.lead_with(Frame::raw(bytes));
         }
         let mut conns = self.conns.borrow_mut();
-        let slot = conns.free.pop().unwrap_or_else(|| {
-            conns.slots.push(None);
-            u32::try_from(conns.slots.len() - 1).unwrap_or(u32::MAX)
-        });
+        let slot = conns.take_slot();
         let outbox = Outbox::attached(Arc::clone(&self.shared), slot, state);
         let conn = Rc::new(Conn::new(socket, Arc::clone(&outbox), self.shared.now()));
-        if let Some(place) = conns.slots.get_mut(slot as usize) {
-            *place = Some(Rc::clone(&conn));
-        }
+        conns.put(slot, Berth::Here(Rc::clone(&conn)));
         drop(conns);
         stats::connected(lead_bytes);
         outbox.call_hub();
         conn
+    }
+
+    fn register_afar(&self, outbox_max_bytes: usize) -> Arc<Outbox> {
+        let mut conns = self.conns.borrow_mut();
+        let slot = conns.take_slot();
+        let state = OutboxState::new(outbox_max_bytes);
+        let outbox = Outbox::attached(Arc::clone(&self.shared), slot, state);
+        outbox.lock().blocked = true;
+        conns.put(slot, Berth::Afar(Arc::clone(&outbox)));
+        drop(conns);
+        stats::connected(0);
+        outbox
+    }
+
+    /// A socket takes the place of a client that fetched.
+    pub(super) fn board(&self, socket: Socket, outbox: Arc<Outbox>) -> Rc<Conn> {
+        let conn = Rc::new(Conn::new(socket, Arc::clone(&outbox), self.shared.now()));
+        let berth = Berth::Here(Rc::clone(&conn));
+        self.conns.borrow_mut().put(outbox.slot(), berth);
+        outbox.call_hub();
+        conn
+    }
+
+    /// Forgets a connection whose socket goes on in another place; `None` when somebody else still holds it.
+    pub(super) fn release(&self, conn: Rc<Conn>) -> Option<Socket> {
+        let mut conns = self.conns.borrow_mut();
+        let slot = conn.outbox().slot();
+        conns.slots.get_mut(slot as usize)?.take()?;
+        conns.free.push(slot);
+        stats::moved();
+        Rc::into_inner(conn).map(Conn::into_socket)
     }
 
     /// Empties the outboxes on the list, a slice of them at a time.
@@ -318,7 +386,11 @@ impl Local {
 
     fn visit(&self, slot: u32, batch: &mut Batch, written: &mut Written) {
         // A slot may have gone to another connection meanwhile: it is visited in vain.
-        let Some(conn) = self.conn(slot) else { return };
+        let conn = match self.berth(slot) {
+            Some(Berth::Here(conn)) => conn,
+            Some(Berth::Afar(outbox)) => return outbox.call_fetcher(),
+            None => return,
+        };
         match conn.flush(batch, written, self.shared.now(), self.ticks.close_timeout) {
             Visit::Done => {}
             Visit::More => conn.outbox().call_hub(),
@@ -326,7 +398,7 @@ impl Local {
         }
     }
 
-    pub(super) fn conn(&self, slot: u32) -> Option<Rc<Conn>> {
+    pub(super) fn berth(&self, slot: u32) -> Option<Berth> {
         self.conns.borrow().slots.get(slot as usize)?.clone()
     }
 
@@ -337,13 +409,14 @@ impl Local {
     /// Forgets a connection, which closes its socket once the session lets go of it.
     pub(super) fn remove(&self, slot: u32) {
         let mut conns = self.conns.borrow_mut();
-        let Some(conn) = conns.slots.get_mut(slot as usize).and_then(Option::take) else {
+        let Some(berth) = conns.slots.get_mut(slot as usize).and_then(Option::take) else {
             return;
         };
         conns.free.push(slot);
         drop(conns);
-        conn.outbox().fail(EndReason::Broken);
-        conn.wake_session();
-        stats::ended(conn.outbox().end_reason().unwrap_or(EndReason::Broken));
+        let outbox = berth.outbox();
+        outbox.fail(EndReason::Broken);
+        outbox.wake_reader();
+        stats::ended(outbox.end_reason().unwrap_or(EndReason::Broken));
     }
 }

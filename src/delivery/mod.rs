@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows rooms, actors or JSON, and nothing here ever waits for a reader.
 
+mod afar;
 mod audience;
 mod close;
 mod conn;
@@ -20,8 +21,10 @@ mod state;
 mod stats;
 mod taken;
 mod tls;
+mod versions;
 
-pub use audience::{Audience, Except, MemberToken};
+pub use afar::Afar;
+pub use audience::{Audience, Except, Listener, MemberToken};
 pub use close::{CloseReason, EndReason, Fault};
 pub use conn::Conn;
 pub use frame::Frame;
@@ -33,3 +36,4 @@ pub use state::{OutboxState, Phase, Push};
 pub use stats::{DeliverySnapshot, Sent, snapshot as stats};
 pub use taken::Taken;
 pub use tls::TlsSocket;
+pub use versions::{Mark, Own, Tongue, Versions};

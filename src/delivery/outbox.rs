@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::hub::HubShared;
 use super::signals::SignalKey;
 use super::state::{OutboxState, Phase, Push};
+use super::versions::{Mark, Own};
 use super::{CloseReason, EndReason, Frame, Sent};
 
 /// What one connection is owed. Shared by its session and by the rooms it is in.
@@ -213,10 +214,22 @@ impl Outbox {
     /// Takes everything out of a detached outbox, in the order in which it would have left.
     #[must_use]
     pub fn drain(&self) -> Vec<Frame> {
+        let taken = self.take_out(usize::MAX);
+        taken.into_iter().map(super::Taken::into_frame).collect()
+    }
+
+    /// Takes about so many bytes out, without the close frame.
+    pub(super) fn fetch(&self, max_bytes: usize) -> Vec<Frame> {
+        let taken = self.take_out(max_bytes).into_iter();
+        let taken = taken.filter(|item| !item.is_close());
+        taken.map(super::Taken::into_frame).collect()
+    }
+
+    fn take_out(&self, max_bytes: usize) -> Vec<super::Taken> {
         let mut taken = Vec::new();
         let mut cell = self.lock();
         let mut sent = Sent::default();
-        cell.tally(&mut sent, |state, _| state.take(&mut taken, usize::MAX));
+        cell.tally(&mut sent, |state, _| state.take(&mut taken, max_bytes));
         if taken.last().is_some_and(super::Taken::is_close) {
             cell.state.close_sent();
         }
@@ -226,7 +239,31 @@ impl Outbox {
         if let Some(waiters) = waiters {
             waiters.wake();
         }
-        taken.into_iter().map(super::Taken::into_frame).collect()
+        taken
+    }
+
+    /// Queues an event in this reader's own version of it.
+    pub fn push_own(&self, own: &dyn Own, shared: &Frame, mark: Mark) -> Push {
+        // While it is locked, so that what they are told last is what they get last.
+        self.change(|state, sent| state.push_event(&own.version(shared, mark), sent))
+    }
+
+    /// Puts frames before all events that wait: they were sent before those, by another way.
+    pub fn lead_with(&self, frames: Vec<Frame>) {
+        self.change(|state, sent| state.lead_events(frames, sent));
+    }
+
+    /// The hub calls whoever waits to fetch what is owed.
+    pub(super) fn call_fetcher(&self) {
+        self.lock().called = Call::None;
+        self.wake_reader();
+    }
+
+    pub(super) fn wake_reader(&self) {
+        let waker = self.lock().reader.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Waits, in the session's task, for the connection to be closed from this side.

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use tokio::time::MissedTickBehavior;
 
-use super::hub::Local;
+use super::hub::{Berth, Local};
 use super::state::Phase;
-use super::{CloseReason, Conn, EndReason, Frame};
+use super::{CloseReason, EndReason, Frame};
 
 /// Ticks after which every connection was looked at once.
 const ROUND: usize = 4;
@@ -29,8 +29,8 @@ fn sweep(local: &Local, ping: &Frame) {
     let start = local.swept.get();
     for at in start..(start + part).min(slots) {
         let slot = u32::try_from(at).unwrap_or(u32::MAX);
-        if let Some(conn) = local.conn(slot)
-            && !inspect(local, &conn, slot, ping)
+        if let Some(berth) = local.berth(slot)
+            && !inspect(local, &berth, slot, ping)
         {
             local.remove(slot);
         }
@@ -40,27 +40,29 @@ fn sweep(local: &Local, ping: &Frame) {
 }
 
 /// Pings, trims, drains; returns false when the connection is to be dropped.
-fn inspect(local: &Local, conn: &Conn, slot: u32, ping: &Frame) -> bool {
+fn inspect(local: &Local, berth: &Berth, slot: u32, ping: &Frame) -> bool {
     let now = local.shared.now();
-    let outbox = conn.outbox();
+    let outbox = berth.outbox();
     let phase = {
         let mut cell = outbox.lock();
         cell.state.trim();
         cell.state.phase()
     };
-    if phase != Phase::Open {
-        return phase != Phase::Gone && !conn.is_overdue(now);
-    }
-    let silence = conn.silence(now);
-    if silence >= local.ticks.ping_timeout {
-        outbox.fail(EndReason::Silent);
-        return false;
-    }
-    // Connections that came together would be pinged together: each has its own moment in the
-    // last quarter of the interval.
-    let early = spread(slot, local.ticks.ping_interval / 4);
-    if silence + early >= local.ticks.ping_interval && conn.ping() {
-        outbox.push_control(ping.clone());
+    if let Berth::Here(conn) = berth {
+        if phase != Phase::Open {
+            return phase != Phase::Gone && !conn.is_overdue(now);
+        }
+        let silence = conn.silence(now);
+        if silence >= local.ticks.ping_timeout {
+            outbox.fail(EndReason::Silent);
+            return false;
+        }
+        // Connections that came together would be pinged together: each has its own moment in the
+        // last quarter of the interval.
+        let early = spread(slot, local.ticks.ping_interval / 4);
+        if silence + early >= local.ticks.ping_interval && conn.ping() {
+            outbox.push_control(ping.clone());
+        }
     }
     let drain_ms = local.shared.drain_ms();
     if drain_ms > 0 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::Frame;
+use super::{Frame, Versions};
 
 /// What a signal is about. Both numbers are local to this node and never leave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ pub struct Signal {
     /// The participant it came from, who does not get it back.
     pub origin: u64,
     /// What is said.
-    pub frame: Frame,
+    pub versions: Versions,
 }
 
 /// A lane longer than this looks keys up in a hash index instead of one by one.
@@ -40,14 +40,14 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new<'a>(signals: impl Iterator<Item = &'a Signal> + Clone) -> Arc<Self> {
-        let len = signals.clone().map(|signal| signal.frame.len()).sum();
+    pub(super) fn new<'a>(signals: impl Iterator<Item = (SignalKey, &'a Frame)> + Clone) -> Arc<Self> {
+        let len = signals.clone().map(|(_, frame)| frame.len()).sum();
         let mut joined = BytesMut::with_capacity(len);
-        for signal in signals.clone() {
-            joined.extend_from_slice(signal.frame.as_bytes());
+        for (_, frame) in signals.clone() {
+            joined.extend_from_slice(frame.as_bytes());
         }
         Arc::new(Self {
-            signals: signals.map(|signal| (signal.key, signal.frame.clone())).collect(),
+            signals: signals.map(|(key, frame)| (key, frame.clone())).collect(),
             joined: Frame::raw(joined.freeze()),
         })
     }
@@ -291,15 +291,18 @@ mod tests {
 
     #[test]
     fn settling_keeps_the_newest_of_each_key() {
-        let signal = |subject, text: &str| Signal {
-            key: key(subject),
-            origin: 0,
-            frame: Frame::text(text.as_bytes()),
+        let (one, other) = ([(1, "1a"), (2, "2b")], [(3, "3a"), (1, "1b")]);
+        let run = |signals: &[(u64, &str)]| {
+            let frames: Vec<_> = signals
+                .iter()
+                .map(|(subject, text)| (key(*subject), Frame::text(text.as_bytes())))
+                .collect();
+            Run::new(frames.iter().map(|(key, frame)| (*key, frame)))
         };
         let mut lane = SignalLane::default();
         lane.append(Entry::One(key(2), Frame::text(b"2a")));
-        lane.append(Entry::Run(Run::new([signal(1, "1a"), signal(2, "2b")].iter())));
-        lane.append(Entry::Run(Run::new([signal(3, "3a"), signal(1, "1b")].iter())));
+        lane.append(Entry::Run(run(&one)));
+        lane.append(Entry::Run(run(&other)));
         assert_eq!(lane.settle(), (2, 8));
         assert_eq!(lane.settle(), (0, 0));
         let left: Vec<_> = std::iter::from_fn(|| lane.pop())

@@ -38,6 +38,18 @@ impl From<TlsStream<TcpStream>> for Socket {
 }
 
 impl Socket {
+    /// The same on the thread that calls: it is told there when the socket is ready.
+    ///
+    /// # Errors
+    /// When that thread has no runtime that takes it.
+    pub fn moved_here(self) -> io::Result<Self> {
+        let move_it = |socket: TcpStream| TcpStream::from_std(socket.into_std()?);
+        match self {
+            Self::Plain(socket) => move_it(socket).map(Self::Plain),
+            Self::Tls(tls) => tls.with_socket(move_it).map(|tls| Self::Tls(Box::new(tls))),
+        }
+    }
+
     /// The TCP socket under it.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {

@@ -127,6 +127,24 @@ impl OutboxState {
         Push::Queued
     }
 
+    /// Puts events before those that wait.
+    pub(super) fn lead_events(&mut self, frames: Vec<Frame>, sent: &mut Sent) {
+        if self.phase != Phase::Open {
+            sent.closed += frames.len() as u64;
+            return;
+        }
+        for frame in frames.into_iter().rev() {
+            self.event_bytes += frame.len();
+            self.events.push_front(frame);
+            sent.delivered += 1;
+        }
+        if self.event_bytes > self.max_bytes {
+            self.too_slow(sent);
+        } else {
+            self.evict_signals(sent);
+        }
+    }
+
     /// Queues a signal. `stalled` says that the reader does not keep up: then it takes the place
     /// of the older one, as it does when there is no room to simply append it.
     pub fn push_signal(&mut self, key: SignalKey, frame: &Frame, stalled: bool, sent: &mut Sent) -> Push {

@@ -100,6 +100,11 @@ pub(super) fn connected(lead_bytes: usize) {
     ACCEPTED.fetch_add(1, Relaxed);
 }
 
+/// A connection goes on as another one.
+pub(super) fn moved() {
+    CONNECTIONS.fetch_sub(1, Relaxed);
+}
+
 pub(super) fn ended(end: EndReason) {
     CONNECTIONS.fetch_sub(1, Relaxed);
     ENDED[end.index()].fetch_add(1, Relaxed);

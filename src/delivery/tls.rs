@@ -35,6 +35,15 @@ impl TlsSocket {
         }
     }
 
+    /// The same session over what `change` makes of its socket.
+    pub(super) fn with_socket(
+        self,
+        change: impl FnOnce(TcpStream) -> io::Result<TcpStream>,
+    ) -> io::Result<Self> {
+        let socket = change(self.socket)?;
+        Ok(Self { socket, ..self })
+    }
+
     pub(super) fn tcp(&self) -> &TcpStream {
         &self.socket
     }

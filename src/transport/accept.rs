@@ -69,6 +69,51 @@ pub fn accept_with<T: Into<Socket>>(
     limits: &Limits,
     dress: impl FnOnce(&mut ResponseBuilder),
 ) -> Result<(Arc<Outbox>, Inbound), BadHandshake<T>> {
+    Ok(shake_hands(head, framed, limits, dress)?.board(hub, limits))
+}
+
+/// A WebSocket that stands, on its way to the hub that will write it.
+#[derive(Debug)]
+pub struct Handover {
+    socket: Socket,
+    /// The 101 response.
+    lead: Bytes,
+    /// What came behind the request.
+    first: BytesMut,
+}
+
+impl Handover {
+    /// The same for a hub of the thread that calls.
+    ///
+    /// # Errors
+    /// When the thread has no runtime that takes the socket.
+    pub fn moved_here(self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.moved_here()?,
+            ..self
+        })
+    }
+
+    /// Hands it to a hub of this thread.
+    #[must_use]
+    pub fn board(self, hub: &Hub, limits: &Limits) -> (Arc<Outbox>, Inbound) {
+        let conn = hub.register(self.socket, Some(self.lead), limits.outbox_max_bytes);
+        let outbox = Arc::clone(conn.outbox());
+        let inbound = Inbound::new(conn, self.first, limits.frame_max_bytes, limits.message_max_bytes);
+        (outbox, inbound)
+    }
+}
+
+/// The first half of [`accept_with`]: the WebSocket, before a hub has it.
+///
+/// # Errors
+/// As [`accept`].
+pub fn shake_hands<T: Into<Socket>>(
+    head: &RequestHead,
+    framed: Upgraded<T>,
+    limits: &Limits,
+    dress: impl FnOnce(&mut ResponseBuilder),
+) -> Result<Handover, BadHandshake<T>> {
     let mut response = match handshake(head) {
         Ok(response) => response,
         Err(error) => {
@@ -91,20 +136,16 @@ pub fn accept_with<T: Into<Socket>>(
     }
     let socket = parts.io.into();
     prepare(socket.tcp(), limits);
-    // A copy, so that the large HTTP buffers are not kept for the sake of a few bytes.
-    let conn = hub.register(
+    Ok(Handover {
         socket,
-        Some(Bytes::copy_from_slice(&lead)),
-        limits.outbox_max_bytes,
-    );
-    let first = if parts.read_buf.is_empty() {
-        BytesMut::new()
-    } else {
-        BytesMut::from(&parts.read_buf[..])
-    };
-    let outbox = Arc::clone(conn.outbox());
-    let inbound = Inbound::new(conn, first, limits.frame_max_bytes, limits.message_max_bytes);
-    Ok((outbox, inbound))
+        // A copy, so that the large HTTP buffers are not kept for the sake of a few bytes.
+        lead: Bytes::copy_from_slice(&lead),
+        first: if parts.read_buf.is_empty() {
+            BytesMut::new()
+        } else {
+            BytesMut::from(&parts.read_buf[..])
+        },
+    })
 }
 
 /// Answers an upgrade request that is not let in, and closes the connection.

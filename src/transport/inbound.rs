@@ -12,7 +12,7 @@ use bytestring::ByteString;
 use futures_util::Stream;
 
 use super::decoder::{Decoded, Decoder};
-use crate::delivery::{CloseReason, Conn, EndReason, Frame, Outbox};
+use crate::delivery::{Afar, CloseReason, Conn, EndReason, Frame, Outbox};
 
 /// One read takes at most so much.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -42,7 +42,8 @@ pub enum Message {
 /// When it is dropped before that, the client is told 4100 and comes back.
 #[derive(Debug)]
 pub struct Inbound {
-    conn: Rc<Conn>,
+    /// `None` only between two places, see [`board`](Self::board).
+    conn: Option<Rc<Conn>>,
     decoder: Decoder,
     /// Bytes of frames that were not handed on yet. Without capacity while there are none.
     pending: BytesMut,
@@ -55,7 +56,7 @@ pub struct Inbound {
 impl Inbound {
     pub(super) fn new(conn: Rc<Conn>, first: BytesMut, frame_max: usize, message_max: usize) -> Self {
         Self {
-            conn,
+            conn: Some(conn),
             decoder: Decoder::new(frame_max, message_max),
             pending: first,
             incomplete: false,
@@ -67,7 +68,21 @@ impl Inbound {
     /// The outbox of the same connection.
     #[must_use]
     pub fn outbox(&self) -> &Arc<Outbox> {
-        self.conn.outbox()
+        self.conn().outbox()
+    }
+
+    fn conn(&self) -> &Rc<Conn> {
+        self.conn.as_ref().expect("invariant: a connection has a place")
+    }
+
+    /// Takes the place of a client that fetched until now: what that one is owed leaves by this socket from here on.
+    /// False when it ended in between; the client is then gone.
+    pub fn board(&mut self, afar: Afar) -> bool {
+        // What was on its way by itself has been read: the peer has answered it.
+        let socket = self.conn.take().and_then(|conn| afar.release(conn));
+        self.conn = socket.map(|socket| afar.board(socket));
+        self.ended |= self.conn.is_none();
+        !self.ended
     }
 
     /// Looks for the next message among the bytes that are here.
@@ -87,7 +102,7 @@ impl Inbound {
     fn read(&mut self) -> io::Result<Result<Option<Decoded>, CloseReason>> {
         if !self.pending.is_empty() {
             self.pending.reserve(SCRATCH_BYTES);
-            if self.conn.read(&mut self.pending)? == 0 {
+            if self.conn().read(&mut self.pending)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.incomplete = false;
@@ -96,7 +111,7 @@ impl Inbound {
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
             scratch.reserve(SCRATCH_BYTES);
-            if self.conn.read(scratch)? == 0 {
+            if self.conn().read(scratch)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let decoded = self.decoder.decode(scratch, true);
@@ -140,7 +155,7 @@ impl Stream for Inbound {
             }
             let decoded = match this.next_decoded() {
                 Ok(None) => {
-                    if this.conn.poll_readable(cx).is_pending() {
+                    if this.conn().poll_readable(cx).is_pending() {
                         this.turn = 0;
                         return Poll::Pending;
                     }
@@ -181,7 +196,9 @@ impl Stream for Inbound {
 
 impl Drop for Inbound {
     fn drop(&mut self) {
-        self.outbox().close(CloseReason::ServerError);
-        self.conn.leave();
+        if let Some(conn) = &self.conn {
+            conn.outbox().close(CloseReason::ServerError);
+            conn.leave();
+        }
     }
 }

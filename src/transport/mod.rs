@@ -20,7 +20,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use accept::{BadHandshake, Upgraded, accept, accept_with, refuse};
+pub use accept::{BadHandshake, Handover, Upgraded, accept, accept_with, refuse, shake_hands};
 pub use inbound::{Inbound, Message};
 
 use crate::delivery::HubLimits;

@@ -270,7 +270,7 @@ async fn a_room_reaches_members_on_other_threads() {
         let text = format!("{round:03}");
         assert_eq!(
             audience
-                .send_event(&Frame::text(text.as_bytes()), Except::Nobody)
+                .send_event(&Frame::text(text.as_bytes()).into(), None, Except::Nobody)
                 .delivered,
             2
         );
@@ -278,7 +278,7 @@ async fn a_room_reaches_members_on_other_threads() {
         audience.send_signals(&[Signal {
             key,
             origin: 0,
-            frame: Frame::text(b"s"),
+            versions: Frame::text(b"s").into(),
         }]);
         assert_eq!(
             clients[0].read_exactly(5).await,
