@@ -24,6 +24,7 @@ pub mod redis_bridge;
 pub mod registry;
 pub mod room;
 pub mod session;
+pub mod socketio;
 pub mod settings;
 pub mod trips;
 pub mod turns;

@@ -8,6 +8,7 @@ use super::blocks::Blocks;
 use super::clock::Clock;
 use super::cluster::Cluster;
 use super::directory::Directory;
+use super::error::CommandError;
 use super::janitor::Done;
 use super::memberships::Memberships;
 use super::notes::Notes;
@@ -20,6 +21,7 @@ use super::turns::Turns;
 use crate::bus::{Board, Bus};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
+use crate::domain::room::{Rejection, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 
@@ -78,6 +80,23 @@ impl Node {
     /// The way to a room.
     pub fn room<'a>(&'a self, room: &'a RoomId) -> Door<'a> {
         Door::new(&self.registry, room, self.settings.command_timeout)
+    }
+
+    /// Refuses a room that is no incident: the ways of incident clients do not reach into circles.
+    ///
+    /// # Errors
+    /// `NotFound` when it is none; when that could not be found out.
+    pub async fn incident(&self, room: &RoomId, who: &Identity) -> Result<(), CommandError> {
+        let rooms = self.memberships.get(&who.subject).await?;
+        let is_one = match rooms.iter().find(|known| known.room == *room) {
+            Some(known) => known.kind == RoomKind::Sos,
+            None => self.store.incident(room).await?.is_some(),
+        };
+        if is_one {
+            Ok(())
+        } else {
+            Err(Rejection::NotFound.into())
+        }
     }
 
     /// Whether the node is on its way out.

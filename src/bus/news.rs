@@ -92,6 +92,17 @@ pub enum News {
         /// The others are asked to say who is there with them.
         asks: bool,
     },
+    /// Somebody in a room writes, or has stopped.
+    Typing {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        who: ParticipantId,
+        /// They began.
+        on: bool,
+        /// What they go by.
+        name: Option<String>,
+    },
     /// How an incident in a cell stands.
     Incident {
         /// Its projection.

@@ -5,6 +5,7 @@
 //! the client comes by a socket, the socket takes its place ([`Inbound::board`](crate::transport::Inbound::board)), and
 //! what waits leaves by it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,7 +19,7 @@ pub struct Afar {
     local: Rc<Local>,
     outbox: Arc<Outbox>,
     /// A socket has taken the place.
-    boarded: bool,
+    boarded: Cell<bool>,
 }
 
 impl Afar {
@@ -26,7 +27,7 @@ impl Afar {
         Self {
             local,
             outbox,
-            boarded: false,
+            boarded: Cell::new(false),
         }
     }
 
@@ -60,8 +61,8 @@ impl Afar {
     }
 
     /// Puts a socket in the client's place.
-    pub(crate) fn board(mut self, socket: Socket) -> Rc<Conn> {
-        self.boarded = true;
+    pub(crate) fn board(&self, socket: Socket) -> Rc<Conn> {
+        self.boarded.set(true);
         self.local.board(socket, Arc::clone(&self.outbox))
     }
 
@@ -73,7 +74,7 @@ impl Afar {
 
 impl Drop for Afar {
     fn drop(&mut self) {
-        if !self.boarded {
+        if !self.boarded.get() {
             self.outbox.fail(EndReason::PeerGone);
             self.local.remove(self.outbox.slot());
         }

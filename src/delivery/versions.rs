@@ -8,7 +8,7 @@ pub struct Tongue(u8);
 
 impl Tongue {
     /// How many there can be.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
 
     /// The one of this number, below [`COUNT`](Self::COUNT).
     #[must_use]
@@ -19,7 +19,7 @@ impl Tongue {
 
     /// Something for each.
     pub(super) fn each<T>(make: impl FnMut(Self) -> T) -> [T; Self::COUNT] {
-        [Self(0), Self(1), Self(2)].map(make)
+        [Self(0), Self(1), Self(2), Self(3)].map(make)
     }
 
     pub(super) fn index(self) -> usize {

@@ -77,7 +77,7 @@ impl Inbound {
 
     /// Takes the place of a client that fetched until now: what that one is owed leaves by this socket from here on.
     /// False when it ended in between; the client is then gone.
-    pub fn board(&mut self, afar: Afar) -> bool {
+    pub fn board(&mut self, afar: &Afar) -> bool {
         // What was on its way by itself has been read: the peer has answered it.
         let socket = self.conn.take().and_then(|conn| afar.release(conn));
         self.conn = socket.map(|socket| afar.board(socket));

@@ -87,7 +87,8 @@ impl Listener for Hearing {
         match news {
             News::Events { ref room, .. }
             | News::Positions { ref room, .. }
-            | News::Presence { ref room, .. } => {
+            | News::Presence { ref room, .. }
+            | News::Typing { ref room, .. } => {
                 Self::to_room(&node, from, &room.clone(), news);
             }
             News::Incident { row, created } => {

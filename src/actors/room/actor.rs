@@ -461,7 +461,7 @@ pub(super) fn refuse(work: Work, error: &CommandError, now: Timestamp) {
         }
         Work::Look(Look::Users(session)) => session.error(error, now),
         // The askers see their channel close; links and admissions are tried again by whoever drives them.
-        Work::Look(Look::Emergency(_) | Look::LinksSettled(_))
+        Work::Look(Look::Emergency(_) | Look::LinksSettled(_) | Look::Typing { .. })
         | Work::Admit { .. }
         | Work::Call
         | Work::Concerns(_)

@@ -10,12 +10,14 @@ use super::actor::RoomActor;
 use super::seating::Coming;
 use crate::actors::observer::Positions;
 use crate::actors::session::SessionShared;
+use crate::actors::session::voice::{INCIDENT, JSON, frame};
 use crate::bus::Note;
-use crate::delivery::{Except, Frame, Signal, SignalKey};
+use crate::delivery::{Except, Frame, Mark, Signal, SignalKey, Versions};
 use crate::domain::geo::Fix;
 use crate::domain::ids::ParticipantId;
-use crate::domain::room::{Event, EventBody, Genesis, RoomKind};
+use crate::domain::room::{Event, EventBody, Genesis, RoomKind, Seq};
 use crate::domain::time::Timestamp;
+use crate::wire::incident::{self, Words};
 use crate::wire::json::{ServerMessage, encode_event};
 
 /// With fewer connections than this there is nothing to save by gathering.
@@ -42,18 +44,22 @@ impl RoomActor {
 
     fn say(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
         let begun = Instant::now();
+        // Whoever speaks another dialect has not had an answer that says it.
+        let origin = origin.filter(|session| session.speaks_json());
         let token = origin.and_then(|session| self.tokens.get(&session.id()).copied());
-        if let Some(bytes) = self.encode(event, None) {
-            let frame = Frame::text(&bytes);
+        let except = match (&event.body, token) {
+            (EventBody::Joined { who, .. } | EventBody::Left { who, .. }, _) => Except::Origin(who.bits()),
+            (_, Some(token)) => Except::Member(token),
+            (_, None) => Except::Nobody,
+        };
+        let json = self.encode(event, None).map(|bytes| Frame::text(&bytes));
+        let versions = self.versions(json.clone(), || self.words(event));
+        if !versions.is_empty() {
+            let mark = self.mark(event.seq);
+            self.audience.send_event(&versions, Some(mark), except);
+        }
+        if let Some(frame) = json {
             let answered = matches!(event.body, EventBody::Activated | EventBody::Deactivated);
-            let except = match (&event.body, token) {
-                (EventBody::Joined { who, .. } | EventBody::Left { who, .. }, _) => {
-                    Except::Origin(who.bits())
-                }
-                (_, Some(token)) => Except::Member(token),
-                (_, None) => Except::Nobody,
-            };
-            self.audience.send_event(&frame, except);
             if let (Some(session), Some(_), false) = (origin, token, answered)
                 && !matches!(event.body, EventBody::Joined { .. } | EventBody::Left { .. })
                 && let Some(own) = self.encode(event, Some(&session.client_id()))
@@ -66,6 +72,32 @@ impl RoomActor {
             self.node.observer.fanned_out(begun.elapsed());
         }
         self.shared.set_announced(event.seq);
+    }
+
+    /// One piece of news in each tongue that is heard here.
+    pub(super) fn versions(&self, json: Option<Frame>, words: impl FnOnce() -> Words) -> Versions {
+        let versions = Versions::default().with(JSON, json);
+        if !INCIDENT.iter().any(|(_, tongue)| self.audience.hears(*tongue)) {
+            return versions;
+        }
+        let words = words();
+        let heard = INCIDENT.iter().filter(|(_, tongue)| self.audience.hears(*tongue));
+        heard.fold(versions, |versions, (namespace, tongue)| {
+            versions.with(*tongue, frame(namespace, &words))
+        })
+    }
+
+    /// What incident clients are told of an event.
+    pub(super) fn words(&self, event: &Event) -> Words {
+        incident::encode_event(event, &|who| self.core.people.get(who))
+    }
+
+    /// A place in this room's log, for those who are told how far they are.
+    pub(super) fn mark(&self, seq: Seq) -> Mark {
+        Mark {
+            room: self.shared.number(),
+            seq: seq.get(),
+        }
     }
 
     /// Tells those outside the room what this node's own doing has changed: who is in which rooms, what the map shows.
@@ -160,9 +192,8 @@ impl RoomActor {
                     room: &self.id,
                     message: "Join request denied",
                 };
-                let frame = Frame::text(&message.encode(now));
                 for session in self.asking.remove(who).unwrap_or_default() {
-                    session.push(&frame);
+                    session.send(&message, now);
                 }
             }
             EventBody::Joined { who, .. } => {
@@ -195,17 +226,23 @@ impl RoomActor {
         )
     }
 
-    pub(super) fn encode_fix(&self, who: ParticipantId, fix: &Fix, now: Timestamp) -> Vec<u8> {
+    /// Runs `tell` with what is said of where somebody is.
+    pub(super) fn with_fix<T>(
+        &self,
+        who: ParticipantId,
+        fix: &Fix,
+        tell: impl FnOnce(&ServerMessage<'_>) -> T,
+    ) -> T {
         let person = self.core.people.get(who);
         let phone = person.and_then(|person| person.phone.as_ref());
-        let message = ServerMessage::LocationUpdate {
+        tell(&ServerMessage::LocationUpdate {
             room: &self.id,
             user: who,
             name: person.and_then(|person| person.name.as_deref()),
             visible_phone: phone.filter(|_| self.core.phone_visible(who)),
             fix,
-        };
-        message.encode(now)
+            rescuer: self.core.state.is_rescuer(who),
+        })
     }
 
     pub(super) fn signal_key(&self, who: ParticipantId) -> SignalKey {
@@ -260,11 +297,15 @@ impl RoomActor {
             self.core.presence.touch(who, now);
             self.note_movement(who);
             if !self.audience.is_empty() {
-                let frame = Frame::text(&self.encode_fix(who, &fix, now));
+                let json = self.audience.hears(JSON);
+                let versions = self.with_fix(who, &fix, |message| {
+                    let json = json.then(|| Frame::text(&message.encode(now)));
+                    self.versions(json, || incident::translate(message, now))
+                });
                 signals.push(Signal {
                     key: self.signal_key(who),
                     origin: who.bits(),
-                    frame,
+                    versions,
                 });
             }
         }

@@ -5,10 +5,12 @@ use super::glimpse::Glimpse;
 use super::messages::{Look, RoomView};
 use crate::actors::error::CommandError;
 use crate::actors::session::SessionShared;
-use crate::delivery::Frame;
+use crate::bus::{News, Topic};
+use crate::delivery::{Signal, SignalKey};
 use crate::domain::ids::ParticipantId;
 use crate::domain::people::Identity;
 use crate::domain::room::{Rejection, RoomKind, Standing};
+use crate::wire::incident;
 use crate::wire::json::{ServerMessage, UserView};
 
 impl RoomActor {
@@ -27,6 +29,7 @@ impl RoomActor {
             }
             Look::LinksSettled(to) => self.link_waiters.push(to),
             Look::Users(session) => self.tell_users(&session),
+            Look::Typing { session, on, name } => self.tell_typing(&session, on, name),
         }
     }
 
@@ -57,6 +60,35 @@ impl RoomActor {
         }
     }
 
+    /// Told to the others, on this node and on those where somebody sits.
+    fn tell_typing(&self, session: &SessionShared, on: bool, name: Option<String>) {
+        let Some(seat) = self.shared.seat(session.id()) else { return };
+        let who = seat.participant;
+        let known = || self.core.people.get(who)?.name.clone();
+        let name = name.or_else(known);
+        self.say_typing(who, on, name.as_deref());
+        if self.clustered {
+            let room = self.id.clone();
+            let news = News::Typing { room, who, on, name };
+            self.node.bus.publish(Topic::Room(self.id.clone()), news);
+        }
+    }
+
+    /// Told to those who sit here; the newest of each is enough.
+    pub(super) fn say_typing(&self, who: ParticipantId, on: bool, name: Option<&str>) {
+        let versions = self.versions(None, || incident::typing(&self.id, who, on, name));
+        if versions.is_empty() {
+            return;
+        }
+        let key = SignalKey {
+            room: self.shared.number(),
+            // Beside where they are, which is under their own number.
+            subject: !who.bits(),
+        };
+        let origin = who.bits();
+        self.audience.send_signals(&[Signal { key, origin, versions }]);
+    }
+
     fn tell_users(&self, session: &SessionShared) {
         let now = self.node.now();
         if !self.is_seated(session.id()) {
@@ -73,7 +105,7 @@ impl RoomActor {
             room: &self.id,
             users: &users,
         };
-        session.push(&Frame::text(&message.encode(now)));
+        session.send(&message, now);
     }
 
     pub(super) fn user_view(&self, who: ParticipantId) -> UserView<'_> {

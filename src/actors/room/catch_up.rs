@@ -7,7 +7,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::actor::RoomActor;
 use crate::actors::session::{SessionId, SessionShared};
-use crate::delivery::{CloseReason, Frame};
+use crate::delivery::{CloseReason, Frame, Listener};
 use crate::domain::ids::ParticipantId;
 use crate::domain::room::{Event, Seq};
 
@@ -29,6 +29,7 @@ impl RoomActor {
         let (bytes_max, queued) = (self.node.settings.catch_up_bytes, session.outbox().queued_bytes());
         let fits = |frames: u64| queued as u64 + frames <= bytes_max as u64;
         if let Some(bytes) = self.core.recent.bytes_after(since, upto)
+            && session.speaks_json()
             && fits(bytes)
         {
             self.core
@@ -49,9 +50,12 @@ impl RoomActor {
     /// Adds a seated session to those who hear what everybody hears.
     pub(super) fn listen(&mut self, session: &Arc<SessionShared>, participant: ParticipantId) {
         self.shared.update(session.id(), |seat| seat.behind = None);
-        let token = self
-            .audience
-            .insert(Arc::clone(session.outbox()), participant.bits());
+        let token = self.audience.admit(Listener {
+            outbox: Arc::clone(session.outbox()),
+            origin: participant.bits(),
+            tongue: session.tongue(),
+            own: session.own(),
+        });
         if let Some(old) = self.tokens.insert(session.id(), token) {
             self.audience.remove(old);
         }
@@ -64,7 +68,9 @@ impl RoomActor {
             if session.outbox().queued_bytes() > self.node.settings.catch_up_bytes {
                 return reached;
             }
-            if let Some(bytes) = self.encode(event, None) {
+            if !session.speaks_json() {
+                session.tell(event, &self.words(event), self.shared.number());
+            } else if let Some(bytes) = self.encode(event, None) {
                 session.push(&Frame::text(&bytes));
             }
             reached = event.seq;
@@ -130,7 +136,9 @@ impl RoomActor {
         for (who, fix) in self.core.present_positions(stale_after, now) {
             if who != except {
                 let key = self.signal_key(who);
-                session.push_signal(key, &Frame::text(&self.encode_fix(who, fix, now)));
+                if let Some(frame) = self.with_fix(who, fix, |message| session.frame(message, now)) {
+                    session.push_signal(key, &frame);
+                }
             }
         }
     }

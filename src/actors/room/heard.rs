@@ -158,6 +158,7 @@ impl RoomActor {
                 News::Presence {
                     changes, whole, asks, ..
                 } => self.hear_presence(from, &changes, whole, asks),
+                News::Typing { who, on, name, .. } => self.say_typing(who, on, name.as_deref()),
                 _ => {}
             }
         }
@@ -236,7 +237,9 @@ impl RoomActor {
             | Work::Admit { .. }
             | Work::Call
             | Work::Concerns(_) => self.is_blind(),
-            Work::Look(Look::LinksSettled(_)) | Work::LinkEnded(_) | Work::Contacts(_) => false,
+            Work::Look(Look::LinksSettled(_) | Look::Typing { .. })
+            | Work::LinkEnded(_)
+            | Work::Contacts(_) => false,
         }
     }
 

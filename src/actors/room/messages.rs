@@ -41,6 +41,10 @@ pub enum Manner {
     Automatic,
     /// They asked for a trip, and for nothing else.
     Trip,
+    /// They asked to, and say as what they come.
+    Stated,
+    /// They are back where they were, and are told nothing but what they missed.
+    Resumed,
 }
 
 /// A command on its way through a room.
@@ -149,6 +153,15 @@ pub enum Look {
     LinksSettled(oneshot::Sender<()>),
     /// Who sits in it (`get_users`), to a session that is in.
     Users(Arc<SessionShared>),
+    /// Somebody who sits in it writes, or has stopped: the others are told, and nothing is kept.
+    Typing {
+        /// Whose.
+        session: Arc<SessionShared>,
+        /// They began.
+        on: bool,
+        /// What they go by.
+        name: Option<String>,
+    },
 }
 
 /// What a room does, in order.
@@ -284,7 +297,7 @@ impl Drop for Reply {
                 message: &text,
                 field: None,
             };
-            session.push(&Frame::text(&message.encode(session.now())));
+            session.send(&message, session.now());
         }
     }
 }

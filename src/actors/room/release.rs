@@ -200,7 +200,7 @@ impl RoomActor {
                     participant: who,
                     seq,
                 };
-                session.push(&Frame::text(&created.encode(now)));
+                session.send(&created, now);
                 return;
             }
             Command::Leave => {
@@ -222,7 +222,7 @@ impl RoomActor {
             Command::Deactivate => ServerMessage::RoomDeactivated { room, seq },
             _ => return,
         };
-        session.push(&Frame::text(&message.encode(now)));
+        session.send(&message, now);
     }
 }
 

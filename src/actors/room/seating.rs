@@ -17,6 +17,7 @@ use crate::domain::people::{ContactBook, Subject};
 use crate::domain::room::{Command, LeaveReason, RoomKind, RoomState, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::IncidentRow;
+use crate::wire::incident;
 use crate::wire::json::{ServerMessage, SosSummary};
 
 /// How a session comes to its seat.
@@ -80,8 +81,9 @@ impl RoomActor {
             },
             _ => approved,
         };
-        session.push(&Frame::text(&message.encode(now)));
         let since = since.filter(|_| recovered);
+        let told = (manner != Manner::Resumed).then_some(&message);
+        session.begin(&self.id, self.mark(since.unwrap_or(head)), told, now);
         match self.shared.seat(session.id()) {
             // It sat down by itself before it asked for what it missed: only the gap is filled.
             Some(seat) => {
@@ -126,7 +128,9 @@ impl RoomActor {
                 participant: who,
                 seq: head,
             };
-            session.push(&Frame::text(&message.encode(now)));
+            session.begin(&self.id, self.mark(head), Some(&message), now);
+        } else {
+            session.begin(&self.id, self.mark(head), None, now);
         }
         self.sit(
             session,
@@ -194,7 +198,7 @@ impl RoomActor {
         let (state, now) = (&self.core.state, self.node.now());
         if state.owner == Some(who) {
             for stranger in &state.requests {
-                session.push(&self.request_frame(*stranger, now));
+                self.tell_of_request(session, *stranger, now);
             }
             return;
         }
@@ -214,7 +218,7 @@ impl RoomActor {
         }
     }
 
-    fn request_frame(&self, who: ParticipantId, now: Timestamp) -> Frame {
+    fn tell_of_request(&self, session: &SessionShared, who: ParticipantId, now: Timestamp) {
         let user = self.user_view(who);
         let message = ServerMessage::JoinRequest {
             room: &self.id,
@@ -222,13 +226,12 @@ impl RoomActor {
             name: user.name,
             user,
         };
-        Frame::text(&message.encode(now))
+        session.send(&message, now);
     }
 
     /// Stands up the sessions of `who`, or of everybody. The one whose doing it was has had its answer.
     pub(super) fn unseat(&mut self, who: Option<ParticipantId>, origin: Option<&Arc<SessionShared>>) {
         let now = self.node.now();
-        let left = Frame::text(&ServerMessage::RoomLeft { room: &self.id }.encode(now));
         for seat in self.shared.seats() {
             if who.is_some_and(|who| who != seat.participant) {
                 continue;
@@ -245,8 +248,13 @@ impl RoomActor {
             seat.session.exit(&self.id);
             // What waits there of where people are is no longer for them.
             seat.session.outbox().forget_signals(self.shared.number());
-            if origin.is_none_or(|origin| origin.id() != id) {
-                seat.session.push(&left);
+            // An incident client's answer does not say so.
+            if origin.is_none_or(|origin| origin.id() != id) || !seat.session.speaks_json() {
+                let left = ServerMessage::RoomLeft {
+                    room: &self.id,
+                    participant: Some(seat.participant),
+                };
+                seat.session.send(&left, now);
             }
         }
     }
@@ -290,8 +298,9 @@ impl RoomActor {
                 user_name: user.name,
             },
         };
-        self.audience
-            .send_event(&Frame::text(&message.encode(now)), Except::Origin(who.bits()));
+        let json = Frame::text(&message.encode(now));
+        let versions = self.versions(Some(json), || incident::translate(&message, now));
+        self.audience.send_event(&versions, None, Except::Origin(who.bits()));
     }
 
     /// Other nodes call the owner's contacts who are connected there, or alert them of the SOS that stands.
@@ -377,7 +386,7 @@ impl RoomActor {
             .retain(|who| self.core.state.requests.contains(who));
         self.remote.told_of.insert(who);
         let Some(owner) = self.core.owner() else { return };
-        let frame = self.request_frame(who, self.node.now());
+        let now = self.node.now();
         let mut told = Vec::new();
         for seat in self
             .shared
@@ -386,11 +395,11 @@ impl RoomActor {
             .filter(|seat| seat.participant == owner.participant)
         {
             told.push(seat.session.id());
-            seat.session.push(&frame);
+            self.tell_of_request(&seat.session, who, now);
         }
         for session in self.node.directory.of_subject(&owner.subject) {
             if !told.contains(&session.id()) {
-                session.push(&frame);
+                self.tell_of_request(&session, who, now);
             }
         }
     }

@@ -147,6 +147,9 @@ impl RoomActor {
                 {
                     return decided;
                 }
+                if act.manner == Manner::Resumed {
+                    return Err(Rejection::NotIn);
+                }
                 if let (Command::Create { .. }, Some(book)) = (&command, &act.contacts)
                     && !self.core.state.exists()
                 {
@@ -158,7 +161,7 @@ impl RoomActor {
                         who,
                         user_type: self.type_of(who),
                     },
-                    (Command::Join { .. }, Some(_)) => Command::Join {
+                    (Command::Join { .. }, Some(_)) if act.manner != Manner::Stated => Command::Join {
                         user_type: self.core.brought_as(identity),
                     },
                     (other, _) => other,

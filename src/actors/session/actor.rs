@@ -7,6 +7,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, StreamHa
 
 use super::credential::{Credential, Lease};
 use super::shared::SessionShared;
+use super::voice::Voice;
 use futures_util::stream::{self, StreamExt};
 
 use crate::actors::area::WatcherId;
@@ -56,7 +57,7 @@ impl SessionActor {
         let settings = &node.settings;
         let clock = Arc::clone(&node.clock);
         let rooms_max = settings.session_rooms_max;
-        let shared = SessionShared::new(credential.identity, outbox, clock, pass, rooms_max);
+        let shared = SessionShared::new(credential.identity, (outbox, Voice::Json), clock, pass, rooms_max);
         let budget = MessageBudget::new(settings.messages_per_second, settings.messages_burst, node.now());
         let actor = Self {
             node: Arc::clone(node),

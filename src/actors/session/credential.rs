@@ -2,11 +2,14 @@
 //! open socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use futures_util::future::LocalBoxFuture;
 
 use super::actor::SessionActor;
+use super::shared::SessionShared;
+use crate::actors::settings::Settings;
 use crate::delivery::CloseReason;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
@@ -32,7 +35,7 @@ pub struct Credential {
 }
 
 /// The session's part of it.
-pub(super) struct Lease {
+pub struct Lease {
     expires_at: Option<Timestamp>,
     judge: Arc<dyn Credentials>,
     /// The client was told that the end is near.
@@ -42,7 +45,17 @@ pub(super) struct Lease {
     timer: Option<SpawnHandle>,
 }
 
+/// Why a new token is not taken; the session stays as it is.
+#[derive(Clone, Debug)]
+pub struct NotRenewed {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
 impl Lease {
+    /// One that begins now.
     pub fn new(expires_at: Option<Timestamp>, judge: Arc<dyn Credentials>) -> Self {
         Self {
             expires_at,
@@ -52,71 +65,110 @@ impl Lease {
             timer: None,
         }
     }
+
+    /// Warns and closes when it is time. Answers after how long to look again. The clock has the last word: whoever
+    /// looks too early is told to look again.
+    pub fn look(&mut self, session: &SessionShared, now: Timestamp, settings: &Settings) -> Option<Duration> {
+        let expires_at = self.expires_at?;
+        let end = expires_at + settings.credential_leeway;
+        if now >= end {
+            session.close(CloseReason::CredentialExpired);
+            return None;
+        }
+        let warn_at = expires_at.before(settings.expiry_warning);
+        let warns = !settings.expiry_warning.is_zero() && !self.warned;
+        if warns && now >= warn_at {
+            self.warned = true;
+            session.send(&ServerMessage::CredentialExpiring { expires_at }, now);
+        }
+        let next = if self.warned || !warns { end } else { warn_at };
+        Some(next.since(now))
+    }
+
+    /// The timer of the next look; the one before it, if it still runs.
+    pub fn set_timer(&mut self, timer: Option<SpawnHandle>) -> Option<SpawnHandle> {
+        std::mem::replace(&mut self.timer, timer)
+    }
+
+    /// Has a new token judged.
+    ///
+    /// # Errors
+    /// When the one before it still is.
+    pub fn judge(
+        &mut self,
+        token: String,
+    ) -> Result<LocalBoxFuture<'static, Result<(Identity, Timestamp), String>>, NotRenewed> {
+        if std::mem::replace(&mut self.judging, true) {
+            return Err(NotRenewed {
+                code: "BUSY",
+                message: "the token before this one is still being looked at".to_owned(),
+            });
+        }
+        Ok(Arc::clone(&self.judge).judge(token))
+    }
+
+    /// Takes a judged token of the same bearer in the old one's place, and tells so.
+    ///
+    /// # Errors
+    /// When it is no good, or another's.
+    pub fn renew(
+        &mut self,
+        session: &SessionShared,
+        judged: Result<(Identity, Timestamp), String>,
+        now: Timestamp,
+    ) -> Result<(), NotRenewed> {
+        self.judging = false;
+        let (identity, expires_at) = judged.map_err(|message| NotRenewed {
+            code: "UNAUTHENTICATED",
+            message,
+        })?;
+        if let Some(what) = difference(session.identity(), &identity) {
+            return Err(NotRenewed {
+                code: "CREDENTIAL_CHANGED",
+                message: format!("the token's {what} is another: connect again with it"),
+            });
+        }
+        self.expires_at = Some(expires_at);
+        self.warned = false;
+        session.send(&ServerMessage::CredentialRefreshed { expires_at }, now);
+        Ok(())
+    }
 }
 
 impl SessionActor {
-    /// Warns and closes when it is time, and otherwise sets the timer for the next of the two. The clock has the
-    /// last word: a timer that was early is set again.
+    /// Warns and closes when it is time, and otherwise sets the timer for the next of the two.
     pub(super) fn mind_the_end(&mut self, ctx: &mut Context<Self>) {
-        let Some(expires_at) = self.lease.expires_at else {
-            return;
-        };
-        let (now, settings) = (self.node.now(), &self.node.settings);
-        let end = expires_at + settings.credential_leeway;
-        if now >= end {
-            self.shared.close(CloseReason::CredentialExpired);
-            return;
-        }
-        let warn_at = expires_at.before(settings.expiry_warning);
-        let warns = !settings.expiry_warning.is_zero() && !self.lease.warned;
-        if warns && now >= warn_at {
-            self.lease.warned = true;
-            self.shared
-                .send(&ServerMessage::CredentialExpiring { expires_at }, now);
-        }
-        let next = if self.lease.warned || !warns { end } else { warn_at };
-        let timer = ctx.run_later(next.since(now), Self::mind_the_end);
-        self.lease.timer = Some(timer);
+        let now = self.node.now();
+        let next = self.lease.look(&self.shared, now, &self.node.settings);
+        let timer = next.map(|delay| ctx.run_later(delay, Self::mind_the_end));
+        self.lease.set_timer(timer);
     }
 
     /// Takes a new token of the same bearer in the old one's place. The socket stays open in any case.
     pub(super) fn renew(&mut self, token: String, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.lease.judging, true) {
-            self.refuse_token("BUSY", "the token before this one is still being looked at");
-            return;
-        }
-        let judging = Arc::clone(&self.lease.judge).judge(token);
+        let judging = match self.lease.judge(token) {
+            Ok(judging) => judging,
+            Err(why) => return self.refuse_token(&why),
+        };
         // Beside everything else: an SOS does not wait for it.
         ctx.spawn(judging.into_actor(self).map(|judged, act, ctx| {
-            act.lease.judging = false;
-            match judged {
-                Ok((identity, expires_at)) => act.take_over(&identity, expires_at, ctx),
-                Err(why) => act.refuse_token("UNAUTHENTICATED", &why),
+            match act.lease.renew(&act.shared, judged, act.node.now()) {
+                Ok(()) => {
+                    if let Some(timer) = act.lease.set_timer(None) {
+                        ctx.cancel_future(timer);
+                    }
+                    act.mind_the_end(ctx);
+                }
+                Err(why) => act.refuse_token(&why),
             }
         }));
     }
 
-    fn take_over(&mut self, identity: &Identity, expires_at: Timestamp, ctx: &mut Context<Self>) {
-        if let Some(what) = difference(self.shared.identity(), identity) {
-            let message = format!("the token's {what} is another: connect again with it");
-            self.refuse_token("CREDENTIAL_CHANGED", &message);
-            return;
-        }
-        if let Some(timer) = self.lease.timer.take() {
-            ctx.cancel_future(timer);
-        }
-        self.lease.expires_at = Some(expires_at);
-        self.lease.warned = false;
-        let refreshed = ServerMessage::CredentialRefreshed { expires_at };
-        self.shared.send(&refreshed, self.node.now());
-        self.mind_the_end(ctx);
-    }
-
-    fn refuse_token(&self, code: &'static str, message: &str) {
-        self.node.observer.refused(code);
+    fn refuse_token(&self, why: &NotRenewed) {
+        self.node.observer.refused(why.code);
         let error = ServerMessage::Error {
-            code,
-            message,
+            code: why.code,
+            message: &why.message,
             field: Some("token"),
         };
         self.shared.send(&error, self.node.now());

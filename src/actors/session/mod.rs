@@ -4,7 +4,8 @@ mod actor;
 mod commands;
 mod credential;
 mod shared;
+pub mod voice;
 
 pub use actor::SessionActor;
-pub use credential::{Credential, Credentials};
+pub use credential::{Credential, Credentials, Lease, NotRenewed};
 pub use shared::{Entry, SessionId, SessionShared};

@@ -9,11 +9,15 @@ use parking_lot::Mutex;
 use crate::actors::clock::Clock;
 use crate::actors::error::CommandError;
 use crate::actors::pass::Pass;
-use crate::delivery::{CloseReason, Frame, Outbox, SignalKey};
+use super::voice::{JSON, Voice};
+use crate::delivery::{CloseReason, Frame, Mark, Outbox, Own, SignalKey, Tongue};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
+use crate::domain::room::Event;
+use crate::wire::incident::{self, Word};
 use crate::wire::json::ServerMessage;
+use crate::wire::socketio::Namespace;
 
 /// A connection's number on this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,6 +60,7 @@ pub struct SessionShared {
     id: SessionId,
     identity: Arc<Identity>,
     outbox: Arc<Outbox>,
+    voice: Voice,
     clock: Arc<dyn Clock>,
     since: Timestamp,
     pass: Arc<dyn Pass>,
@@ -73,7 +78,7 @@ impl SessionShared {
     /// A session of `identity` that is written to through `outbox`.
     pub fn new(
         identity: Arc<Identity>,
-        outbox: Arc<Outbox>,
+        (outbox, voice): (Arc<Outbox>, Voice),
         clock: Arc<dyn Clock>,
         pass: Arc<dyn Pass>,
         rooms_max: usize,
@@ -82,6 +87,7 @@ impl SessionShared {
             id: SessionId::fresh(),
             identity,
             outbox,
+            voice,
             since: clock.now(),
             clock,
             pass,
@@ -123,9 +129,32 @@ impl SessionShared {
         &self.outbox
     }
 
-    /// Owes it a frame, in order.
+    /// The tongue that it is spoken to in.
+    pub fn tongue(&self) -> Tongue {
+        match &self.voice {
+            Voice::Json => JSON,
+            Voice::Incident(incident) => incident.tongue(),
+        }
+    }
+
+    /// Whether it speaks the JSON dialect, in which commands are answered by frames.
+    pub fn speaks_json(&self) -> bool {
+        matches!(self.voice, Voice::Json)
+    }
+
+    /// Who makes its own version of events, if it has one.
+    pub fn own(self: &Arc<Self>) -> Option<Arc<dyn Own>> {
+        match &self.voice {
+            Voice::Incident(incident) if incident.recovers() => Some(Arc::clone(self) as Arc<dyn Own>),
+            _ => None,
+        }
+    }
+
+    /// Owes it a frame of the JSON dialect, in order; to one that speaks another nothing is said.
     pub fn push(&self, frame: &Frame) {
-        let _ = self.outbox.push_event(frame);
+        if self.speaks_json() {
+            let _ = self.outbox.push_event(frame);
+        }
     }
 
     /// Owes it a frame that a newer one replaces.
@@ -133,9 +162,60 @@ impl SessionShared {
         let _ = self.outbox.push_signal(key, frame);
     }
 
+    /// A message in its dialect; `None` when it has no words for that.
+    pub fn frame(&self, message: &ServerMessage<'_>, now: Timestamp) -> Option<Frame> {
+        match &self.voice {
+            Voice::Json => Some(Frame::text(&message.encode(now))),
+            Voice::Incident(seat) if !seat.hears_rooms() => None,
+            Voice::Incident(seat) => seat.frame(&incident::translate(message, now)),
+        }
+    }
+
     /// Owes it a message.
     pub fn send(&self, message: &ServerMessage<'_>, now: Timestamp) {
-        self.push(&Frame::text(&message.encode(now)));
+        if let Some(frame) = self.frame(message, now) {
+            let _ = self.outbox.push_event(&frame);
+        }
+    }
+
+    /// Owes an incident client these events.
+    pub fn say(&self, words: &[Word]) {
+        if let Voice::Incident(seat) = &self.voice
+            && let Some(frame) = seat.frame(words)
+        {
+            let _ = self.outbox.push_event(&frame);
+        }
+    }
+
+    /// Owes an incident client an event of a room's log.
+    pub fn tell(&self, event: &Event, words: &[Word], number: u64) {
+        let mark = Mark {
+            room: number,
+            seq: event.seq.get(),
+        };
+        if let Voice::Incident(seat) = &self.voice
+            && let Some(frame) = seat.frame(words)
+        {
+            let _ = self.outbox.push_own(self, &frame, mark);
+        }
+    }
+
+    /// It sits down in a room having all that stands before the mark, and is told so by `message`, if at all.
+    pub fn begin(&self, room: &RoomId, mark: Mark, message: Option<&ServerMessage<'_>>, now: Timestamp) {
+        let frame = message.and_then(|message| self.frame(message, now));
+        match &self.voice {
+            Voice::Json => {
+                if let Some(frame) = frame {
+                    let _ = self.outbox.push_event(&frame);
+                }
+            }
+            Voice::Incident(seat) => {
+                seat.begin(room, mark);
+                if let Some(frame) = frame {
+                    let _ = self.outbox.push_own(self, &frame, mark);
+                }
+            }
+        }
     }
 
     /// Tells it that something was not done.
@@ -153,6 +233,12 @@ impl SessionShared {
 
     /// Closes it, after what it is owed.
     pub fn close(&self, reason: CloseReason) {
+        if let Voice::Incident(seat) = &self.voice
+            && !comes_back(reason)
+        {
+            // A client of Socket.IO comes back by itself unless it was put out of its namespace.
+            let _ = self.outbox.push_event(&farewell(seat.namespace()));
+        }
         let _ = self.outbox.close(reason);
     }
 
@@ -184,6 +270,9 @@ impl SessionShared {
     /// Notes that it no longer sits in a room.
     pub fn exit(&self, room: &RoomId) {
         self.rooms.lock().rooms.retain(|other| other != room);
+        if let Voice::Incident(seat) = &self.voice {
+            seat.leave(room);
+        }
     }
 
     /// Whether it sits in a room.
@@ -201,5 +290,29 @@ impl SessionShared {
         let mut inner = self.rooms.lock();
         inner.open = false;
         std::mem::take(&mut inner.rooms)
+    }
+}
+
+/// Its own version of events tells an incident client how far it is.
+impl Own for SessionShared {
+    fn version(&self, shared: &Frame, mark: Mark) -> Frame {
+        match &self.voice {
+            Voice::Json => shared.clone(),
+            Voice::Incident(seat) => seat.version(shared, mark),
+        }
+    }
+}
+
+/// Whether coming back at once, with the same credential, may lead to something.
+fn comes_back(reason: CloseReason) -> bool {
+    reason.reconnect() && !matches!(reason, CloseReason::Forbidden)
+}
+
+/// The packet that puts a client out of a namespace.
+fn farewell(namespace: &Namespace) -> Frame {
+    if namespace.is_main() {
+        Frame::text(b"41")
+    } else {
+        Frame::text(format!("41{},", namespace.as_str()).as_bytes())
     }
 }

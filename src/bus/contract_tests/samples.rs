@@ -185,6 +185,12 @@ pub fn all() -> Vec<News> {
             whole: false,
             asks: true,
         },
+        News::Typing {
+            room: room("home"),
+            who: who(4),
+            on: true,
+            name: Some("Ana".into()),
+        },
         News::Incident {
             row: Arc::new(row()),
             created: true,

@@ -73,6 +73,12 @@ pub fn encode(from: NodeId, news: &News) -> Vec<u8> {
             whole: *whole,
             asks: *asks,
         }),
+        News::Typing { room, who, on, name } => body.write(&TypingDto {
+            room: room.to_string(),
+            who: who.bits(),
+            on: *on,
+            name: name.clone(),
+        }),
         News::Incident { row, created } => body.write(&IncidentDto {
             row: RowDto::from(row.as_ref()),
             created: *created,
@@ -146,6 +152,7 @@ fn kind(news: &News) -> u8 {
         News::Blocks => 9,
         News::Erased { .. } => 10,
         News::Missed => 11,
+        News::Typing { .. } => 12,
     }
 }
 
@@ -181,6 +188,15 @@ fn read_news(kind: u8, body: &[u8]) -> Result<News, Unread> {
         9 => News::Blocks,
         10 => read::<ErasedDto>(body)?.try_into()?,
         11 => News::Missed,
+        12 => {
+            let TypingDto { room, who, on, name } = read(body)?;
+            News::Typing {
+                room: parts::room(&room)?,
+                who: ParticipantId::from_bits(who),
+                on,
+                name,
+            }
+        }
         kind => return Err(Unread::Kind(kind)),
     })
 }
@@ -249,6 +265,18 @@ impl TryFrom<PositionsDto> for News {
                 .collect::<Result<_, _>>()?,
         })
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct TypingDto {
+    #[serde(rename = "r")]
+    room: String,
+    #[serde(rename = "w")]
+    who: u64,
+    #[serde(rename = "o")]
+    on: bool,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -47,7 +47,6 @@ use crate::config::{self, Config, OutsideArea};
 use crate::domain::bounds::ServiceArea;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
-use crate::domain::room::{Rejection, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::telemetry::Metrics;
 use crate::wire::Reading;
@@ -110,17 +109,7 @@ impl Api {
 
     /// Refuses a room that is no incident: this API does not reach into circles.
     async fn incident(&self, room: &RoomId, who: &Identity) -> Result<(), CommandError> {
-        let node = self.engine.node();
-        let rooms = node.memberships.get(&who.subject).await?;
-        let is_one = match rooms.iter().find(|known| known.room == *room) {
-            Some(known) => known.kind == RoomKind::Sos,
-            None => node.store.incident(room).await?.is_some(),
-        };
-        if is_one {
-            Ok(())
-        } else {
-            Err(Rejection::NotFound.into())
-        }
+        self.engine.node().incident(room, who).await
     }
 }
 
