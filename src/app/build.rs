@@ -28,6 +28,7 @@ use crate::http::gate::Gate;
 use crate::http::keys::KeyRing;
 use crate::http::request::Frame;
 use crate::http::routes::{Api, Readiness};
+use crate::http::socketio::SocketIo;
 use crate::http::upgrade::Upgrades;
 use crate::store::{Embedded, Store};
 use crate::telemetry::Metrics;
@@ -113,12 +114,29 @@ impl Running {
             &config,
         ));
         let doors = Doors::new(&config, Arc::clone(&metrics));
+        let socketio = SocketIo::new(
+            engine.clone(),
+            gate.clone(),
+            settings::socketio(&config),
+            &secrets,
+            &config,
+        );
+        let (observed, told) = (socketio.clone(), Arc::clone(&metrics));
+        told.register_source(move |scrape| observed.observe(scrape));
         let frame = Frame::new(&config, metrics, Arc::clone(&in_flight));
         let limits = settings::transport(&config);
         let config = Arc::new(config);
         let (leave, leaving) = watch::channel(false);
         let services = Services {
-            upgrades: Upgrades::new(engine.clone(), gate.clone(), limits, frame.clone(), &config),
+            upgrades: Upgrades::new(
+                engine.clone(),
+                gate.clone(),
+                limits,
+                frame.clone(),
+                &config,
+                socketio.clone(),
+            ),
+            socketio,
             config: Arc::clone(&config),
             gate,
             api,

@@ -36,6 +36,7 @@ use crate::http::gate::{self, Gate};
 use crate::http::h2;
 use crate::http::request::{Frame, frame};
 use crate::http::routes::{self, Api};
+use crate::http::socketio::{self, SocketIo};
 use crate::http::upgrade::Upgrades;
 use crate::transport::Upgraded;
 
@@ -63,6 +64,7 @@ pub(super) struct Services {
     pub(super) api: web::Data<Api>,
     pub(super) frame: Frame,
     pub(super) upgrades: Upgrades,
+    pub(super) socketio: SocketIo,
     pub(super) workers: Workers,
     pub(super) capacity: Arc<Capacity>,
     /// How many connections each address may have.
@@ -219,6 +221,7 @@ impl Services {
         let app = App::new()
             .app_data(self.gate.clone())
             .app_data(web::Data::new(over))
+            .configure(socketio::configure(self.socketio.clone(), self.hub()))
             .configure(routes::configure(self.api.clone()))
             .wrap(from_fn(gate::keys))
             .wrap(from_fn(frame));

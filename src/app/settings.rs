@@ -1,16 +1,19 @@
 //! From the config to the numbers that the actors and the transport go by.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::Settings;
 use crate::actors::history::HistorySettings;
 use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
+use crate::actors::socketio::SocketIoSettings;
 use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
 use crate::config::Config;
 use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};
 use crate::transport::Limits;
+use crate::wire::socketio::{self, AttachmentLimits, Namespace, engine};
 
 pub(super) fn actors(config: &Config) -> Settings {
     Settings {
@@ -80,6 +83,44 @@ pub(super) fn transport(config: &Config) -> Limits {
         close_timeout: sessions.close_timeout(),
         tcp_user_timeout: sessions.tcp_user_timeout().unwrap_or(Duration::ZERO),
         signal_gap: sessions.signal_gap(),
+    }
+}
+
+/// What connections of incident clients go by.
+pub(super) fn socketio(config: &Config) -> SocketIoSettings {
+    let given = &config.socketio;
+    let engine = engine::Settings {
+        ping_interval: given.ping_interval(),
+        ping_timeout: given.ping_timeout(),
+        max_payload_bytes: given.max_payload_bytes,
+        upgrade_timeout: given.upgrade_timeout(),
+        close_timeout: given.close_timeout(),
+        // What waits for a poll waits in the outbox; here stands no more than one answer.
+        outgoing_max_bytes: config.sessions.outbox_max_bytes + 2 * given.max_payload_bytes,
+        upgrades: given.upgrades,
+    };
+    let protocol = socketio::Settings {
+        engine: Arc::new(engine),
+        namespaces: vec![Namespace::MAIN, Namespace::of_static("/sos")],
+        connect_timeout: given.connect_timeout(),
+        attachments: AttachmentLimits {
+            max: given.attachments_max,
+            max_bytes: given.max_payload_bytes,
+        },
+        acks_max: given.acks_max,
+        recovery: given.recovery,
+    };
+    SocketIoSettings {
+        protocol: Arc::new(protocol),
+        transport: Limits {
+            frame_max_bytes: given.max_payload_bytes,
+            message_max_bytes: given.max_payload_bytes,
+            ..transport(config)
+        },
+        answer_max_bytes: given.answer_max_bytes,
+        pending_max: given.pending_max_commands,
+        recovery_max_events: given.recovery_max_events,
+        refused_max: given.refused_max_messages,
     }
 }
 

@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Sessions, Tls,
-    Trips,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Sessions,
+    SocketIo, Tls, Trips,
 };
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;
@@ -129,6 +129,18 @@ durations! {
         seen_every = from_secs(seen_every_s),
         /// An export must be read by then.
         export_timeout = from_secs(export_timeout_s),
+    }
+    SocketIo {
+        /// From a pong to the next ping.
+        ping_interval = from_millis(ping_interval_ms),
+        /// From a ping to the end, without a pong.
+        ping_timeout = from_millis(ping_timeout_ms),
+        /// How long a client may be in no namespace.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// How long a WebSocket may take to become the connection.
+        upgrade_timeout = from_millis(upgrade_timeout_ms),
+        /// How long a connection that we end waits to be polled.
+        close_timeout = from_millis(close_timeout_ms),
     }
     Sessions {
         /// Signals leave at most once in this time.

@@ -525,6 +525,37 @@ sections! {
         /// Rooms on one connection.
         rooms_max: usize = 1_000,
     }
+    /// Connections of incident clients, by Socket.IO.
+    socketio: SocketIo {
+        /// From a pong to the next ping.
+        ping_interval_ms: u64 = 25_000,
+        /// From a ping to the end, without a pong.
+        ping_timeout_ms: u64 = 20_000,
+        /// The largest body of a POST and the largest WebSocket message that is taken.
+        max_payload_bytes: usize = 1_000_000,
+        /// A client that is in no namespace for this long is sent away.
+        connect_timeout_ms: u64 = 45_000,
+        /// Whether a client that polls may move to a WebSocket.
+        upgrades: bool = true,
+        /// How long a WebSocket may take to become the connection.
+        upgrade_timeout_ms: u64 = 10_000,
+        /// How long a connection that we end waits for a poll that can be told so.
+        close_timeout_ms: u64 = 30_000,
+        /// About the most that one answer to a poll takes of what waits.
+        answer_max_bytes: usize = 262_144,
+        /// Attachments of one packet.
+        attachments_max: usize = 10,
+        /// Acknowledgements that a client may owe us.
+        acks_max: usize = 64,
+        /// Commands of one connection that wait for their answers.
+        pending_max_commands: usize = 64,
+        /// Messages over the budget that are refused one by one before the connection is ended.
+        refused_max_messages: u32 = 100,
+        /// Whether clients can come back to where they were.
+        recovery: bool = true,
+        /// One that missed more events of an incident begins anew.
+        recovery_max_events: usize = 1_000,
+    }
     /// Areas of the map.
     areas: Areas {
         /// The largest radius that may be watched.

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::delivery::signals::Signal;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -105,15 +104,15 @@ proptest! {
                     }
                 }
                 Op::Run(subjects) => {
-                    let signals: Vec<Signal> = subjects
+                    let signals: Vec<_> = subjects
                         .iter()
                         .map(|&subject| {
                             number += 1;
                             let frame = Frame::binary(&payload(b's', subject, number, 9));
-                            Signal { key: key(subject), origin: 0, frame }
+                            (key(subject), frame)
                         })
                         .collect();
-                    if state.push_run(&Run::new(signals.iter()), &mut sent) {
+                    if state.push_run(&Run::new(signals.iter().map(|(key, frame)| (*key, frame))), &mut sent) {
                         let first = number + 1 - u32::try_from(subjects.len()).unwrap();
                         peer.newest.extend(subjects.into_iter().zip(first..));
                     }
@@ -272,14 +271,8 @@ fn whoever_left_a_room_is_not_told_what_waited_of_it() {
             let frame = Frame::text(&[b'a' + u8::try_from(room).unwrap(); 40]);
             state.push_signal(key(room, 7), &frame, stalled, &mut sent);
             state.push_signal(key(room, 8), &frame, stalled, &mut sent);
-            let run: Vec<Signal> = (0..3)
-                .map(|subject| Signal {
-                    key: key(room, subject),
-                    origin: subject,
-                    frame: frame.clone(),
-                })
-                .collect();
-            assert!(state.push_run(&Run::new(run.iter()), &mut sent));
+            let run = (0..3).map(|subject| (key(room, subject), &frame));
+            assert!(state.push_run(&Run::new(run), &mut sent));
         }
         state.push_event(&Frame::text(b"event"), &mut sent);
         state.forget_signals(1, &mut sent);

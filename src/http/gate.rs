@@ -108,14 +108,41 @@ impl Gate {
     /// 401 without a good credential, 429 when its sender or their address has too many connections, or opened too
     /// many lately.
     pub fn admit(&self, head: &RequestHead) -> Result<Admission, ApiError> {
-        let address = Address::of(head, &self.forwarding);
         // Counted first, so that a refusal does not use up a ticket.
-        let by_address = address
-            .map(|address| {
-                let opened = self.by_address.open(address);
-                opened.ok_or_else(|| self.crowded("connections", &self.by_address))
-            })
-            .transpose()?;
+        let (address, by_address) = self.count_connection(head)?;
+        let (caller, by_subject) = self.admit_from(head, address)?;
+        Ok(Admission {
+            caller,
+            address,
+            guard: (by_address, by_subject),
+        })
+    }
+
+    /// Counts a connection for where it comes from.
+    ///
+    /// # Errors
+    /// 429 when the address has too many.
+    pub fn count_connection(
+        &self,
+        head: &RequestHead,
+    ) -> Result<(Option<Address>, Option<ConnectionGuard<Address>>), ApiError> {
+        let address = Address::of(head, &self.forwarding);
+        let counted = address.map(|address| {
+            let opened = self.by_address.open(address);
+            opened.ok_or_else(|| self.crowded("connections", &self.by_address))
+        });
+        Ok((address, counted.transpose()?))
+    }
+
+    /// Decides on somebody whose connection, from `address`, is counted already.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub fn admit_from(
+        &self,
+        head: &RequestHead,
+        address: Option<Address>,
+    ) -> Result<(Caller, ConnectionGuard<u64>), ApiError> {
         let known = self.auth.websocket(head).map_err(|bad| self.refused(&bad));
         let caller = known.map_err(|bad| self.impostor(address, bad))?;
         let caller = needed(caller).map_err(|error| self.refused(&error))?;
@@ -133,12 +160,7 @@ impl Gate {
             .by_subject
             .open(subject)
             .ok_or_else(|| self.crowded("subject_connections", &self.by_subject))?;
-        let guard = (by_address, by_subject);
-        Ok(Admission {
-            caller,
-            address,
-            guard,
-        })
+        Ok((caller, by_subject))
     }
 
     /// Whom staff keep out.

@@ -22,5 +22,6 @@ pub mod pages;
 pub mod request;
 pub mod routes;
 pub mod services;
+pub mod socketio;
 pub mod tickets;
 pub mod upgrade;

@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::gate::Gate;
 use super::hints::SocketPass;
 use super::request::Frame;
+use super::socketio::{self, SocketIo};
 use crate::actors::{Credential, Engine};
 use crate::config::Config;
 use crate::delivery::{self, Hub, Socket};
@@ -31,17 +32,26 @@ pub struct Upgrades {
     limits: Limits,
     frame: Frame,
     connections_max: usize,
+    socketio: SocketIo,
 }
 
 impl Upgrades {
     /// Sessions go to `engine`; `gate` says who may have one.
-    pub fn new(engine: Engine, gate: Data<Gate>, limits: Limits, frame: Frame, config: &Config) -> Self {
+    pub fn new(
+        engine: Engine,
+        gate: Data<Gate>,
+        limits: Limits,
+        frame: Frame,
+        config: &Config,
+        socketio: SocketIo,
+    ) -> Self {
         Self {
             engine,
             gate,
             limits,
             frame,
             connections_max: config.http.connections_max,
+            socketio,
         }
     }
 
@@ -68,6 +78,10 @@ impl Upgrades {
         T: AsyncRead + AsyncWrite + Unpin + Into<Socket>,
     {
         connections::spoke();
+        if socketio::is_path(request.path()) {
+            self.socketio.serve(request, framed, hub, &self.frame).await;
+            return Ok(());
+        }
         self.gate.fetch_keys_for(request.head()).await;
         self.gate.fetch_ticket_for(request.head()).await;
         let admission = match self.admit(request) {
@@ -99,7 +113,7 @@ impl Upgrades {
         self.frame.check(request.head())?;
         if request.path() != PATH {
             return Err(ApiError::not_found(
-                "There is no WebSocket here; it is at /api/ws",
+                "There is no WebSocket here: they are at /api/ws and /socket.io/",
             ));
         }
         if self.engine.node().is_draining() {

@@ -102,7 +102,8 @@ impl Inbound {
     fn read(&mut self) -> io::Result<Result<Option<Decoded>, CloseReason>> {
         if !self.pending.is_empty() {
             self.pending.reserve(SCRATCH_BYTES);
-            if self.conn().read(&mut self.pending)? == 0 {
+            let conn = Rc::clone(self.conn());
+            if conn.read(&mut self.pending)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.incomplete = false;

@@ -64,6 +64,11 @@ impl Engine {
         &self.node
     }
 
+    /// The way of positions.
+    pub fn batchers(&self) -> &Batchers {
+        &self.batchers
+    }
+
     /// Uploads that wait in the batcher.
     pub fn uploads_waiting(&self) -> usize {
         self.batchers.waiting()

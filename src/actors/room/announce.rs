@@ -15,8 +15,7 @@ use crate::bus::Note;
 use crate::delivery::{Except, Frame, Mark, Signal, SignalKey, Versions};
 use crate::domain::geo::Fix;
 use crate::domain::ids::ParticipantId;
-use crate::domain::room::{Event, EventBody, Genesis, RoomKind, Seq};
-use crate::domain::time::Timestamp;
+use crate::domain::room::{Event, EventBody, Genesis, Participant, RoomKind, Seq};
 use crate::wire::incident::{self, Words};
 use crate::wire::json::{ServerMessage, encode_event};
 
@@ -89,7 +88,9 @@ impl RoomActor {
 
     /// What incident clients are told of an event.
     pub(super) fn words(&self, event: &Event) -> Words {
-        incident::encode_event(event, &|who| self.core.people.get(who))
+        let stays = &self.core.state.participants;
+        let came_as = |who| stays.get(&who).map(|stay: &Participant| stay.user_type);
+        incident::encode_event(event, &|who| self.core.people.get(who), &came_as)
     }
 
     /// A place in this room's log, for those who are told how far they are.
@@ -241,7 +242,7 @@ impl RoomActor {
             name: person.and_then(|person| person.name.as_deref()),
             visible_phone: phone.filter(|_| self.core.phone_visible(who)),
             fix,
-            rescuer: self.core.state.is_rescuer(who),
+            rescuer: self.core.state.participants.get(&who).is_some_and(Participant::rescues),
         })
     }
 

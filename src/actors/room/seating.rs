@@ -252,7 +252,7 @@ impl RoomActor {
             if origin.is_none_or(|origin| origin.id() != id) || !seat.session.speaks_json() {
                 let left = ServerMessage::RoomLeft {
                     room: &self.id,
-                    participant: Some(seat.participant),
+                    participant: seat.participant,
                 };
                 seat.session.send(&left, now);
             }
@@ -293,6 +293,7 @@ impl RoomActor {
             },
             (false, _) => ServerMessage::UserLeft {
                 room,
+                participant: who,
                 seq: None,
                 client_id: &client,
                 user_name: user.name,

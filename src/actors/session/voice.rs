@@ -16,7 +16,7 @@ use crate::wire::socketio::Namespace;
 pub const JSON: Tongue = Tongue::new(0);
 
 /// The namespaces of incident clients, in which the same is said, each with its tongue.
-pub const INCIDENT: [(Namespace, Tongue); 2] = [
+pub static INCIDENT: [(Namespace, Tongue); 2] = [
     (Namespace::MAIN, Tongue::new(1)),
     (Namespace::of_static("/sos"), Tongue::new(2)),
 ];

@@ -21,7 +21,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::Status;
 use crate::domain::people::Role;
-use crate::domain::room::{Command, Rejection, RoomKind, Seq, UserType};
+use crate::domain::room::{Command, Rejection, RoomKind, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::Membership;
 use crate::wire::incident::{ClientMessage, Said, UNAUTHORIZED, UNAUTHORIZED_SOS, history_response};
@@ -153,13 +153,13 @@ impl Client {
     }
 
     fn set_status(&self, sos: RoomId, to: Status, lower_case: bool) -> Result<Answer, Refused> {
+        let _ = lower_case;
         self.act(
             sos,
             Command::SetStatus {
                 to,
                 expected: None,
                 note: None,
-                lower_case,
             },
         )
     }

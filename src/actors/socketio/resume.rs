@@ -95,7 +95,8 @@ fn tell_end(session: &SessionShared, view: &RoomView, seq: Seq, events: &[Event]
     session.begin(room, mark, None, session.now());
     for event in events {
         let people = |who| view.people.iter().find(|person| person.participant == who);
-        session.tell(event, &encode_event(event, &people), OVER);
+        let came_as = |who| view.state.participants.get(&who).map(|stay| stay.user_type);
+        session.tell(event, &encode_event(event, &people, &came_as), OVER);
     }
     session.exit(room);
 }

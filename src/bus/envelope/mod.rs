@@ -192,7 +192,7 @@ fn read_news(kind: u8, body: &[u8]) -> Result<News, Unread> {
             let TypingDto { room, who, on, name } = read(body)?;
             News::Typing {
                 room: parts::room(&room)?,
-                who: ParticipantId::from_bits(who),
+                who: crate::domain::ids::ParticipantId::from_bits(who),
                 on,
                 name,
             }

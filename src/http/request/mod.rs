@@ -38,6 +38,7 @@ use self::in_flight::InFlight;
 use super::connections;
 use super::error::{ApiError, Dialect};
 use super::forwarded::Forwarding;
+use super::socketio;
 use crate::config::Config;
 use crate::telemetry::{Metrics, RouteClass};
 
@@ -46,6 +47,7 @@ use crate::telemetry::{Metrics, RouteClass};
 pub struct Frame {
     metrics: Arc<Metrics>,
     timeout: Duration,
+    poll_timeout: Duration,
     in_flight: Arc<AtomicUsize>,
     tls: bool,
     edge: Arc<Edge>,
@@ -67,6 +69,7 @@ impl Frame {
         Self {
             metrics,
             timeout: config.http.request_timeout(),
+            poll_timeout: config.socketio.ping_interval() + config.socketio.ping_timeout(),
             in_flight,
             tls: false,
             edge: Arc::new(Edge {
@@ -85,6 +88,15 @@ impl Frame {
         Self {
             tls: true,
             ..self.clone()
+        }
+    }
+
+    /// How long a request may take. A poll waits for news, until its connection's heartbeat ends it.
+    fn time_for(&self, path: &str) -> Duration {
+        if socketio::is_path(path) {
+            self.timeout + self.poll_timeout
+        } else {
+            self.timeout
         }
     }
 
@@ -130,7 +142,7 @@ pub async fn frame<B: MessageBody + 'static>(
     } else {
         methods::head_is_get(&mut request);
         tokio::time::timeout(
-            frame.timeout,
+            frame.time_for(request.path()),
             next.call(request).map_ok(ServiceResponse::map_into_boxed_body),
         )
         .instrument(span.clone())

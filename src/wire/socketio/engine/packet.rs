@@ -136,7 +136,7 @@ impl Frame {
     /// The end.
     pub(super) const CLOSE: Self = Self::Text(ByteString::from_static("1"));
     /// The heartbeat.
-    pub(super) const PING: Self = Self::Text(ByteString::from_static("2"));
+    pub const PING: Self = Self::Text(ByteString::from_static("2"));
     /// The answer to a probe.
     pub(super) const PROBED: Self = Self::Text(ByteString::from_static("3probe"));
     const UPGRADE: Self = Self::Text(ByteString::from_static("5"));
