@@ -8,6 +8,7 @@ use mayday::actors::blocks::Blocks;
 use mayday::actors::engine::Parts;
 use mayday::actors::pass::FreePass;
 use mayday::actors::room::{Act, By, Reply, Work};
+use mayday::actors::session::voice::Voice;
 use mayday::actors::session::SessionShared;
 use mayday::actors::{Clock, Engine, NoObserver, Settings, SystemClock};
 use mayday::bus::{Alone, NodeId};
@@ -316,7 +317,7 @@ impl Node {
         });
         let outbox = Outbox::detached(64 << 20);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let shared = SessionShared::new(identity, outbox, clock, Arc::new(FreePass), 1_000);
+        let shared = SessionShared::new(identity, (outbox, Voice::Json), clock, Arc::new(FreePass), 1_000);
         Seated { shared }
     }
 }
