@@ -135,7 +135,7 @@ pub fn participants_response(
 ) -> Word {
     let mut frame = Frame::bare(SMALL + PERSON * participants.len());
     frame.room("sosId", sos);
-    frame.list("participants", participants, |frame, view| frame.value(view));
+    frame.list("participants", participants, Frame::value);
     frame.whole("count", count as u64);
     frame.millis("timestamp", now);
     Word::new("participants:active:response", frame)
