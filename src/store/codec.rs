@@ -141,6 +141,9 @@ enum Body {
         to: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+        /// Left out when it is not so: nodes of before it was written read the others.
+        #[serde(default, skip_serializing_if = "is_false")]
+        lower: bool,
     },
     Type {
         from: String,
@@ -254,10 +257,16 @@ impl From<&EventBody> for Body {
             EventBody::EmergencyRaised { sos } => Self::Raised { sos: sos.to_string() },
             EventBody::EmergencyEnded { sos } => Self::Ended { sos: sos.to_string() },
             EventBody::ContactAlerted { who } => Self::Alerted { who: who.to_string() },
-            EventBody::StatusChanged { from, to, note } => Self::Status {
+            EventBody::StatusChanged {
+                from,
+                to,
+                note,
+                lower_case,
+            } => Self::Status {
                 from: from.as_str().into(),
                 to: to.as_str().into(),
                 note: note.clone(),
+                lower: *lower_case,
             },
             EventBody::TypeChanged { from, to } => Self::Type {
                 from: from.as_str().into(),
@@ -323,10 +332,16 @@ impl TryFrom<Body> for EventBody {
             Body::Alerted { who } => Self::ContactAlerted {
                 who: participant(&who)?,
             },
-            Body::Status { from, to, note } => Self::StatusChanged {
+            Body::Status {
+                from,
+                to,
+                note,
+                lower,
+            } => Self::StatusChanged {
                 from: parse_status(&from)?,
                 to: parse_status(&to)?,
                 note,
+                lower_case: lower,
             },
             Body::Type { from, to } => Self::TypeChanged {
                 from: parse_type(&from)?,
@@ -340,6 +355,11 @@ impl TryFrom<Body> for EventBody {
             },
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl From<Relay> for Via {

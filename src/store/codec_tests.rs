@@ -88,8 +88,18 @@ fn stored_names_never_change() {
                 from: Status::Active,
                 to: Status::Resolved,
                 note: None,
+                lower_case: false,
             },
             r#"[1,{"status":{"from":"ACTIVE","to":"RESOLVED"}}]"#,
+        ),
+        (
+            EventBody::StatusChanged {
+                from: Status::Active,
+                to: Status::Resolved,
+                note: None,
+                lower_case: true,
+            },
+            r#"[1,{"status":{"from":"ACTIVE","to":"RESOLVED","lower":true}}]"#,
         ),
         (
             EventBody::LinkRaised { room: room() },
@@ -257,8 +267,18 @@ fn body() -> impl Strategy<Value = EventBody> {
         room_id().prop_map(|sos| EventBody::EmergencyRaised { sos }),
         room_id().prop_map(|sos| EventBody::EmergencyEnded { sos }),
         participant_id().prop_map(|who| EventBody::ContactAlerted { who }),
-        (one_of(Status::ALL), one_of(Status::ALL), any::<Option<String>>())
-            .prop_map(|(from, to, note)| EventBody::StatusChanged { from, to, note }),
+        (
+            one_of(Status::ALL),
+            one_of(Status::ALL),
+            any::<Option<String>>(),
+            any::<bool>()
+        )
+            .prop_map(|(from, to, note, lower_case)| EventBody::StatusChanged {
+                from,
+                to,
+                note,
+                lower_case,
+            }),
         room_id().prop_map(|room| EventBody::LinkRaised { room }),
         room_id().prop_map(|room| EventBody::LinkEnded { room }),
     ]

@@ -39,7 +39,7 @@ impl Frame {
     }
 
     /// The object as text that many may share.
-    pub fn text_of(self) -> ByteString {
+    pub fn into_text(self) -> ByteString {
         ByteString::try_from(self.finish()).expect("invariant: JSON that was written from text is UTF-8")
     }
 

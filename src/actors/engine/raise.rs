@@ -226,6 +226,7 @@ pub async fn resolve(
             to: Status::Resolved,
             expected: None,
             note: None,
+            lower_case: false,
         };
         let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
         match node.room(&sos).act(act).await {

@@ -166,6 +166,7 @@ impl Engine {
             to,
             expected,
             note: None,
+            lower_case: false,
         };
         match self.act_for(sos, (by, Role::Citizen), command, None).await {
             Ok(_) => Ok(()),

@@ -275,6 +275,7 @@ impl Run {
                     to: Status::ALL[to],
                     expected: None,
                     note: Some(number.to_string()),
+                    lower_case: false,
                 },
             }),
             Step::Begin(node) => self.begin(node),

@@ -96,6 +96,7 @@ fn bodies() -> Vec<EventBody> {
             from: Status::Active,
             to: Status::Arrived,
             note: Some("here".into()),
+            lower_case: true,
         },
         EventBody::LinkRaised { room: room("home") },
         EventBody::LinkEnded { room: room("home") },

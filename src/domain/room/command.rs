@@ -106,6 +106,8 @@ pub enum Command {
         expected: Option<Status>,
         /// In their words.
         note: Option<String>,
+        /// They wrote the status in lower case, and whoever reads events by Socket.IO is told it so.
+        lower_case: bool,
     },
     /// The incident is of another type than it was taken for.
     SetType {

@@ -459,6 +459,7 @@ mod tests {
             from: Status::Active,
             to: Status::Resolved,
             note: None,
+            lower_case: false,
         };
         apply(&mut state, at(10), Actor::System, ended);
         assert_eq!(state.active_participants().count(), 0);

@@ -87,7 +87,20 @@ impl Case<'_> {
                     .filter(|who| self.state.participants.contains_key(who));
                 Ok(known.map(|who| EventBody::ContactAlerted { who }).collect())
             }
-            Command::SetStatus { to, expected, note } => self.set_status(to, expected, note),
+            Command::SetStatus {
+                to,
+                expected,
+                note,
+                lower_case,
+            } => {
+                let from = self.set_status(to, expected)?;
+                Ok(vec![EventBody::StatusChanged {
+                    from,
+                    to,
+                    note,
+                    lower_case,
+                }])
+            }
             Command::SetType { to } => self.set_type(to),
             Command::EndTrip => self.end_trip(),
             Command::NoteLinkRaised { room } => {
@@ -304,7 +317,8 @@ impl Case<'_> {
         })
     }
 
-    fn set_status(&self, to: Status, expected: Option<Status>, note: Option<String>) -> Decision {
+    /// From where it goes `to` there, if it may.
+    fn set_status(&self, to: Status, expected: Option<Status>) -> Result<Status, Rejection> {
         let incident = self.incident()?;
         let from = incident.status;
         if let Some(expected) = expected.filter(|expected| *expected != from) {
@@ -319,7 +333,7 @@ impl Case<'_> {
         if !from.can_become(to) {
             return Err(Rejection::InvalidTransition { from, to });
         }
-        Ok(vec![EventBody::StatusChanged { from, to, note }])
+        Ok(from)
     }
 
     /// What it is judged to be is for those who send help to say, as long as it is open.

@@ -204,6 +204,8 @@ pub enum EventBody {
         to: Status,
         /// In whose words.
         note: Option<String>,
+        /// Whoever moved it wrote the status in lower case: incident clients are told it as it was written.
+        lower_case: bool,
     },
     /// The incident is of another type than it was taken for.
     TypeChanged {

@@ -87,8 +87,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0u8..2).prop_map(|n| Command::RaiseEmergency { sos: room(&format!("sos{n}")) }),
         1 => (0u8..2).prop_map(|n| Command::EndEmergency { sos: room(&format!("sos{n}")) }),
         1 => who().prop_map(|who| Command::NoteAlerted { who: vec![who] }),
-        2 => (status(), proptest::option::of(status()))
-            .prop_map(|(to, expected)| Command::SetStatus { to, expected, note: None }),
+        2 => (status(), proptest::option::of(status()), any::<bool>())
+            .prop_map(|(to, expected, lower_case)| Command::SetStatus { to, expected, note: None, lower_case }),
         1 => Just(Command::NoteLinkRaised { room: room("home") }),
         1 => Just(Command::NoteLinkEnded { room: room("home") }),
         1 => Just(Command::EndTrip),
@@ -513,6 +513,7 @@ fn a_service_brings_in_and_passes_on_the_words_of_people_who_are_not_in() {
         to: Status::Closed,
         expected: None,
         note: None,
+        lower_case: false,
     };
     run.give(OWNER, Standing::System, close).unwrap();
     assert_eq!(run.give(3, Standing::System, pass_on()), Err(Rejection::Closed));
@@ -541,6 +542,7 @@ fn the_type_of_an_incident_is_changed_by_staff_and_services_while_it_is_open() {
         to: Status::Resolved,
         expected: None,
         note: None,
+        lower_case: false,
     };
     run.give(OWNER, Standing::System, end).unwrap();
     assert_eq!(
@@ -553,4 +555,28 @@ fn the_type_of_an_incident_is_changed_by_staff_and_services_while_it_is_open() {
         circle.give(9, Standing::System, to(IncidentType::Fire)),
         Err(Rejection::WrongKind)
     );
+}
+
+#[test]
+fn a_move_notes_in_which_case_its_status_was_written_and_the_state_is_the_same() {
+    let mut run = Run::new(Genesis::Incident(Box::new(report())));
+    for (to, lower_case) in [(Status::Assigned, true), (Status::Arrived, false)] {
+        let command = Command::SetStatus {
+            to,
+            expected: None,
+            note: None,
+            lower_case,
+        };
+        run.give(9, Standing::Staff, command).unwrap();
+        let noted = match run.log.last().map(|event| &event.body) {
+            Some(EventBody::StatusChanged { lower_case, .. }) => *lower_case,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(noted, lower_case);
+        assert_eq!(
+            run.state.incident.as_ref().map(|incident| incident.status),
+            Some(to)
+        );
+    }
+    run.check_log();
 }

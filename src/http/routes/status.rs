@@ -60,6 +60,7 @@ async fn moved(
         to,
         expected: None,
         note,
+        lower_case: false,
     };
     api.engine.act(id, &caller.identity, command, None).await?;
     let view = api.engine.view(id, &caller.identity).await?;

@@ -59,7 +59,9 @@ pub fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         2 => Just(Command::FallAsleep),
         1 => Just(Command::RaiseEmergency { sos: room("elsewhere") }),
         1 => Just(Command::EndEmergency { sos: room("elsewhere") }),
-        2 => (0..Status::ALL.len()).prop_map(|n| Command::SetStatus { to: Status::ALL[n], expected: None, note: None }),
+        2 => (0..Status::ALL.len()).prop_map(|n| Command::SetStatus {
+            to: Status::ALL[n], expected: None, note: None, lower_case: n % 2 == 1,
+        }),
         1 => Just(Command::NoteLinkRaised { room: room("room-0") }),
         2 => Just(Command::NoteLinkEnded { room: room("room-0") }),
         2 => (0..IncidentType::ALL.len()).prop_map(|n| Command::SetType { to: IncidentType::ALL[n] }),

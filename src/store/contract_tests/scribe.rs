@@ -219,6 +219,7 @@ impl Scribe {
                 to,
                 expected: None,
                 note: None,
+                lower_case: false,
             },
         )
         .unwrap()

@@ -135,7 +135,7 @@ pub fn participants_response(
 ) -> Word {
     let mut frame = Frame::bare(SMALL + PERSON * participants.len());
     frame.room("sosId", sos);
-    frame.list("participants", participants, |frame, view| frame.value(view));
+    frame.list("participants", participants, Frame::value);
     frame.whole("count", count as u64);
     frame.millis("timestamp", now);
     Word::new("participants:active:response", frame)
@@ -152,7 +152,7 @@ pub fn ack_ok(sos: &RoomId, seq: Option<Seq>, id: Option<&MessageId>) -> String 
     if let Some(id) = id {
         frame.word("id", id.as_str());
     }
-    frame.text_of().into()
+    frame.into_text().into()
 }
 
 /// The one argument of an acknowledgement: it was not done.
@@ -160,5 +160,5 @@ pub fn ack_error(code: &str, message: &str, field: Option<&str>) -> String {
     let mut frame = Frame::bare(SMALL);
     frame.flag("success", false);
     write_error(&mut frame, code, message, field);
-    frame.text_of().into()
+    frame.into_text().into()
 }

@@ -62,7 +62,9 @@ pub fn encode_event<'p>(
             write_said(&mut frame, &event.room, &said);
             Words::from_iter([Word::new("message:broadcast", frame)])
         }
-        EventBody::StatusChanged { from, to, .. } => moved(event, *from, *to),
+        EventBody::StatusChanged {
+            from, to, lower_case, ..
+        } => moved(event, *from, *to, *lower_case),
         EventBody::TypeChanged { from, to } => {
             let mut frame = deed(event, "updatedBy");
             frame.word("type", to.as_str());
@@ -84,17 +86,25 @@ pub fn encode_event<'p>(
     }
 }
 
-/// The incident moved along its states; that it was closed has names of its own.
-fn moved(event: &Event, from: Status, to: Status) -> Words {
+/// The incident moved along its states; that it was closed has names of its own. The states are spelled as whoever
+/// moved it spelled the one.
+fn moved(event: &Event, from: Status, to: Status, lower_case: bool) -> Words {
+    let spell = |frame: &mut Frame, key, status: Status| {
+        if lower_case {
+            frame.word(key, &status.as_str().to_ascii_lowercase());
+        } else {
+            frame.word(key, status.as_str());
+        }
+    };
     let (doer, names) = if to == Status::Closed {
         ("closedBy", ["sos:close", "sos:closed"])
     } else {
         ("updatedBy", ["sos:status:broadcast", "sos:updated"])
     };
     let mut frame = deed(event, doer);
-    frame.word("status", to.as_str());
+    spell(&mut frame, "status", to);
     if to != Status::Closed {
-        frame.word("oldStatus", from.as_str());
+        spell(&mut frame, "oldStatus", from);
     }
     under(&names, placed(frame, event))
 }

@@ -81,9 +81,9 @@ pub fn parse(name: &str, args: &Args, reading: &Reading) -> Result<ClientMessage
         _ => {}
     }
     // Whoever asks for what there is not is told so, whatever they sent with it.
-    let raw = Raw::first_of(args).or_else(|error| match Raw::default().message(name, reading) {
-        Ok(None) => Err(unknown(name)),
-        _ => Err(error),
+    let raw = Raw::first_of(args).map_err(|error| match Raw::default().message(name, reading) {
+        Ok(None) => unknown(name),
+        _ => error,
     })?;
     raw.message(name, reading)?.ok_or_else(|| unknown(name))
 }

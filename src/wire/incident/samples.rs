@@ -159,6 +159,7 @@ fn logged(cast: &Cast, full: bool) -> Vec<EventBody> {
             from: Status::Active,
             to: Status::Responding,
             note: None,
+            lower_case: !full,
         },
         EventBody::TypeChanged {
             from: IncidentType::Other,
@@ -168,6 +169,7 @@ fn logged(cast: &Cast, full: bool) -> Vec<EventBody> {
             from: Status::Responding,
             to: Status::Closed,
             note: None,
+            lower_case: false,
         },
     ]
 }

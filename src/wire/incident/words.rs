@@ -33,7 +33,7 @@ impl Word {
     pub(super) fn new(name: &'static str, frame: Frame) -> Self {
         Self {
             name,
-            body: frame.text_of(),
+            body: frame.into_text(),
         }
     }
 
@@ -45,7 +45,7 @@ impl Word {
 
 /// The same object under each name.
 pub(super) fn under(names: &[&'static str], frame: Frame) -> Words {
-    let body = frame.text_of();
+    let body = frame.into_text();
     names
         .iter()
         .map(|name| Word {

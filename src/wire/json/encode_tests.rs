@@ -491,6 +491,7 @@ fn a_durable_event_becomes_the_frame_of_its_kind_with_its_own_seq_and_time() {
                 from: Status::Active,
                 to: Status::Arrived,
                 note: None,
+                lower_case: true,
             },
             Some("sos-status"),
         ),

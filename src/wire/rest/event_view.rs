@@ -95,7 +95,7 @@ fn data(body: &EventBody) -> Value {
         EventBody::EmergencyRaised { sos } | EventBody::EmergencyEnded { sos } => {
             json!({ "sosId": sos.as_str() })
         }
-        EventBody::StatusChanged { from, to, note } => {
+        EventBody::StatusChanged { from, to, note, .. } => {
             json!({ "from": from.as_str(), "to": to.as_str(), "note": note })
         }
         EventBody::TypeChanged { from, to } => json!({ "from": from.as_str(), "to": to.as_str() }),

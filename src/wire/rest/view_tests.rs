@@ -102,6 +102,7 @@ fn an_ended_incident_says_when() {
             from: Status::Active,
             to: Status::Resolved,
             note: None,
+            lower_case: false,
         },
     ));
     let facts = IncidentFacts::of(&state).unwrap();
@@ -321,6 +322,7 @@ fn the_audit_trail_leaves_out_no_event() {
                 from: Status::Active,
                 to: Status::Arrived,
                 note: Some("n".into()),
+                lower_case: true,
             },
             "status-changed",
             json!({"from": "ACTIVE", "to": "ARRIVED", "note": "n"}),

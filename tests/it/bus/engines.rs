@@ -223,6 +223,7 @@ async fn an_incident_is_told_as_it_stands_by_whichever_node_moves_it_and_again_w
         to,
         expected: None,
         note: None,
+        lower_case: false,
     };
     other
         .act(&sos, &dispatch(), set(Status::Responding), None)

@@ -28,6 +28,7 @@ fn set(to: Status) -> Command {
         to,
         expected: None,
         note: None,
+        lower_case: false,
     }
 }
 

@@ -146,6 +146,7 @@ async fn an_sos_that_ended_before_its_circle_heard_of_it_is_not_the_answer_to_th
         to,
         expected: None,
         note: None,
+        lower_case: false,
     };
     cluster.nodes[1]
         .act(&first, ana.identity(), end, None)
