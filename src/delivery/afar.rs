@@ -63,7 +63,7 @@ impl Afar {
     /// Puts a socket in the client's place.
     pub(crate) fn board(&self, socket: Socket) -> Rc<Conn> {
         self.boarded.set(true);
-        self.local.board(socket, Arc::clone(&self.outbox))
+        self.local.board(socket, &self.outbox)
     }
 
     /// The connection that `conn` is on is to end here: its socket goes elsewhere. `None` when somebody else holds it.

@@ -331,8 +331,8 @@ impl Local {
     }
 
     /// A socket takes the place of a client that fetched.
-    pub(super) fn board(&self, socket: Socket, outbox: Arc<Outbox>) -> Rc<Conn> {
-        let conn = Rc::new(Conn::new(socket, Arc::clone(&outbox), self.shared.now()));
+    pub(super) fn board(&self, socket: Socket, outbox: &Arc<Outbox>) -> Rc<Conn> {
+        let conn = Rc::new(Conn::new(socket, Arc::clone(outbox), self.shared.now()));
         let berth = Berth::Here(Rc::clone(&conn));
         self.conns.borrow_mut().put(outbox.slot(), berth);
         outbox.call_hub();

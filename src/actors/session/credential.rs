@@ -15,13 +15,16 @@ use crate::domain::people::Identity;
 use crate::domain::time::Timestamp;
 use crate::wire::json::ServerMessage;
 
+/// Who a token's bearer is and when it ends; else why it is no good, for the client to read.
+pub type Judged = Result<(Identity, Timestamp), String>;
+
 /// Judges a token that a client sends on its open socket. Sessions know no HTTP and no keys.
 pub trait Credentials: Send + Sync {
     /// Who its bearer is and when it ends; else why it is no good, for the client to read. Takes a bounded time.
     fn judge(
         self: Arc<Self>,
         token: String,
-    ) -> LocalBoxFuture<'static, Result<(Identity, Timestamp), String>>;
+    ) -> LocalBoxFuture<'static, Judged>;
 }
 
 /// Who opened a connection, and how long they may stay.
@@ -97,7 +100,7 @@ impl Lease {
     pub fn judge(
         &mut self,
         token: String,
-    ) -> Result<LocalBoxFuture<'static, Result<(Identity, Timestamp), String>>, NotRenewed> {
+    ) -> Result<LocalBoxFuture<'static, Judged>, NotRenewed> {
         if std::mem::replace(&mut self.judging, true) {
             return Err(NotRenewed {
                 code: "BUSY",
@@ -114,7 +117,7 @@ impl Lease {
     pub fn renew(
         &mut self,
         session: &SessionShared,
-        judged: Result<(Identity, Timestamp), String>,
+        judged: Judged,
         now: Timestamp,
     ) -> Result<(), NotRenewed> {
         self.judging = false;

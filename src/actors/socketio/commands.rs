@@ -153,13 +153,13 @@ impl Client {
     }
 
     fn set_status(&self, sos: RoomId, to: Status, lower_case: bool) -> Result<Answer, Refused> {
-        let _ = lower_case;
         self.act(
             sos,
             Command::SetStatus {
                 to,
                 expected: None,
                 note: None,
+                lower_case,
             },
         )
     }
