@@ -24,8 +24,8 @@ pub mod redis_bridge;
 pub mod registry;
 pub mod room;
 pub mod session;
-pub mod socketio;
 pub mod settings;
+pub mod socketio;
 pub mod trips;
 pub mod turns;
 

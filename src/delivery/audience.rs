@@ -253,7 +253,11 @@ impl Audience {
     fn send_some(&self, signals: &[Signal]) -> Sent {
         let joins = signals.len() > 1 && self.len > 1;
         let runs = Tongue::each(|tongue| {
-            let told = || signals.iter().filter_map(|signal| Some((signal.key, signal.versions.get(tongue)?)));
+            let told = || {
+                signals
+                    .iter()
+                    .filter_map(|signal| Some((signal.key, signal.versions.get(tongue)?)))
+            };
             (joins && self.hears(tongue) && told().nth(1).is_some()).then(|| Run::new(told()))
         });
         ORIGINS.with_borrow_mut(|origins| {
@@ -371,7 +375,9 @@ mod tests {
         assert_eq!(audience.send_event(&frame, None, Except::Nobody).delivered, 4);
         assert_eq!(audience.send_event(&frame, None, Except::Origin(1)).delivered, 2);
         assert_eq!(
-            audience.send_event(&frame, None, Except::Member(tokens[3])).delivered,
+            audience
+                .send_event(&frame, None, Except::Member(tokens[3]))
+                .delivered,
             3
         );
         let got: Vec<_> = outboxes.iter().map(|outbox| outbox.drain().len()).collect();
@@ -408,7 +414,9 @@ mod tests {
         assert!(audience.remove(tokens[1]).is_some());
         assert_eq!(audience.len(), 1);
         assert_eq!(
-            audience.send_event(&Frame::text(b"e").into(), None, Except::Nobody).delivered,
+            audience
+                .send_event(&Frame::text(b"e").into(), None, Except::Nobody)
+                .delivered,
             1
         );
     }
@@ -422,7 +430,9 @@ mod tests {
         assert!(outbox.close(CloseReason::Forbidden));
         assert!(!outbox.close(CloseReason::Normal));
         assert_eq!(
-            audience.send_event(&Frame::text(b"late").into(), None, Except::Nobody).closed,
+            audience
+                .send_event(&Frame::text(b"late").into(), None, Except::Nobody)
+                .closed,
             1
         );
         assert_eq!(audience.send_signals(&[signal(1, 9, "late")]).closed, 1);

@@ -126,7 +126,10 @@ impl Frame {
 /// How long the first of some frames is, header included; `None` when it is not whole.
 fn first_len(bytes: &[u8]) -> Option<usize> {
     let (header, len): (usize, usize) = match *bytes.get(1)? {
-        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        126 => (
+            4,
+            usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+        ),
         127 => {
             let len = u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?);
             (10, usize::try_from(len).ok()?)

@@ -242,7 +242,12 @@ impl RoomActor {
             name: person.and_then(|person| person.name.as_deref()),
             visible_phone: phone.filter(|_| self.core.phone_visible(who)),
             fix,
-            rescuer: self.core.state.participants.get(&who).is_some_and(Participant::rescues),
+            rescuer: self
+                .core
+                .state
+                .participants
+                .get(&who)
+                .is_some_and(Participant::rescues),
         })
     }
 

@@ -62,7 +62,9 @@ impl RoomActor {
 
     /// Told to the others, on this node and on those where somebody sits.
     fn tell_typing(&self, session: &SessionShared, on: bool, name: Option<String>) {
-        let Some(seat) = self.shared.seat(session.id()) else { return };
+        let Some(seat) = self.shared.seat(session.id()) else {
+            return;
+        };
         let who = seat.participant;
         let known = || self.core.people.get(who)?.name.clone();
         let name = name.or_else(known);
@@ -86,7 +88,11 @@ impl RoomActor {
             subject: !who.bits(),
         };
         let origin = who.bits();
-        self.audience.send_signals(&[Signal { key, origin, versions }]);
+        self.audience.send_signals(&[Signal {
+            key,
+            origin,
+            versions,
+        }]);
     }
 
     fn tell_users(&self, session: &SessionShared) {

@@ -301,7 +301,8 @@ impl RoomActor {
         };
         let json = Frame::text(&message.encode(now));
         let versions = self.versions(Some(json), || incident::translate(&message, now));
-        self.audience.send_event(&versions, None, Except::Origin(who.bits()));
+        self.audience
+            .send_event(&versions, None, Except::Origin(who.bits()));
     }
 
     /// Other nodes call the owner's contacts who are connected there, or alert them of the SOS that stands.

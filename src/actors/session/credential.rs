@@ -21,10 +21,7 @@ pub type Judged = Result<(Identity, Timestamp), String>;
 /// Judges a token that a client sends on its open socket. Sessions know no HTTP and no keys.
 pub trait Credentials: Send + Sync {
     /// Who its bearer is and when it ends; else why it is no good, for the client to read. Takes a bounded time.
-    fn judge(
-        self: Arc<Self>,
-        token: String,
-    ) -> LocalBoxFuture<'static, Judged>;
+    fn judge(self: Arc<Self>, token: String) -> LocalBoxFuture<'static, Judged>;
 }
 
 /// Who opened a connection, and how long they may stay.
@@ -97,10 +94,7 @@ impl Lease {
     ///
     /// # Errors
     /// When the one before it still is.
-    pub fn judge(
-        &mut self,
-        token: String,
-    ) -> Result<LocalBoxFuture<'static, Judged>, NotRenewed> {
+    pub fn judge(&mut self, token: String) -> Result<LocalBoxFuture<'static, Judged>, NotRenewed> {
         if std::mem::replace(&mut self.judging, true) {
             return Err(NotRenewed {
                 code: "BUSY",

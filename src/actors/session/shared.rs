@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::voice::{JSON, Voice};
 use crate::actors::clock::Clock;
 use crate::actors::error::CommandError;
 use crate::actors::pass::Pass;
-use super::voice::{JSON, Voice};
 use crate::delivery::{CloseReason, Frame, Mark, Outbox, Own, SignalKey, Tongue};
 use crate::domain::ids::RoomId;
 use crate::domain::people::Identity;
-use crate::domain::time::Timestamp;
 use crate::domain::room::Event;
+use crate::domain::time::Timestamp;
 use crate::wire::incident::{self, Word};
 use crate::wire::json::ServerMessage;
 use crate::wire::socketio::Namespace;

@@ -231,7 +231,10 @@ mod tests {
 
         incident.leave(&room("a"));
         let told = texts(&incident.version(&shared, mark(2, 8)));
-        assert!(told[0].ends_with(&format!("\"{}:8\"]", room("b").as_str())), "{told:?}");
+        assert!(
+            told[0].ends_with(&format!("\"{}:8\"]", room("b").as_str())),
+            "{told:?}"
+        );
         // One that comes late does not move anybody back.
         let told = texts(&incident.version(&shared, mark(2, 5)));
         assert!(told[0].ends_with(":8\"]"), "{told:?}");

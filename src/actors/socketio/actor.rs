@@ -203,7 +203,11 @@ impl SocketIoActor {
     }
 
     fn send(&mut self, socket: SocketId, frame: &engine::Frame, boarded: &mut Option<Vec<Frame>>) {
-        if let Some(candidate) = self.candidate.as_ref().filter(|candidate| candidate.socket == socket) {
+        if let Some(candidate) = self
+            .candidate
+            .as_ref()
+            .filter(|candidate| candidate.socket == socket)
+        {
             candidate.send(frame);
         } else if let Some(lead) = boarded {
             lead.push(websocket(frame));
@@ -240,7 +244,9 @@ impl SocketIoActor {
 
     /// Wakes up when the session wants to be told the time.
     fn arm(&mut self, ctx: &mut Ctx) {
-        let Some(next) = self.connection.next_timeout() else { return };
+        let Some(next) = self.connection.next_timeout() else {
+            return;
+        };
         if self.timer.as_ref().is_some_and(|(at, _)| *at <= next) {
             return;
         }
@@ -264,12 +270,14 @@ impl SocketIoActor {
                 resume,
             } => {
                 let judging = self.door.admit(&namespace, &auth);
-                ctx.spawn(judging.into_actor(self).map(move |judged, act, ctx| {
-                    match judged {
-                        Ok(admitted) => act.admit(namespace, admitted, resume, ctx),
-                        Err(error) => act.turn_away(&namespace, &error, ctx),
-                    }
-                }));
+                ctx.spawn(
+                    judging
+                        .into_actor(self)
+                        .map(move |judged, act, ctx| match judged {
+                            Ok(admitted) => act.admit(namespace, admitted, resume, ctx),
+                            Err(error) => act.turn_away(&namespace, &error, ctx),
+                        }),
+                );
             }
             Event::Event {
                 namespace,
@@ -340,7 +348,10 @@ impl SocketIoActor {
         self.carry(ctx);
         let seat = Seat::take(&self.node, &self.outbox, namespace.clone(), admitted, recovers);
         let client = self.client(&seat);
-        let held = self.node.blocks.holds(&seat.session.identity().subject, self.node.now());
+        let held = self
+            .node
+            .blocks
+            .holds(&seat.session.identity().subject, self.node.now());
         let session = Arc::clone(&seat.session);
         self.seats.push(seat);
         self.note();
@@ -398,7 +409,10 @@ impl SocketIoActor {
         match incident::parse(name, args, &reading) {
             Ok(ClientMessage::RefreshCredential { token }) => self.renew(asked, token.reveal(), ctx),
             Ok(_) if self.pending >= self.settings.pending_max => {
-                self.refuse(&asked, &Refused::new("BUSY", "too much waits for answers already"));
+                self.refuse(
+                    &asked,
+                    &Refused::new("BUSY", "too much waits for answers already"),
+                );
             }
             Ok(message) => {
                 self.pending += 1;
@@ -469,7 +483,10 @@ impl SocketIoActor {
     }
 
     fn renew(&mut self, asked: Asked, token: String, ctx: &mut Ctx) {
-        let seat = self.seats.iter_mut().find(|seat| seat.namespace == asked.namespace);
+        let seat = self
+            .seats
+            .iter_mut()
+            .find(|seat| seat.namespace == asked.namespace);
         let Some(seat) = seat else { return };
         let judging = match seat.lease.judge(token) {
             Ok(judging) => judging,
@@ -477,7 +494,10 @@ impl SocketIoActor {
         };
         ctx.spawn(judging.into_actor(self).map(move |judged, act, ctx| {
             let now = act.node.now();
-            let seat = act.seats.iter_mut().find(|seat| seat.namespace == asked.namespace);
+            let seat = act
+                .seats
+                .iter_mut()
+                .find(|seat| seat.namespace == asked.namespace);
             let Some(seat) = seat else { return };
             match seat.lease.renew(&seat.session, judged, now) {
                 Ok(()) => act.done(&asked, &Done::nothing()),
@@ -565,7 +585,9 @@ impl Handler<BeginPost> for SocketIoActor {
     type Result = Result<(), Refusal>;
 
     fn handle(&mut self, BeginPost { content_type }: BeginPost, ctx: &mut Ctx) -> Self::Result {
-        self.tell(ctx, |session, now| session.begin_post(content_type.as_deref(), now))
+        self.tell(ctx, |session, now| {
+            session.begin_post(content_type.as_deref(), now)
+        })
     }
 }
 
@@ -589,7 +611,9 @@ impl Handler<Attach> for SocketIoActor {
     type Result = ();
 
     fn handle(&mut self, Attach(handover): Attach, ctx: &mut Ctx) {
-        let Ok(handover) = handover.moved_here() else { return };
+        let Ok(handover) = handover.moved_here() else {
+            return;
+        };
         let (outbox, inbound) = handover.board(&self.hub, &self.settings.transport);
         match self.tell(ctx, Session::attach) {
             Ok(socket) => {

@@ -66,10 +66,7 @@ impl Candidate {
 }
 
 /// What comes over a socket, and that it ended.
-pub(super) fn tell(
-    socket: SocketId,
-    messages: impl Stream<Item = Message>,
-) -> impl Stream<Item = Heard> {
+pub(super) fn tell(socket: SocketId, messages: impl Stream<Item = Message>) -> impl Stream<Item = Heard> {
     let heard = messages.map(move |message| Heard {
         socket,
         what: match message {
@@ -94,7 +91,9 @@ pub(super) fn websocket(frame: &engine::Frame) -> Frame {
 
 /// WebSocket messages as the packets that they carry.
 pub(super) fn packets(frames: Vec<Frame>) -> impl Iterator<Item = engine::Frame> {
-    let single = frames.into_iter().flat_map(|frame| frame.apart().collect::<Vec<_>>());
+    let single = frames
+        .into_iter()
+        .flat_map(|frame| frame.apart().collect::<Vec<_>>());
     single.filter_map(|frame| {
         let payload = bytes::Bytes::copy_from_slice(frame.payload());
         if frame.is_binary() {

@@ -79,12 +79,20 @@ impl Client {
 
     fn act(&self, sos: RoomId, command: Command) -> Result<Answer, Refused> {
         let answer = self.hand(&sos, self.acting(command))?;
-        Ok(async move { answer.await.map(|outcome| Done::at(&sos, outcome.seq)).map_err(Refused::from) }
-            .boxed_local())
+        Ok(async move {
+            answer
+                .await
+                .map(|outcome| Done::at(&sos, outcome.seq))
+                .map_err(Refused::from)
+        }
+        .boxed_local())
     }
 
     fn acting(&self, command: Command) -> Act {
-        let by = By::Person(Arc::clone(self.session.identity()), Some(Arc::clone(&self.session)));
+        let by = By::Person(
+            Arc::clone(self.session.identity()),
+            Some(Arc::clone(&self.session)),
+        );
         Act::new(by, command, Reply::nobody())
     }
 
@@ -114,7 +122,10 @@ impl Client {
         display_name: Option<String>,
     ) -> Result<Answer, Refused> {
         if !self.session.has_room() && !self.session.is_in(&sos) {
-            return Err(Refused::new("TOO_MANY_SOS", "This connection is in too many incidents"));
+            return Err(Refused::new(
+                "TOO_MANY_SOS",
+                "This connection is in too many incidents",
+            ));
         }
         self.incident(&sos).await?;
         let mut act = self.acting(Command::Join {
@@ -232,7 +243,10 @@ impl Client {
         let identity = self.session.identity();
         let sent = identity.role == Role::Anon && identity.mission.is_some();
         if identity.role != Role::Rescuer && !sent {
-            return Err(Refused::new(UNAUTHORIZED, "only a rescuer sends a rescuer's position"));
+            return Err(Refused::new(
+                UNAUTHORIZED,
+                "only a rescuer sends a rescuer's position",
+            ));
         }
         self.locate(&sos, fix).await?;
         if !arrived {
@@ -262,14 +276,19 @@ impl Client {
         }
         let found = self.node.store.messages(&sos, None, skip + limit, None).await;
         let found = found.map_err(CommandError::from)?;
-        let mut said: Vec<Said<'_>> = found.messages.iter().skip(skip).map(|message| Said {
-            id: &message.id,
-            seq: message.seq,
-            at: message.at,
-            sender: message.sender.map(|who| sender(&view, who)),
-            content: &message.content,
-            relay: message.relay.as_ref(),
-        }).collect();
+        let mut said: Vec<Said<'_>> = found
+            .messages
+            .iter()
+            .skip(skip)
+            .map(|message| Said {
+                id: &message.id,
+                seq: message.seq,
+                at: message.at,
+                sender: message.sender.map(|who| sender(&view, who)),
+                content: &message.content,
+                relay: message.relay.as_ref(),
+            })
+            .collect();
         // As they were said.
         said.reverse();
         Ok(Done {
@@ -319,4 +338,3 @@ fn sender(view: &RoomView, who: ParticipantId) -> Sender<'_> {
         name: name(view, who),
     }
 }
-

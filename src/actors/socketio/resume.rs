@@ -30,14 +30,21 @@ pub(super) struct Resumed {
 
 /// Finds what `who` missed since `offset`; `None` when that is not known, or they are where they were no more: they
 /// begin anew.
-pub(super) async fn find(node: &Node, who: &Arc<Identity>, offset: &str, events_max: usize) -> Option<Resumed> {
+pub(super) async fn find(
+    node: &Node,
+    who: &Arc<Identity>,
+    offset: &str,
+    events_max: usize,
+) -> Option<Resumed> {
     let places = read_offset(offset, node.settings.session_rooms_max)?;
     let memberships = node.memberships.once(&who.subject).await.ok()?;
     let mut resumed = Resumed::default();
     for (room, seq) in places {
         let view = node.room(&room).view(Some(Arc::clone(who))).await.ok()?;
         let missed = view.state.seq.get().checked_sub(seq.get())?;
-        let missed = usize::try_from(missed).ok().filter(|missed| *missed <= events_max)?;
+        let missed = usize::try_from(missed)
+            .ok()
+            .filter(|missed| *missed <= events_max)?;
         if memberships.iter().any(|known| known.room == room) {
             resumed.open.push((room, seq));
         } else if view.inside && view.state.incident.is_some() && !view.state.is_open() {

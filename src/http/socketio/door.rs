@@ -92,7 +92,9 @@ impl Shown {
         if CREDENTIALS.iter().any(|name| head.headers.contains_key(name)) {
             for name in &SHOWN {
                 let values = head.headers.get_all(name);
-                shown.headers.extend(values.map(|value| (name.clone(), value.clone())));
+                shown
+                    .headers
+                    .extend(values.map(|value| (name.clone(), value.clone())));
             }
         }
         let any = shown.token.is_some() || shown.device_id.is_some() || shown.ticket.is_some();
@@ -162,7 +164,10 @@ impl Door for SocketDoor {
             gate.fetch_ticket_for(&head).await;
             let (caller, guard) = gate.admit_from(&head, address).map_err(|error| told(&error))?;
             if namespace.as_str() == "/admin" && !caller.identity.role.is_staff() {
-                return Err(refusal("UNAUTHORIZED", "UNAUTHORIZED: this namespace is for staff"));
+                return Err(refusal(
+                    "UNAUTHORIZED",
+                    "UNAUTHORIZED: this namespace is for staff",
+                ));
             }
             let credential = Credential {
                 identity: Arc::clone(&caller.identity),
@@ -197,7 +202,10 @@ fn told(error: &ApiError) -> ConnectError {
 
 /// Clients look at how the message begins (protocol page, section 1).
 fn unauthenticated(what: &str) -> ConnectError {
-    refusal(Code::Unauthenticated.as_str(), &format!("AUTHENTICATION_ERROR: {what}"))
+    refusal(
+        Code::Unauthenticated.as_str(),
+        &format!("AUTHENTICATION_ERROR: {what}"),
+    )
 }
 
 fn refusal(code: &str, message: &str) -> ConnectError {
@@ -221,7 +229,9 @@ mod tests {
     }
 
     fn text(head: &RequestHead, name: &HeaderName) -> Option<String> {
-        head.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+        head.headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
@@ -259,7 +269,9 @@ mod tests {
             token: Some("a\nb".into()),
             ..Auth::default()
         };
-        let Err(error) = Shown::default().with(auth) else { panic!("it was taken") };
+        let Err(error) = Shown::default().with(auth) else {
+            panic!("it was taken")
+        };
         assert_eq!(error.message, "AUTHENTICATION_ERROR: auth.token is not readable");
     }
 }

@@ -30,7 +30,10 @@ impl Pids {
     }
 
     pub fn issue(&self, namespace: &Namespace, whose: &Subject, sid: &str) -> String {
-        format!("{sid}.{}", hex::encode(sign(&self.keys[0], namespace, whose, sid)))
+        format!(
+            "{sid}.{}",
+            hex::encode(sign(&self.keys[0], namespace, whose, sid))
+        )
     }
 
     /// The `sid` of one that was made for this client. The time it takes tells nothing of the right one.

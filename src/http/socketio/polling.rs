@@ -88,7 +88,9 @@ async fn post(
     payload: Payload,
 ) -> HttpResponse {
     let content_type = request.headers().get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     match actor.send(BeginPost { content_type }).await {
         Ok(Ok(())) => {}
         Ok(Err(refusal)) => return decline(&refusal),

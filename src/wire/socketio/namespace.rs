@@ -16,7 +16,10 @@ impl Namespace {
     /// When the name cannot be one.
     pub const fn of_static(name: &'static str) -> Self {
         let bytes = name.as_bytes();
-        assert!(!bytes.is_empty() && bytes[0] == b'/', "a namespace begins with a slash");
+        assert!(
+            !bytes.is_empty() && bytes[0] == b'/',
+            "a namespace begins with a slash"
+        );
         let mut at = 0;
         while at < bytes.len() {
             assert!(bytes[at] != b',', "a namespace has no comma");

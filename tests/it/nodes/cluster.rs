@@ -9,8 +9,8 @@ use mayday::actors::blocks::Blocks;
 use mayday::actors::engine::Parts;
 use mayday::actors::pass::FreePass;
 use mayday::actors::room::{Act, By, Outcome, Reply, Work};
-use mayday::actors::session::voice::Voice;
 use mayday::actors::session::SessionShared;
+use mayday::actors::session::voice::Voice;
 use mayday::actors::settings::ClusterSettings;
 use mayday::actors::{Clock, CommandError, Engine, NoObserver, Settings, SystemClock};
 use mayday::bus::{Hub, NodeId};
@@ -142,7 +142,13 @@ impl Cluster {
     pub fn connect(&self, node: usize, identity: Identity) -> Guest {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let outbox = Outbox::detached(64 << 20);
-        let shared = SessionShared::new(Arc::new(identity), (outbox, Voice::Json), clock, Arc::new(FreePass), 1_000);
+        let shared = SessionShared::new(
+            Arc::new(identity),
+            (outbox, Voice::Json),
+            clock,
+            Arc::new(FreePass),
+            1_000,
+        );
         let engine = self.nodes[node].clone();
         engine.node().directory.add(&shared);
         Guest {
