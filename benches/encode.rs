@@ -12,6 +12,7 @@ use mayday::domain::people::Role;
 use mayday::domain::room::Seq;
 use mayday::domain::time::Timestamp;
 use mayday::wire::Reading;
+use mayday::wire::incident::translate;
 use mayday::wire::json::{ServerMessage, UserView, parse};
 use mayday::wire::rest::LocationBody;
 
@@ -86,11 +87,27 @@ fn writes(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode");
     group.throughput(Throughput::Elements(1));
     group.bench_function("location-update", |b| b.iter(|| black_box(&moved).encode(NOW)));
+    group.bench_function("location:broadcast, two names", |b| {
+        b.iter(|| translate(black_box(&moved), NOW));
+    });
+    let rescue = rescuing(&moved);
+    group.bench_function("location:broadcast, three names", |b| {
+        b.iter(|| translate(black_box(&rescue), NOW));
+    });
     group.bench_function("location-update-confirmed", |b| {
         b.iter(|| black_box(&confirmed).encode(NOW));
     });
     group.bench_function("room-message", |b| b.iter(|| black_box(&said).encode(NOW)));
     group.finish();
+}
+
+/// The same position, of somebody who came to help.
+fn rescuing<'a>(moved: &ServerMessage<'a>) -> ServerMessage<'a> {
+    let mut moved = *moved;
+    if let ServerMessage::LocationUpdate { rescuer, .. } = &mut moved {
+        *rescuer = true;
+    }
+    moved
 }
 
 criterion_group!(benches, reads, writes);

@@ -19,6 +19,7 @@ mod cluster;
 mod docs;
 mod faults;
 mod fuzzed;
+mod incident;
 mod layers;
 mod life;
 mod mongo;

@@ -284,6 +284,14 @@ function showSocket(whole, section) {
     channel["x-close-codes"].map((entry) => [code(String(entry.code)), inline(entry.meaning), entry.text, entry.reconnect ? "yes" : "no"])));
   section.append(el("h2", null, "Refused before the upgrade"), table("Refusals", ["Status", "Code", "Message"],
     channel["x-refusals"].map((entry) => [String(entry.status), code(entry.code), entry.example.message])));
+  const events = whole.channels.socketio;
+  section.append(el("h2", null, events.title), el("p", null, "Address: ", code(events.address)), ...prose(events.description));
+  for (const [side, title] of [["client", "Socket.IO: what you emit"], ["server", "Socket.IO: what you hear"]]) {
+    const cards = Object.entries(whole.components.messages).filter(([key]) => key.startsWith(`socketio.${side}.`))
+      .map(([key, message]) => messageCard(whole, side, key, message));
+    section.append(el("section", { "aria-label": title }, el("h2", null, title), cards));
+    groups.push([title, cards]);
+  }
   return groups;
 }
 

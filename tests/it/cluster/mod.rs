@@ -4,6 +4,7 @@ mod balancing;
 mod clocks;
 mod faults;
 mod history;
+mod incident;
 mod nodes;
 
 use crate::support::redis::Redis;

@@ -1,9 +1,14 @@
 //! The AsyncAPI document against a running engine: each client message that it shows is understood, and each close
 //! code that it lists is one.
 
+use std::time::Duration;
+
+use mayday::domain::time::Timestamp;
+use mayday::wire::socketio::Args;
+use mayday::wire::{Reading, incident};
 use serde_json::json;
 
-use crate::support::document::Document;
+use crate::support::document::{Document, check_word};
 use crate::support::{Engine, Heard};
 
 #[tokio::test]
@@ -40,6 +45,45 @@ async fn every_client_message_that_is_shown_is_understood() {
         }
     }
     assert!(said >= 17, "{said} messages");
+}
+
+#[test]
+fn every_event_of_incident_clients_that_is_shown_is_understood() {
+    let reading = Reading {
+        now: Timestamp::from_ms(1_763_687_926_087),
+        max_ahead: Duration::from_secs(120),
+        radius_max_km: 25,
+        content_max_chars: 2000,
+    };
+    let messages = Document::asyncapi().value["components"]["messages"]
+        .as_object()
+        .unwrap();
+    let mut said = 0;
+    for (name, message) in messages {
+        let Some(event) = name.strip_prefix("socketio.client.") else {
+            continue;
+        };
+        let example = &message["examples"][0]["payload"];
+        let args = Args::build().value(example).done();
+        assert!(
+            incident::parse(event, &args, &reading).is_ok(),
+            "{event} {example}"
+        );
+        said += 1;
+    }
+    assert_eq!(said, 17);
+}
+
+#[test]
+fn incident_clients_get_nothing_that_the_document_does_not_say() {
+    let mut heard = 0;
+    for full in [true, false] {
+        incident::samples::each(full, |word| {
+            check_word(word.name, &serde_json::from_str(&word.body).unwrap());
+            heard += 1;
+        });
+    }
+    assert!(heard >= 46, "{heard}");
 }
 
 #[test]

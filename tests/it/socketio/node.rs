@@ -1,23 +1,9 @@
 //! The real client, under Node.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::Echo;
-
-/// Elsewhere than in the build's folder, so that all checkouts share it.
-fn modules() -> PathBuf {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(home);
-    let modules = cache.unwrap_or_default().join("mayday-tools/node_modules");
-    assert!(
-        modules.join("socket.io-client").exists(),
-        "socket.io-client is missing: run scripts/setup"
-    );
-    modules
-}
+use crate::support::puppet::modules;
 
 /// Runs the client's story over these transports. It has a deadline of its own, and ends with the test.
 fn tells(transports: &str) {

@@ -252,6 +252,20 @@ pub fn check_frame(message: &Value) {
     }
 }
 
+/// Panics when the document knows no such event of the server on Socket.IO.
+#[track_caller]
+pub fn check_word(name: &str, body: &Value) {
+    let document = Document::asyncapi();
+    let pointer = format!("/components/messages/socketio.server.{}/payload", escaped(name));
+    assert!(
+        document.value.pointer(&pointer).is_some(),
+        "no document knows the event {name}"
+    );
+    if let Some(wrong) = document.misfit(&pointer, body) {
+        panic!("the document does not say so:\n  {wrong}\n  {name} {body}");
+    }
+}
+
 /// Panics when the document knows no such close code, or says otherwise whether to come back.
 #[track_caller]
 pub fn check_close(code: u16) {

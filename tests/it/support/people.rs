@@ -124,6 +124,15 @@ impl Person {
         }
     }
 
+    /// What a Socket.IO client of theirs shows.
+    pub fn shows(&self) -> Value {
+        match &self.credential {
+            Credential::Device(id) => json!({"deviceId": id}),
+            Credential::Nothing => json!({}),
+            _ => json!({"token": self.token()}),
+        }
+    }
+
     /// The engine's address with `path`.
     pub fn url(&self, scheme: &str, path: &str) -> String {
         format!("{scheme}://{}{path}", self.address.lock().unwrap())

@@ -1,4 +1,4 @@
-//! The AsyncAPI document: the WebSocket, its messages and its close codes.
+//! The AsyncAPI document: the WebSocket, its messages and its close codes; the events of incident clients on Socket.IO.
 
 use serde_json::{Map, Value, json};
 
@@ -7,8 +7,9 @@ use crate::delivery::{CloseReason, Fault};
 use crate::http::error::{ApiError, Code, Dialect};
 use crate::http::routes::CONTENT_MAX_CHARS;
 use crate::http::upgrade;
-use crate::wire::json::schema::{Bounds, Described, client_messages, server_messages, shared};
-use crate::wire::schema::{add_words, generator};
+use crate::wire::incident::schema as incident;
+use crate::wire::json::schema::{Bounds, client_messages, server_messages, shared};
+use crate::wire::schema::{Described, add_words, generator};
 
 const ABOUT: &str = "\
 One connection, many rooms. Text frames, one JSON object each, always with `type`. Every message of the server has \
@@ -20,6 +21,18 @@ connection send `join-room` with the last `seq` that you have as `since`: everyt
 
 The REST beside it is described in [openapi.json](/openapi.json).";
 
+const ABOUT_EVENTS: &str = "\
+Socket.IO 5 on Engine.IO 4, namespaces `/` and `/sos`, with the credential in the `auth` object: `token`, or `deviceId` \
+and `deviceToken`. A message here is an event: its name, and its first argument. Events that need nothing but `sosId` take \
+the bare id as well. Behind the object may stand a text, the offset for recovery. `timestamp` is in Unix milliseconds.
+
+Most things have two names, and a connection hears each thing once under each of them: listen for one. An event that asks \
+for an acknowledgement gets one object, `Done` or `Refused`.";
+
+/// The two sides of Socket.IO, as messages are named among all.
+const EMITTED: &str = "socketio.client";
+const HEARD: &str = "socketio.server";
+
 /// The document of a node with these settings.
 pub fn asyncapi(config: &Config) -> Value {
     let bounds = Bounds {
@@ -27,10 +40,22 @@ pub fn asyncapi(config: &Config) -> Value {
         radius_max_km: config.areas.radius_max_km,
     };
     let (sent, received) = (client_messages(&bounds), server_messages());
+    let incident_bounds = incident::Bounds {
+        content_max_chars: CONTENT_MAX_CHARS,
+    };
+    let emitted = incident::client_messages(&incident_bounds);
+    let heard = incident::server_messages();
+    let sides = [
+        ("client", &sent),
+        ("server", &received),
+        (EMITTED, &emitted),
+        (HEARD, &heard),
+    ];
     let mut words = generator();
     add_words(&mut words);
     let mut schemas = words.take_definitions(true);
     schemas.extend(shared());
+    schemas.extend(incident::shared());
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -40,30 +65,52 @@ pub fn asyncapi(config: &Config) -> Value {
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {"socket": channel(config, &sent, &received)},
+        "channels": {
+            "socket": channel(config, &sent, &received),
+            "socketio": incident_channel(&emitted, &heard),
+        },
         "operations": {
             "send": operation("receive", "What a client sends.", "client", &sent),
             "receive": operation("send", "What a client gets.", "server", &received),
+            "emit": event_operation("receive", "What an incident client emits.", EMITTED, &emitted),
+            "hear": event_operation("send", "What an incident client gets.", HEARD, &heard),
         },
         "components": {
             "schemas": schemas,
-            "messages": messages("client", &sent).chain(messages("server", &received)).collect::<Map<_, _>>(),
+            "messages": sides.iter().flat_map(|(side, described)| messages(side, described)).collect::<Map<_, _>>(),
             "securitySchemes": schemes(config),
         },
     })
 }
 
-fn channel(config: &Config, sent: &[Described], received: &[Described]) -> Value {
-    let references = names("client", sent)
-        .chain(names("server", received))
+/// Messages of a channel, by their names among all.
+fn references(names: impl Iterator<Item = String>) -> Map<String, Value> {
+    names
         .map(|name| {
             let reference = json!({"$ref": format!("#/components/messages/{name}")});
             (name, reference)
-        });
+        })
+        .collect()
+}
+
+fn incident_channel(emitted: &[Described], heard: &[Described]) -> Value {
+    json!({
+        "address": "/socket.io/",
+        "title": "Incident clients on Socket.IO",
+        "description": ABOUT_EVENTS,
+        "messages": references(names(EMITTED, emitted).chain(names(HEARD, heard))),
+        "x-acknowledgements": {
+            "done": {"$ref": "#/components/schemas/Done"},
+            "refused": {"$ref": "#/components/schemas/Refused"},
+        },
+    })
+}
+
+fn channel(config: &Config, sent: &[Described], received: &[Described]) -> Value {
     json!({
         "address": upgrade::PATH,
         "title": "The WebSocket",
-        "messages": references.collect::<Map<_, _>>(),
+        "messages": references(names("client", sent).chain(names("server", received))),
         "bindings": {"ws": {
             "method": "GET",
             "query": {"type": "object", "properties": {
@@ -117,21 +164,37 @@ fn messages<'m>(
 }
 
 fn operation(action: &str, summary: &str, side: &'static str, described: &[Described]) -> Value {
+    let mut operation = operation_on("socket", action, summary, side, described);
+    operation["security"] = json!([
+        {"$ref": "#/components/securitySchemes/bearer"},
+        {"$ref": "#/components/securitySchemes/cookie"},
+        {"$ref": "#/components/securitySchemes/device"},
+        {"$ref": "#/components/securitySchemes/deviceQuery"},
+        {"$ref": "#/components/securitySchemes/ticket"},
+    ]);
+    operation
+}
+
+/// The credential is in the object of the connect packet, for which AsyncAPI has no scheme.
+fn event_operation(action: &str, summary: &str, side: &'static str, described: &[Described]) -> Value {
+    operation_on("socketio", action, summary, side, described)
+}
+
+fn operation_on(
+    channel: &str,
+    action: &str,
+    summary: &str,
+    side: &'static str,
+    described: &[Described],
+) -> Value {
     let messages = names(side, described)
-        .map(|name| json!({"$ref": format!("#/channels/socket/messages/{name}")}))
+        .map(|name| json!({"$ref": format!("#/channels/{channel}/messages/{name}")}))
         .collect::<Vec<_>>();
     json!({
         "action": action,
         "summary": summary,
-        "channel": {"$ref": "#/channels/socket"},
+        "channel": {"$ref": format!("#/channels/{channel}")},
         "messages": messages,
-        "security": [
-            {"$ref": "#/components/securitySchemes/bearer"},
-            {"$ref": "#/components/securitySchemes/cookie"},
-            {"$ref": "#/components/securitySchemes/device"},
-            {"$ref": "#/components/securitySchemes/deviceQuery"},
-            {"$ref": "#/components/securitySchemes/ticket"},
-        ],
     })
 }
 
