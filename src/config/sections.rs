@@ -548,7 +548,7 @@ sections! {
         /// Acknowledgements that a client may owe us.
         acks_max: usize = 64,
         /// Commands of one connection that wait for their answers.
-        pending_max_commands: usize = 64,
+        pending_max_commands: usize = 256,
         /// Messages over the budget that are refused one by one before the connection is ended.
         refused_max_messages: u32 = 100,
         /// Whether clients can come back to where they were.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{POLLING, UPGRADE, WEBSOCKET, scene};
+use crate::support::redis::free_port;
 use crate::support::{Engine, Person, Puppet, Puppets, fire};
 
 #[tokio::test]
@@ -41,7 +42,10 @@ async fn a_client_whose_connection_broke_hears_what_it_missed_once_and_in_order(
 
 #[tokio::test]
 async fn clients_come_back_to_where_they_were_when_the_engine_was_killed() {
-    let mut scene = scene(UPGRADE).await;
+    // Clients look for it where it was.
+    let port = free_port().to_string();
+    let engine = Engine::start(&[("http.port", &port)]);
+    let mut scene = super::scene_on(engine, UPGRADE).await;
     let seq = scene
         .at_rita
         .asks("message:send", json!({"sosId": scene.sos, "content": "before"}))

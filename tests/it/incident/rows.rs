@@ -169,18 +169,14 @@ async fn status(scene: &mut Scene) {
     assert_eq!(done["success"], true, "{done}");
     for client in [&mut scene.at_ana, &mut scene.at_ben] {
         // The position comes when its second is over, before or after.
-        let mut left = vec![
+        let told = [
             "sos:status:broadcast",
             "sos:updated",
             "location:broadcast",
             "location:updated",
             "rescuer:location:broadcast",
         ];
-        while !left.is_empty() {
-            let heard = client.hears().await;
-            let at = left.iter().position(|event| heard["event"] == **event);
-            left.remove(at.unwrap_or_else(|| panic!("nobody expected {heard}; left: {left:?}")));
-        }
+        client.expect_in_any_order(&told).await;
     }
     scene.is_quiet().await;
 }
@@ -231,6 +227,20 @@ async fn coming_and_going(scene: &mut Scene) {
     let done = scene.at_ben.asks("sos:room:join", back).await;
     assert_eq!(done["success"], true, "{done}");
     scene.at_ben.expect("sos:init", told.clone()).await;
+    // And where everybody is.
+    let positions = [
+        "location:broadcast",
+        "location:updated",
+        "location:broadcast",
+        "location:updated",
+        "rescuer:location:broadcast",
+    ];
+    for position in scene.at_ben.expect_in_any_order(&positions).await {
+        assert!(
+            position["userId"] == scene.ana_id || position["userId"] == scene.rita_id,
+            "{position}"
+        );
+    }
     for client in [&mut scene.at_ana, &mut scene.at_rita] {
         client.expect_each(&names, told.clone()).await;
     }

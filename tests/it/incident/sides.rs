@@ -10,6 +10,7 @@ async fn json_and_socketio_clients_hear_the_same_side_by_side() {
     let engine = Engine::start(&[]);
     let puppets = Puppets::start();
     let (ana, ben, cara) = (engine.user("Ana"), engine.user("Ben"), engine.user("Cara"));
+    let ben = ben.role("RESCUER");
     let sos = ana.raises(fire()).await;
     let mut at_ana = ana.connect().await;
     at_ana.joins(&sos).await;
@@ -84,12 +85,12 @@ async fn json_and_socketio_clients_hear_the_same_side_by_side() {
             "data": {"userId": ben_id, "userName": "Ben", "latitude": latitude, "accuracy": 3.0},
         }))
         .await;
-    at_cara
-        .expect_each(
-            &["location:broadcast", "location:updated"],
-            json!({"userId": ben_id}),
-        )
-        .await;
+    let names = [
+        "location:broadcast",
+        "location:updated",
+        "rescuer:location:broadcast",
+    ];
+    at_cara.expect_each(&names, json!({"userId": ben_id})).await;
 
     // The status, in the case of whoever moved it here and as ever there.
     at_ben

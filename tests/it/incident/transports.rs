@@ -7,7 +7,11 @@ use crate::support::{Engine, Puppets, exchange};
 
 #[tokio::test]
 async fn nothing_is_lost_twice_or_out_of_order_while_a_client_moves_to_a_websocket() {
-    let engine = Engine::start(&[("limits.messages_per_second", "0")]);
+    let settings = [
+        ("limits.messages_per_second", "0"),
+        ("socketio.pending_max_commands", "1000"),
+    ];
+    let engine = Engine::start(&settings);
     let puppets = Puppets::start();
     let (ana, ben) = (engine.user("Ana"), engine.user("Ben"));
     let sos = ana.raises(crate::support::fire()).await;
@@ -104,7 +108,12 @@ async fn asked(engine: &Engine, method: &str, target: &str, body: &str) -> Strin
         "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    exchange(engine.address(), &request).await
+    let answer = exchange(engine.address(), &request).await;
+    format!(
+        "{}\r\n\r\n{}",
+        answer.head.trim_end(),
+        String::from_utf8_lossy(&answer.body)
+    )
 }
 
 #[tokio::test]
@@ -188,7 +197,7 @@ async fn a_session_is_opened_posted_to_and_ended_by_a_second_poll() {
         "{answer}"
     );
     let answer = asked(&engine, "GET", &session, "").await;
-    assert!(answer.contains("\r\n\r\n40{\"sid\":"), "{answer}");
+    assert!(answer.contains("\r\n\r\n40{"), "{answer}");
 
     // Two at once: the second is refused, and the session is over.
     let first = asked(&engine, "GET", &session, "");

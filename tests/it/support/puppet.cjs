@@ -27,7 +27,7 @@ const meant = (value) => {
 function open({ client, url, options }) {
   const socket = io(url, { reconnectionDelay: 50, reconnectionDelayMax: 500, forceNew: true, ...options });
   clients.set(client, socket);
-  socket.on("connect", () => say(client, { is: "connect", id: socket.id, recovered: socket.recovered }));
+  socket.on("connect", () => say(client, { is: "connect", id: socket.id, recovered: socket.recovered === true }));
   socket.on("connect_error", (error) => {
     // While nobody answers, the client tries again by itself; only what the server says is news.
     if (error.data !== undefined || !socket.active) {

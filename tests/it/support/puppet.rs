@@ -247,6 +247,20 @@ impl Puppet {
         }
     }
 
+    /// These events, each once, in whatever order; answers their first arguments in the order in which they came.
+    pub async fn expect_in_any_order(&mut self, events: &[&str]) -> Vec<Value> {
+        let (mut left, mut bodies) = (events.to_vec(), Vec::new());
+        while !left.is_empty() {
+            let heard = self.hears().await;
+            match left.iter().position(|event| heard["event"] == **event) {
+                Some(at) => left.remove(at),
+                None => self.unexpected("is none of those left", &format!("{left:?}"), &heard),
+            };
+            bodies.push(heard["args"][0].clone());
+        }
+        bodies
+    }
+
     /// It is connected, where it was or anew.
     pub async fn expect_connect(&mut self, recovered: bool) -> Value {
         let heard = self.hears().await;
