@@ -126,6 +126,7 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store
         for (what, count) in [
             ("positions", &done.locations),
             ("idempotency_keys", &done.idempotency),
+            ("feed", &done.feed),
             ("device_links", &done.devices_anonymised),
             ("devices", &done.devices),
             ("erasure_leftovers", &done.leftovers),

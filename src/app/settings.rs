@@ -50,6 +50,7 @@ pub(super) fn actors(config: &Config) -> Settings {
             idempotency: config.retention.idempotency(),
             device_links: config.retention.device_links(),
             devices: config.retention.devices(),
+            feed: config.retention.feed(),
             erasures: config.retention.erasures(),
             slice_max_rows: config.retention.slice_max_rows,
         },

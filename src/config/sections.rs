@@ -564,6 +564,8 @@ sections! {
         devices_delete_days: u32 = 90,
         /// Reports of misconduct; 0: for ever.
         reports_days: u32 = 90,
+        /// The order of incidents' events, by which operators resume; 0: for ever.
+        feed_hours: u32 = 72,
         /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
         erasures_days: u32 = 400,
         /// How often the janitor looks.
