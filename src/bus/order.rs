@@ -6,18 +6,21 @@
 //! because a node died or the way was closed, is said by whoever finds the store ahead.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::domain::ids::RoomId;
 use crate::domain::room::{Event, Seq};
+use crate::domain::time::Timestamp;
 
-/// A stretch of an incident's log that is durable.
+/// How far an incident's log is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// The incident.
     pub room: RoomId,
-    /// The first event; where an incident that nobody spoke of yet begins.
+    /// Where the incident begins if nobody has spoken of it yet. Of a young one that is its first event, whoever speaks
+    /// first: another node may have more to say of it. One that is older was told already, and is forgotten.
     pub first: Seq,
     /// The last event.
     pub last: Seq,
@@ -175,6 +178,30 @@ pub trait Order: Send + Sync + 'static {
 #[derive(Clone, Debug, Default)]
 pub struct Heads {
     known: HashMap<RoomId, Seq>,
+}
+
+impl Said {
+    /// How long after an incident was raised it is young: for a shorter time than those that are over are remembered.
+    pub const YOUNG: Duration = Duration::from_secs(12 * 3_600);
+
+    /// An event that is durable, of an incident that was raised at this time.
+    pub fn event(event: &Event, raised_at: Timestamp, over: bool) -> Self {
+        Self {
+            room: event.room.clone(),
+            first: Self::begins(raised_at, event.at, event.seq),
+            last: event.seq,
+            over,
+        }
+    }
+
+    /// Where an incident begins that was raised at this time, if nobody spoke of it: one that is old with `first`.
+    pub fn begins(raised_at: Timestamp, now: Timestamp, first: Seq) -> Seq {
+        if now.since(raised_at) < Self::YOUNG {
+            Seq::new(1)
+        } else {
+            first
+        }
+    }
 }
 
 impl Heads {

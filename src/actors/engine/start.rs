@@ -78,7 +78,7 @@ impl Engine {
             directory: Directory::default(),
             areas: Areas::default(),
             trips: Trips::new(settings.trips_max),
-            ops: Ops::new(&*bus, &store, settings.ops.clone()),
+            ops: Ops::new(&*bus, &store, &clock, settings.ops.clone()),
             janitor: Done::default(),
             raising: Turns::default(),
             draining: AtomicBool::new(false),

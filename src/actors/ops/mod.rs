@@ -33,7 +33,7 @@ use self::feed::Feed;
 pub use self::item::{BadCursor, Cursor, OpsEvent, OpsPosition, OpsPositions};
 pub use self::positions::Gathered;
 use self::source::{MemoryOrder, StoreOrder};
-use super::clock::random;
+use super::clock::{Clock, random};
 use super::node::Node;
 use crate::bus::order::{Order, OrderCounts, Place, Said};
 use crate::bus::{Bus, Sighting};
@@ -172,6 +172,7 @@ pub struct Observed {
 struct Shared {
     order: Arc<dyn Order>,
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     settings: OpsSettings,
     followers: AtomicUsize,
     /// Somebody came, when there was nobody.
@@ -194,7 +195,7 @@ pub struct Ops {
 
 impl Ops {
     /// Of a node with this bus and this store: the bus's order, or the store's, or one in memory.
-    pub fn new(bus: &dyn Bus, store: &Arc<dyn Store>, settings: OpsSettings) -> Self {
+    pub fn new(bus: &dyn Bus, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, settings: OpsSettings) -> Self {
         let order: Arc<dyn Order> = match bus.order() {
             Some(order) => order,
             None if store.keeps_feed() => StoreOrder::new(Arc::clone(store)),
@@ -204,6 +205,7 @@ impl Ops {
             shared: Arc::new(Shared {
                 order,
                 store: Arc::clone(store),
+                clock: Arc::clone(clock),
                 followers: AtomicUsize::new(0),
                 came: Notify::new(),
                 feed: Mutex::new(None),
@@ -241,12 +243,9 @@ impl Ops {
             .incident
             .as_ref()
             .is_some_and(|incident| incident.status.is_open());
-        self.shared.order.say(Said {
-            room: event.room.clone(),
-            first: event.seq,
-            last: event.seq,
-            over: !is_open,
-        });
+        self.shared
+            .order
+            .say(Said::event(event, state.created_at, !is_open));
     }
 
     /// Whether anybody follows: only then is anything gathered.

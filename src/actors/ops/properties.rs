@@ -142,7 +142,7 @@ impl World {
         });
         self.waiting[node].push_back(Said {
             room: name(incident),
-            first: seq,
+            first: Seq::new(1),
             last: seq,
             over: false,
         });
@@ -202,7 +202,7 @@ impl World {
                 let last = Seq::new(log.map_or(0, Vec::len) as u64);
                 self.stream.say(&Said {
                     room,
-                    first: head.next(),
+                    first: Seq::new(1),
                     last,
                     over: false,
                 });

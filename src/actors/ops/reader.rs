@@ -203,7 +203,7 @@ pub(super) async fn compare(shared: &Shared, heads: &[(RoomId, Seq)]) -> Result<
         if row.seq > *head || over {
             shared.order.say(Said {
                 room: room.clone(),
-                first: head.next(),
+                first: Said::begins(row.created_at, shared.clock.now(), head.next()),
                 last: row.seq,
                 over,
             });

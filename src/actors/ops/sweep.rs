@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What happened so long before the last sweep is looked at again: clocks differ, and writes take their time.
 const SLACK: Duration = Duration::from_secs(60);
 /// But never further back than half of the time for which incidents that are over are remembered.
-const BACK_MAX: Duration = Duration::from_secs(12 * 3_600);
+const BACK_MAX: Duration = Said::YOUNG;
 /// Incidents that are looked at together, and the pause after them: others want to read, too.
 const PAGE: usize = 200;
 const PAUSE: Duration = Duration::from_millis(5);

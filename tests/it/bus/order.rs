@@ -109,7 +109,7 @@ async fn what_one_incident_says_in_a_row_is_one_entry() {
     let order = node(&redis.url(), settings(), 1).await;
     let begun = order.ends().await.unwrap().last;
     for n in 1..=20 {
-        order.say(said(1, n, n));
+        order.say(said(1, 1, n));
     }
     assert!(order.settle().await);
     let told = all(&order, begun).await;

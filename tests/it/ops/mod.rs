@@ -162,7 +162,7 @@ pub async fn set(engine: &Engine, sos: &RoomId, to: Status) {
 /// Says something in one.
 pub async fn say(engine: &Engine, sos: &RoomId, who: &str, words: &str) {
     let command = Command::SendMessage {
-        id: mayday::domain::ids::MessageId::new(words).unwrap(),
+        id: mayday::domain::ids::MessageId::new(words.replace(' ', "-")).unwrap(),
         content: words.to_owned(),
     };
     engine.act(sos, &person(who), command, None).await.unwrap();

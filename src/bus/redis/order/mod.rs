@@ -269,7 +269,7 @@ impl Order for RedisOrder {
             let mut waiting = shared.waiting.lock();
             if let Some(last) = waiting.back_mut()
                 && last.room == said.room
-                && last.last.next() == said.first
+                && last.last < said.last
             {
                 // One after the other: one stretch.
                 last.last = said.last;
