@@ -130,6 +130,11 @@ pub trait Store: Send + Sync + 'static {
         Ok(found)
     }
 
+    /// Whether it keeps an order over its rooms: [`Store::feed_after`].
+    fn keeps_feed(&self) -> bool {
+        false
+    }
+
     /// Events of incidents after `after` in the order in which they became durable, at most `limit` (0: only where
     /// the order stands). `None`: this store, which many may write to, keeps no order over its rooms.
     async fn feed_after(&self, after: u64, limit: usize) -> Result<Option<FeedPage>, StoreError> {

@@ -128,6 +128,10 @@ impl Store for Embedded {
         .await
     }
 
+    fn keeps_feed(&self) -> bool {
+        true
+    }
+
     async fn feed_after(&self, after: u64, limit: usize) -> Result<Option<FeedPage>, StoreError> {
         self.read(Lane::Rest, move |db| feed::after(db, after, limit).map(Some))
             .await
