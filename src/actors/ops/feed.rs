@@ -151,7 +151,7 @@ impl Reader {
     }
 
     /// How many incidents it remembers.
-    pub fn len(&self) -> usize {
+    pub fn known(&self) -> usize {
         self.heads.len()
     }
 

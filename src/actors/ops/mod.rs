@@ -306,7 +306,7 @@ impl Ops {
             .feed
             .lock()
             .as_ref()
-            .map_or((0, 0), |feed| (feed.recent(), feed.reader().len()));
+            .map_or((0, 0), |feed| (feed.recent(), feed.reader().known()));
         let settings = &shared.settings;
         Observed {
             followers: (shared.followers.load(Relaxed), settings.followers_max),
@@ -317,7 +317,7 @@ impl Ops {
             missing: read(&counts.missing),
             refused: read(&counts.refused),
             positions: (read(&counts.positions), read(&counts.positions_dropped)),
-            positions_waiting: (shared.gathered.len(), settings.positions_waiting_max),
+            positions_waiting: (shared.gathered.count(), settings.positions_waiting_max),
             failed: read(&counts.failed),
             sweeps: (read(&counts.sweeps), read(&counts.found)),
             order: shared.order.counts(),

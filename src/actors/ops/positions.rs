@@ -91,7 +91,7 @@ impl Gathered {
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.inner.lock().order.len()
     }
 }
@@ -202,9 +202,9 @@ mod tests {
     fn for_whom_there_is_no_room_is_counted() {
         let gathered = Gathered::new(2);
         let all: Vec<_> = (0..5).map(|who| seen("sos", who, 1, RoomKind::Sos)).collect();
-        assert_eq!((gathered.add(&all), gathered.len()), (3, 2));
+        assert_eq!((gathered.add(&all), gathered.count()), (3, 2));
         assert_eq!(gathered.add(&all[..2]), 0, "they have a place");
         gathered.clear();
-        assert_eq!(gathered.len(), 0);
+        assert_eq!(gathered.count(), 0);
     }
 }

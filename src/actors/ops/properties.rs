@@ -37,7 +37,7 @@ enum Step {
     /// A reader reads a page.
     Read { reader: usize, page: usize },
     /// What was read last is read again.
-    StepBack(usize),
+    Again(usize),
     /// Somebody sweeps.
     Sweep,
     /// Redis loses its memory.
@@ -53,7 +53,7 @@ fn steps(forgetful: bool) -> impl Strategy<Value = Vec<Step>> {
         2 => node().prop_map(Step::SayLast),
         1 => node().prop_map(Step::Lose),
         4 => (0..2_usize, 1..4_usize).prop_map(|(reader, page)| Step::Read { reader, page }),
-        1 => (0..2_usize).prop_map(Step::StepBack),
+        1 => (0..2_usize).prop_map(Step::Again),
         1 => Just(Step::Sweep),
         forget => Just(Step::Forget),
     ];
@@ -194,7 +194,7 @@ impl World {
             assert_eq!(missing, 0);
             shown.extend(events);
         } else {
-            for (room, head) in feed.heads() {
+            for (room, _) in feed.heads() {
                 let log = self
                     .logs
                     .iter()
@@ -230,7 +230,7 @@ impl World {
             }
             Step::Lose(node) => self.waiting[node].clear(),
             Step::Read { reader, page } => self.read(reader, page, 0),
-            Step::StepBack(reader) => self.read(reader, 10, 3),
+            Step::Again(reader) => self.read(reader, 10, 3),
             Step::Sweep => self.sweep(),
             Step::Forget => {
                 self.stream = Stream {

@@ -102,7 +102,7 @@ async fn every_event_of_every_incident_comes_in_the_order_of_the_store() {
     assert_eq!(shown["sos"]["location"]["latitude"], HERE.0);
     assert_eq!(shown["cursor"].as_str().unwrap().parse(), Ok(resolved.cursor()));
     assert!(Arc::ptr_eq(
-        &resolved.encoded(|event| event.json()),
+        &resolved.encoded(mayday::actors::ops::OpsEvent::json),
         &resolved.encoded(|_| String::new())
     ));
 }

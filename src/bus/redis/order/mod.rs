@@ -256,6 +256,7 @@ impl Entries {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an error is handed on as it comes")]
 fn away(failure: Failure) -> OrderAway {
     tracing::debug!(%failure, "the order of events cannot be read");
     OrderAway
