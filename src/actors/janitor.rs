@@ -58,6 +58,8 @@ pub struct Done {
     pub devices: AtomicU64,
     /// Positions that an erasure left behind in a crash.
     pub leftovers: AtomicU64,
+    /// Places in the order of incidents' events.
+    pub feed: AtomicU64,
     /// Signs of life and sights of devices that were written.
     pub noted: AtomicU64,
 }
@@ -70,6 +72,7 @@ impl Done {
             (&self.devices_anonymised, slice.devices_anonymised),
             (&self.devices, slice.devices),
             (&self.leftovers, slice.leftovers),
+            (&self.feed, slice.feed),
         ] {
             counter.fetch_add(rows, Relaxed);
             self.removed.fetch_add(rows, Relaxed);

@@ -19,6 +19,7 @@ pub mod memberships;
 pub mod node;
 pub mod notes;
 pub mod observer;
+pub mod ops;
 pub mod pass;
 pub mod redis_bridge;
 pub mod registry;

@@ -13,6 +13,7 @@ use super::janitor::Done;
 use super::memberships::Memberships;
 use super::notes::Notes;
 use super::observer::Observer;
+use super::ops::Ops;
 use super::registry::Registry;
 use super::room::Door;
 use super::settings::Settings;
@@ -51,6 +52,8 @@ pub struct Node {
     pub areas: Areas,
     /// Where the trips are that go on.
     pub trips: Trips,
+    /// What operators follow.
+    pub ops: Ops,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use crate::actors::Settings;
 use crate::actors::history::HistorySettings;
+use crate::actors::ops::OpsSettings;
 use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
 use crate::actors::socketio::SocketIoSettings;
 use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
+use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
 use crate::config::Config;
 use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};
@@ -53,6 +55,7 @@ pub(super) fn actors(config: &Config) -> Settings {
             idempotency: config.retention.idempotency(),
             device_links: config.retention.device_links(),
             devices: config.retention.devices(),
+            feed: config.retention.feed(),
             erasures: config.retention.erasures(),
             slice_max_rows: config.retention.slice_max_rows,
         },
@@ -60,6 +63,17 @@ pub(super) fn actors(config: &Config) -> Settings {
         stale_after: config.locations.stale_after(),
         devices_seen_every: config.devices.seen_every(),
         devices_seen_max: config.devices.seen_max,
+        ops: OpsSettings {
+            followers_max: config.ops.followers_max,
+            recent_max: config.ops.recent_max_events,
+            known_max: config.ops.known_max_incidents,
+            behind_max_bytes: config.ops.behind_max_bytes,
+            positions_every: Duration::from_millis(config.ops.positions_ms),
+            positions_max: config.ops.positions_max,
+            positions_waiting_max: config.ops.positions_waiting_max,
+            radius_max_km: config.ops.radius_max_km,
+            sweep: Duration::from_secs(config.ops.sweep_s),
+        },
         cluster: ClusterSettings {
             heartbeat: Duration::from_millis(config.cluster.heartbeat_ms),
             looks_at_once: config.cluster.looks_max,
@@ -150,6 +164,12 @@ pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<Bridg
             patience: bus.board_timeout(),
             stream_keep: bus.stream_keep(),
             stream_max: bus.stream_max_entries,
+        },
+        order: OrderSettings {
+            stream_max: config.ops.stream_max_entries,
+            waiting_max: config.ops.waiting_max_events,
+            batch_max: config.ops.batch_max_events,
+            ..OrderSettings::default()
         },
         flush_max: bus.flush_max_messages,
         flush_after: bus.flush_after(),

@@ -325,6 +325,11 @@ impl Retention {
         Duration::from_secs(self.erasures_days as u64 * 86_400)
     }
 
+    /// How long the order of incidents' events is kept; zero: for ever.
+    pub const fn feed(&self) -> Duration {
+        Duration::from_secs(self.feed_hours as u64 * 3_600)
+    }
+
     /// How long the record of a device that is not seen is kept; zero: for ever.
     pub const fn devices(&self) -> Duration {
         Duration::from_secs(self.devices_delete_days as u64 * 86_400)

@@ -595,12 +595,41 @@ sections! {
         devices_delete_days: u32 = 90,
         /// Reports of misconduct; 0: for ever.
         reports_days: u32 = 90,
+        /// The order of incidents' events, by which operators resume; 0: for ever.
+        feed_hours: u32 = 72,
         /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
         erasures_days: u32 = 400,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
         slice_max_rows: usize = 5_000,
+    }
+    /// What operators follow.
+    ops: Ops {
+        /// Followers on this node.
+        followers_max: usize = 200,
+        /// The newest events that they share in memory.
+        recent_max_events: usize = 4_096,
+        /// Incidents whose standing is remembered while somebody follows.
+        known_max_incidents: usize = 200_000,
+        /// With so much waiting a follower gets nothing more until half of it is gone.
+        behind_max_bytes: usize = 262_144,
+        /// The widest circle of a filter.
+        radius_max_km: u32 = 500,
+        /// How often positions are told.
+        positions_ms: u64 = 3_000,
+        /// Positions in one message.
+        positions_max: usize = 5_000,
+        /// Positions that wait.
+        positions_waiting_max: usize = 100_000,
+        /// The most entries of the order that the nodes share in Redis.
+        stream_max_entries: usize = 1_000_000,
+        /// What waits to be said to it.
+        waiting_max_events: usize = 65_536,
+        /// What is said at once.
+        batch_max_events: usize = 500,
+        /// How often it is looked whether anything was not said.
+        sweep_s: u64 = 60,
     }
     /// The pages people look at.
     pages: Pages {

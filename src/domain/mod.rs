@@ -12,6 +12,7 @@ pub mod hints;
 pub mod ids;
 pub mod incident;
 pub mod location;
+pub mod ops;
 pub mod people;
 pub mod phone;
 pub mod room;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::feed::FeedPage;
 use super::meters::Observed;
 use super::types::{
     Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
@@ -105,6 +106,41 @@ pub trait Store: Send + Sync + 'static {
 
     /// One incident's projection.
     async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError>;
+
+    /// The projections of those of `rooms` that are incidents, in no order.
+    async fn incidents_of(&self, rooms: &[RoomId]) -> Result<Vec<IncidentRow>, StoreError> {
+        let mut found = Vec::new();
+        for room in rooms {
+            found.extend(self.incident(room).await?);
+        }
+        Ok(found)
+    }
+
+    /// Stretches of logs, each from one `seq` to another, both included: all their events, by room and `seq`. What is
+    /// not there is left out.
+    async fn stretches(&self, wanted: &[(RoomId, Seq, Seq)]) -> Result<Vec<Event>, StoreError> {
+        let mut found = Vec::new();
+        for (room, from, to) in wanted {
+            let before = Seq::new(from.get().saturating_sub(1));
+            let count = to.get().saturating_sub(before.get());
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            found.extend(self.events(room, before, count).await?);
+        }
+        found.sort_by(|a, b| (&a.room, a.seq).cmp(&(&b.room, b.seq)));
+        Ok(found)
+    }
+
+    /// Whether it keeps an order over its rooms: [`Store::feed_after`].
+    fn keeps_feed(&self) -> bool {
+        false
+    }
+
+    /// Events of incidents after `after` in the order in which they became durable, at most `limit` (0: only where
+    /// the order stands). `None`: this store, which many may write to, keeps no order over its rooms.
+    async fn feed_after(&self, after: u64, limit: usize) -> Result<Option<FeedPage>, StoreError> {
+        let _ = (after, limit);
+        Ok(None)
+    }
 
     /// Incidents by query. Those at the same time or distance come in an order that does not change.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError>;

@@ -5,6 +5,7 @@
 pub mod codec;
 pub mod contract;
 pub mod embedded;
+pub mod feed;
 pub(crate) mod history_page;
 pub mod meters;
 pub mod mongo;
@@ -18,5 +19,6 @@ pub(crate) mod contract_tests;
 
 pub use contract::{AppendError, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedOptions, backup};
+pub use feed::{FeedEvent, FeedPage};
 pub use mongo::{Mongo, MongoOptions};
 pub use types::*;

@@ -351,6 +351,8 @@ pub struct Retention {
     pub devices: std::time::Duration,
     /// Reports of misconduct.
     pub reports: std::time::Duration,
+    /// The order of incidents' events, by which operators resume.
+    pub feed: std::time::Duration,
     /// Marks of the erased, by which a backup knows whom not to bring back.
     pub erasures: std::time::Duration,
     /// The most rows of each kind that one call removes; 0 counts as 1.
@@ -376,6 +378,8 @@ pub struct Purged {
     pub reports: u64,
     /// Blocks that had ended.
     pub blocks: u64,
+    /// Places in the order of incidents' events.
+    pub feed: u64,
     /// There may be more: call again.
     pub more: bool,
 }

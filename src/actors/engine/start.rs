@@ -19,6 +19,7 @@ use crate::actors::memberships::Memberships;
 use crate::actors::node::Node;
 use crate::actors::notes::Notes;
 use crate::actors::observer::Observer;
+use crate::actors::ops::Ops;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::trips::Trips;
@@ -77,6 +78,7 @@ impl Engine {
             directory: Directory::default(),
             areas: Areas::default(),
             trips: Trips::new(settings.trips_max),
+            ops: Ops::new(&*bus, &store, &clock, settings.ops.clone()),
             janitor: Done::default(),
             raising: Turns::default(),
             draining: AtomicBool::new(false),
@@ -108,6 +110,7 @@ impl Engine {
             return;
         };
         self.node.areas.start(&self.node, &first);
+        self.node.ops.start(&self.node, &first);
         self.batchers.start(&self.node, &arbiters);
         self.node.registry.spread_over(arbiters);
         Janitor::start_in_arbiter(&first, move |_| janitor);

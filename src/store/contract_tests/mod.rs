@@ -3,6 +3,7 @@
 //! An implementation gives a [`Harness`] and one line, `store_contract!(name, Harness)`.
 
 pub mod conduct;
+pub mod feed;
 pub mod incidents;
 pub mod logs;
 pub mod positions;
@@ -99,6 +100,11 @@ macro_rules! store_contract {
                     what_an_incident_turns_out_to_be_is_what_it_is_listed_as,
                     pages_have_what_stood_all_the_time_once_whatever_happens_between_them,
                     a_search_finds_across_the_date_line_and_at_the_pole,
+                }
+                feed::{
+                    many_rooms_are_read_at_once,
+                    events_of_incidents_have_one_order,
+                    an_order_goes_on_after_reopening_and_a_purge,
                 }
                 positions::{
                     a_batch_of_fixes_twice_changes_nothing,

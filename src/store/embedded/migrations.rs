@@ -45,6 +45,11 @@ const MIGRATIONS: Plan<'static> = &[
         sql: include_str!("migrations/0003_conduct.sql"),
         rebuilds: false,
     },
+    Migration {
+        name: "0004_feed",
+        sql: include_str!("migrations/0004_feed.sql"),
+        rebuilds: false,
+    },
 ];
 
 /// The version that this program writes.

@@ -4,6 +4,7 @@
 mod append;
 pub mod backup;
 mod conduct;
+mod feed;
 mod fixes;
 mod geo;
 mod gone;

@@ -9,7 +9,8 @@ use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
 use super::{
-    Embedded, answered, append, conduct, fixes, history, incidents, messages, privacy, records, rooms, upkeep,
+    Embedded, answered, append, conduct, feed, fixes, history, incidents, messages, privacy, records, rooms,
+    upkeep,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
@@ -19,6 +20,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
+use crate::store::feed::FeedPage;
 use crate::store::meters::{Observed, bump, total};
 use crate::store::types::{
     Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
@@ -114,6 +116,24 @@ impl Store for Embedded {
         }
         let (query, open) = (query.clone(), Arc::clone(&self.open));
         self.read(Lane::Rest, move |db| incidents::incidents(db, &open, &query))
+            .await
+    }
+
+    async fn incidents_of(&self, rooms: &[RoomId]) -> Result<Vec<IncidentRow>, StoreError> {
+        let rooms = rooms.to_vec();
+        self.read(Lane::Rest, move |db| {
+            let found = rooms.iter().map(|room| incidents::incident(db, room));
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    fn keeps_feed(&self) -> bool {
+        true
+    }
+
+    async fn feed_after(&self, after: u64, limit: usize) -> Result<Option<FeedPage>, StoreError> {
+        self.read(Lane::Rest, move |db| feed::after(db, after, limit).map(Some))
             .await
     }
 

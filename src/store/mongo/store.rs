@@ -120,6 +120,18 @@ impl Store for Mongo {
             .await
     }
 
+    async fn incidents_of(&self, rooms: &[RoomId]) -> Result<Vec<IncidentRow>, StoreError> {
+        let rooms = rooms.to_vec();
+        self.read(false, async move |to| rooms::incidents_of(&to.db, &rooms).await)
+            .await
+    }
+
+    async fn stretches(&self, wanted: &[(RoomId, Seq, Seq)]) -> Result<Vec<Event>, StoreError> {
+        let wanted = wanted.to_vec();
+        self.read(false, async move |to| rooms::stretches(&to.db, &wanted).await)
+            .await
+    }
+
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError> {
         let query = query.clone();
         self.read(false, async move |to| incidents::incidents(&to.db, &query).await)

@@ -15,6 +15,7 @@ mod fields;
 mod hints_view;
 mod location;
 mod location_view;
+mod ops_view;
 mod people_view;
 mod query;
 pub mod schemas;
@@ -44,6 +45,7 @@ pub use event_view::{DeedView, EventView};
 pub use hints_view::HintsView;
 pub use location::{Batch, LocationBody, RejectedFix};
 pub use location_view::{Feature, FeatureCollection, LocationView};
+pub use ops_view::{OpsEventView, OpsPositionView, OpsPositionsView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
 pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
 pub use services::{

@@ -171,13 +171,62 @@ async fn whoever_was_erased_before_and_came_again_is_in_the_backup() {
     }
 }
 
+#[tokio::test]
+async fn what_is_merged_comes_last_in_the_order_and_a_store_that_was_put_in_place_begins_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let store = open(&data);
+    let mut scribe = raised(&*store, "both", report()).await;
+    put(&*store, scribe.join(1)).await;
+    backup::backup(&data, &file, BackupOptions::default(), ms(BEGUN)).unwrap();
+    let whole = store.feed_after(0, 100).await.unwrap().unwrap();
+
+    let other = folder.path().join("other");
+    let running = open(&other);
+    raised(&*running, "own", report()).await;
+    let before = running.feed_after(0, 100).await.unwrap().unwrap();
+    merged(&running, &other, &file).await;
+    let after = running.feed_after(0, 100).await.unwrap().unwrap();
+    assert_eq!(
+        (after.epoch, &after.events[..before.events.len()]),
+        (before.epoch, &*before.events)
+    );
+    let came: Vec<_> = after.events[before.events.len()..]
+        .iter()
+        .map(|feed| &feed.event)
+        .collect();
+    assert_eq!(
+        came,
+        whole.events.iter().map(|feed| &feed.event).collect::<Vec<_>>()
+    );
+
+    store.close().await;
+    drop(store);
+    let force = RestoreOptions {
+        force: true,
+        ..RestoreOptions::default()
+    };
+    backup::stage(&data, &file)
+        .unwrap()
+        .restore(force, ms(BEGUN))
+        .unwrap();
+    let placed = open(&data).feed_after(0, 100).await.unwrap().unwrap();
+    assert_ne!(
+        placed.epoch, whole.epoch,
+        "what was given out since may be given out again"
+    );
+    assert_eq!(placed.events, whole.events);
+}
+
 /// Every table, and how a merge deals with it.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 18] = [
     ("blocks", "the newer of two"),
     ("contacts", "for those who have none"),
     ("devices", "the one that was seen last"),
     ("erased", "this store's own: writes that are on their way"),
     ("events", "what is missing of a room's log"),
+    ("feed", "what comes in has its places at the end"),
+    ("feed_epoch", "this store's own"),
     ("fixes", "what is missing, of those who have a record"),
     ("geo", "projected"),
     ("gone", "all"),

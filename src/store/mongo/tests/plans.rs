@@ -76,6 +76,7 @@ async fn ask_all(store: &Mongo) {
     }
     let day = std::time::Duration::from_secs(86_400);
     let retention = Retention {
+        feed: std::time::Duration::from_secs(86_400),
         locations: day,
         idempotency: day,
         device_links: day,
@@ -84,6 +85,14 @@ async fn ask_all(store: &Mongo) {
         erasures: day,
         slice_max_rows: 100,
     };
+    store.incidents_of(&[room("sos")]).await.unwrap();
+    store
+        .stretches(&[
+            (room("sos"), Seq::new(1), Seq::new(2)),
+            (room("other"), Seq::new(1), Seq::new(9)),
+        ])
+        .await
+        .unwrap();
     store.purge(ms(1_000), &retention).await.unwrap();
     store.erase(&user(5), ms(1_000)).await.unwrap();
     store.ping().await.unwrap();
