@@ -8,9 +8,9 @@ use crate::actors::history::HistorySettings;
 use crate::actors::ops::OpsSettings;
 use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
-use crate::actors::socketio::SocketIoSettings;
-use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
+use crate::actors::socketio::{ADMIN, SocketIoSettings};
 use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
+use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
 use crate::config::Config;
 use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};
@@ -115,7 +115,7 @@ pub(super) fn socketio(config: &Config) -> SocketIoSettings {
     };
     let protocol = socketio::Settings {
         engine: Arc::new(engine),
-        namespaces: vec![Namespace::MAIN, Namespace::of_static("/sos")],
+        namespaces: vec![Namespace::MAIN, Namespace::of_static("/sos"), ADMIN.clone()],
         connect_timeout: given.connect_timeout(),
         attachments: AttachmentLimits {
             max: given.attachments_max,

@@ -14,6 +14,7 @@ use futures_util::future::poll_fn;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+use super::admin::{self, ADMIN};
 use super::carrier::{Candidate, Carrier, Way, packets, tell, websocket};
 use super::commands::Client;
 use super::door::{Admitted, Door};
@@ -29,7 +30,8 @@ use crate::delivery::{CloseReason, EndReason, Frame, Hub, Outbox, Phase};
 use crate::domain::budget::MessageBudget;
 use crate::domain::time::Timestamp;
 use crate::wire::Reading;
-use crate::wire::incident::{self, ClientMessage, Word};
+use crate::wire::incident::admin::{self as admin_words, AdminMessage};
+use crate::wire::incident::{self, ClientMessage, UNKNOWN_EVENT, Word};
 use crate::wire::socketio::engine::{self, Effect, PollId, Refusal, Session, SocketId, Transport};
 use crate::wire::socketio::{Args, ConnectError, Connection, Encoded, Event, Namespace, Resume};
 
@@ -331,7 +333,8 @@ impl SocketIoActor {
         ctx: &mut Ctx,
     ) -> Option<(resume::Resumed, Client)> {
         let begun = Instant::now();
-        let recovers = self.settings.protocol.recovery;
+        // Operators go on by the cursor of their feed.
+        let recovers = self.settings.protocol.recovery && *namespace != ADMIN;
         let whose = &admitted.credential.identity.subject;
         let (sid, pid, resumed) = match found {
             Some((sid, pid, resumed)) => (sid, Some(pid), Some(resumed)),
@@ -406,6 +409,9 @@ impl SocketIoActor {
             return;
         };
         let client = self.client(seat);
+        if seat.namespace == ADMIN {
+            return self.operate(&asked, name, args, &reading, ctx);
+        }
         match incident::parse(name, args, &reading) {
             Ok(ClientMessage::RefreshCredential { token }) => self.renew(asked, token.reveal(), ctx),
             Ok(_) if self.pending >= self.settings.pending_max => {
@@ -420,6 +426,51 @@ impl SocketIoActor {
                 self.hand_next(ctx);
             }
             Err(error) => self.refuse(&asked, &error.into()),
+        }
+    }
+
+    /// What an operator says: which events they want, and what keeps their connection.
+    fn operate(&mut self, asked: &Asked, name: &str, args: &Args, reading: &Reading, ctx: &mut Ctx) {
+        let radius_max_km = self.node.ops.radius_max_km();
+        let Some(seat) = self.seats.iter_mut().find(|seat| seat.namespace == ADMIN) else {
+            return;
+        };
+        let done = match admin_words::parse(name, args, radius_max_km) {
+            Ok(Some(AdminMessage::Subscribe { filter, cursor })) => {
+                // The one before ends first: nothing comes twice.
+                seat.following = None;
+                admin::follow(&self.node, &seat.session, filter, cursor.as_deref()).map(
+                    |(following, done)| {
+                        seat.following = Some(following);
+                        done
+                    },
+                )
+            }
+            Ok(Some(AdminMessage::Unsubscribe)) => {
+                seat.following = None;
+                Ok(Done::nothing())
+            }
+            Ok(None) => match incident::parse(name, args, reading) {
+                Ok(ClientMessage::Ping { echo }) => Ok(Done::saying(incident::pong(&echo, reading.now))),
+                Ok(ClientMessage::Heartbeat) => Ok(Done::saying(incident::heartbeat(reading.now))),
+                Ok(ClientMessage::RefreshCredential { token }) => {
+                    let asked = Asked {
+                        namespace: asked.namespace.clone(),
+                        id: asked.id,
+                    };
+                    return self.renew(asked, token.reveal(), ctx);
+                }
+                Ok(_) => Err(Refused::new(
+                    UNKNOWN_EVENT,
+                    "there is no such event in this namespace",
+                )),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        };
+        match done {
+            Ok(done) => self.done(asked, &done),
+            Err(refused) => self.refuse(asked, &refused),
         }
     }
 

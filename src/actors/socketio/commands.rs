@@ -276,7 +276,7 @@ impl Client {
         }
         let found = self.node.store.messages(&sos, None, skip + limit, None).await;
         let found = found.map_err(CommandError::from)?;
-        let mut said: Vec<Said<'_>> = found
+        let said: Vec<Said<'_>> = found
             .messages
             .iter()
             .skip(skip)
@@ -289,8 +289,6 @@ impl Client {
                 relay: message.relay.as_ref(),
             })
             .collect();
-        // As they were said.
-        said.reverse();
         Ok(Done {
             word: Some(history_response(&sos, &said)),
             ..Done::at(&sos, view.state.seq)

@@ -6,6 +6,7 @@
 //! [`Door`] knows.
 
 mod actor;
+mod admin;
 mod carrier;
 mod commands;
 mod door;
@@ -16,6 +17,7 @@ mod seat;
 mod settings;
 
 pub use actor::SocketIoActor;
+pub use admin::ADMIN;
 pub use carrier::Carrier;
 pub use door::{Admitted, Door};
 pub use messages::{Attach, BeginPost, Poll, PollGone, Post, PostGone, Waiting};

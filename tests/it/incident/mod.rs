@@ -1,6 +1,7 @@
 //! Incident clients: the field's own Socket.IO client against the engine, by polling, by WebSocket, and moving from the
 //! one to the other.
 
+mod admin;
 mod door;
 mod recovery;
 mod rows;
