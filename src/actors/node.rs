@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::cluster::Cluster;
 use super::directory::Directory;
 use super::janitor::Done;
+use super::lookup::Lookups;
 use super::memberships::Memberships;
 use super::notes::Notes;
 use super::observer::Observer;
@@ -49,6 +50,8 @@ pub struct Node {
     pub areas: Areas,
     /// Where the trips are that go on.
     pub trips: Trips,
+    /// What the SOS service knows of incidents that this engine does not; `None`: nobody is asked.
+    pub lookups: Option<Arc<Lookups>>,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

@@ -293,6 +293,7 @@ impl Node {
             clock: Arc::new(SystemClock),
             settings,
             observer: Arc::new(NoObserver),
+            lookups: None,
             chores: vec![],
         });
         Self {

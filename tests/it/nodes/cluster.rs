@@ -102,6 +102,7 @@ impl Cluster {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             settings: self.settings.clone(),
             observer: Arc::new(NoObserver),
+            lookups: None,
             chores: vec![],
         });
         self.nodes.push(engine);

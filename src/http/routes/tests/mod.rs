@@ -106,6 +106,7 @@ impl Rig {
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
             observer: Arc::new(NoObserver),
+            lookups: None,
             chores: vec![],
         });
         let readiness = Arc::new(Readiness::new(
