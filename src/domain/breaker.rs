@@ -118,7 +118,9 @@ impl Breaker {
 /// The wait before attempt `n` (from 1) is repeated: anything up to a bound that doubles each time (full jitter).
 /// `chance` is a random number.
 pub fn backoff(n: u32, least: Duration, most: Duration, chance: u64) -> Duration {
-    let bound = least.saturating_mul(2_u32.saturating_pow(n.saturating_sub(1))).min(most);
+    let bound = least
+        .saturating_mul(2_u32.saturating_pow(n.saturating_sub(1)))
+        .min(most);
     let micros = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros(chance % micros.saturating_add(1).max(1))
 }
@@ -151,13 +153,19 @@ mod tests {
         assert_eq!(breaker.admit(at(4)), Err(at(7)));
         assert_eq!(breaker.next(at(4)), Some(at(11)));
         // Only one goes through.
-        assert_eq!((breaker.stand(at(11)), breaker.admit(at(11))), (Stand::HalfOpen, Ok(())));
+        assert_eq!(
+            (breaker.stand(at(11)), breaker.admit(at(11))),
+            (Stand::HalfOpen, Ok(()))
+        );
         assert_eq!(breaker.admit(at(12)), Err(at(9)));
         breaker.failed(at(13));
         assert_eq!((breaker.stand(at(22)), breaker.opened()), (Stand::Open, 2));
         assert_eq!(breaker.admit(at(23)), Ok(()));
         breaker.succeeded();
-        assert_eq!((breaker.stand(at(23)), breaker.admit(at(23))), (Stand::Closed, Ok(())));
+        assert_eq!(
+            (breaker.stand(at(23)), breaker.admit(at(23))),
+            (Stand::Closed, Ok(()))
+        );
     }
 
     #[test]

@@ -22,5 +22,6 @@ pub mod pages;
 pub mod request;
 pub mod routes;
 pub mod services;
+pub mod sister;
 pub mod tickets;
 pub mod upgrade;

@@ -105,7 +105,11 @@ impl IdShape {
             Self::Any => true,
             Self::Uuid => {
                 let parts: Vec<&str> = id.split('-').collect();
-                parts.len() == 5 && parts.iter().zip([8, 4, 4, 4, 12]).all(|(part, length)| hex(part, length))
+                parts.len() == 5
+                    && parts
+                        .iter()
+                        .zip([8, 4, 4, 4, 12])
+                        .all(|(part, length)| hex(part, length))
             }
             Self::ObjectId => hex(id, 24),
             Self::Number => id.bytes().all(|b| b.is_ascii_digit()),
@@ -326,7 +330,9 @@ impl Lookups {
 
     /// Questions that are on their way.
     pub fn on_their_way(&self) -> usize {
-        self.settings.at_once.saturating_sub(self.turns.available_permits())
+        self.settings
+            .at_once
+            .saturating_sub(self.turns.available_permits())
     }
 }
 

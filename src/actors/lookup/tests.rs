@@ -58,11 +58,17 @@ fn broken() -> Result<Answer, Trouble> {
 
 #[tokio::test]
 async fn an_answer_is_asked_for_once_and_then_remembered() {
-    let script = vec![Ok(Answer::Absent), Ok(there(Status::Arrived)), Ok(there(Status::Closed))];
+    let script = vec![
+        Ok(Answer::Absent),
+        Ok(there(Status::Arrived)),
+        Ok(there(Status::Closed)),
+    ];
     let (lookups, script) = lookups(script, settings());
     for _ in 0..3 {
         assert_eq!(lookups.find(&sos("none")).await, Found::Absent);
-        assert!(matches!(lookups.find(&sos("open")).await, Found::Open(known) if known.status == Status::Arrived));
+        assert!(
+            matches!(lookups.find(&sos("open")).await, Found::Open(known) if known.status == Status::Arrived)
+        );
         assert_eq!(lookups.find(&sos("over")).await, Found::Over);
     }
     assert_eq!(script.1.load(Ordering::Relaxed), 3);
@@ -71,10 +77,16 @@ async fn an_answer_is_asked_for_once_and_then_remembered() {
 
 #[tokio::test]
 async fn what_fails_is_tried_again_and_what_cannot_be_understood_is_not() {
-    let (lookups, script) = lookups(vec![broken(), broken(), Ok(Answer::Absent), Ok(Answer::Unusable)], settings());
+    let (lookups, script) = lookups(
+        vec![broken(), broken(), Ok(Answer::Absent), Ok(Answer::Unusable)],
+        settings(),
+    );
     assert_eq!(lookups.find(&sos("one")).await, Found::Absent);
     for _ in 0..2 {
-        assert!(matches!(lookups.find(&sos("two")).await, Found::Away(_)), "it is remembered");
+        assert!(
+            matches!(lookups.find(&sos("two")).await, Found::Away(_)),
+            "it is remembered"
+        );
     }
     assert_eq!(script.1.load(Ordering::Relaxed), 4);
     assert_eq!(lookups.stand(), Stand::Closed);
@@ -97,7 +109,10 @@ async fn who_is_told_to_come_back_later_than_anybody_waits_says_so() {
         after: Some(Duration::from_secs(7)),
     };
     let (lookups, script) = lookups(vec![Err(refused)], settings());
-    assert_eq!(lookups.find(&sos("one")).await, Found::Away(Duration::from_secs(7)));
+    assert_eq!(
+        lookups.find(&sos("one")).await,
+        Found::Away(Duration::from_secs(7))
+    );
     assert_eq!(script.1.load(Ordering::Relaxed), 1);
 }
 

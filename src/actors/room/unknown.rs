@@ -28,7 +28,8 @@ pub(super) struct Unknown {
 impl RoomActor {
     /// Sets a refused join aside if the service may know better.
     pub(super) fn set_aside(&mut self, step: Step) -> Option<Step> {
-        let unknown = matches!(&step.kind, Kind::Acted { act, result: Err(Rejection::NotFound) } if joins(act));
+        let unknown =
+            matches!(&step.kind, Kind::Acted { act, result: Err(Rejection::NotFound) } if joins(act));
         if self.core.state.exists() || !unknown {
             return Some(step);
         }
@@ -71,7 +72,10 @@ impl RoomActor {
                     None => Found::Absent,
                 }
             };
-            ctx.spawn(ask.into_actor(self).map(|found, act, ctx| act.heard_of_it(found, ctx)));
+            ctx.spawn(
+                ask.into_actor(self)
+                    .map(|found, act, ctx| act.heard_of_it(found, ctx)),
+            );
         }
         true
     }

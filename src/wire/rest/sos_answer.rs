@@ -95,11 +95,17 @@ mod tests {
         });
         let found = parse(&bare).unwrap();
         assert_eq!(found.citizen, Subject::User(UserId::new("ana").unwrap()));
-        assert_eq!((found.status, found.report.kind), (Status::Responding, IncidentType::Fire));
+        assert_eq!(
+            (found.status, found.report.kind),
+            (Status::Responding, IncidentType::Fire)
+        );
         assert_eq!(found.report.position.unwrap().latitude(), 14.5);
         assert_eq!(parse(&json!({"success": true, "data": bare})), Ok(found));
         let least = parse(&json!({"citizenId": "ana"})).unwrap();
-        assert_eq!((least.status, least.report.kind), (Status::Active, IncidentType::Other));
+        assert_eq!(
+            (least.status, least.report.kind),
+            (Status::Active, IncidentType::Other)
+        );
     }
 
     #[test]
@@ -108,7 +114,10 @@ mod tests {
             "citizenId": "ana", "location": {"latitude": 91, "longitude": 0}, "type": "FLOOD", "address": 7,
         }));
         let found = found.unwrap();
-        assert_eq!((found.report.position, found.report.kind), (None, IncidentType::Other));
+        assert_eq!(
+            (found.report.position, found.report.kind),
+            (None, IncidentType::Other)
+        );
     }
 
     #[test]
@@ -126,7 +135,10 @@ mod tests {
         }
         let sos = RoomId::new("sos-1").unwrap();
         for text in ["[]", "<html>", "{"] {
-            assert!(matches!(SosAnswer::parse(text.as_bytes(), &sos), Err(BodyError::Json(_))));
+            assert!(matches!(
+                SosAnswer::parse(text.as_bytes(), &sos),
+                Err(BodyError::Json(_))
+            ));
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod mongo;
 pub mod people;
 pub mod raw;
 pub mod redis;
+pub mod sister;
 pub mod stories;
 pub mod tls;
 

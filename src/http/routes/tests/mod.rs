@@ -90,6 +90,7 @@ impl Rig {
             jwt: secret.clone(),
             internal: secret.clone(),
             block: secret.clone(),
+            sos: None,
             device: DeviceSecrets {
                 current: secret.clone(),
                 previous: None,

@@ -65,6 +65,7 @@ pub const ERRORS: &[(&str, &str)] = &[
     ("STORE_BUSY", "Too much waits. Send it again a moment later."),
     (
         "ROOM_RESTARTED",
+        "SOS_SERVICE_UNAVAILABLE",
         "It may have been done all the same. Send it again; give messages an `id`.",
     ),
     (
