@@ -254,10 +254,7 @@ async fn nobody_is_asked_for_those_who_may_not_join_nor_for_what_cannot_be_one_o
         .await
         .refused(401, "UNAUTHENTICATED");
     // Bound to another incident.
-    let bound = engine
-        .user("Rob")
-        .role("RESCUER")
-        .claim("sosId", "another");
+    let bound = engine.user("Rob").role("RESCUER").claim("sosId", "another");
     let refused = joins(&bound, uuid).await;
     assert!(refused.status == 403 || refused.status == 404, "{refused:?}");
     joins(&engine.user("Ben"), "ffffffffffffffffffffffffffffffff")
