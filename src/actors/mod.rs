@@ -15,6 +15,7 @@ pub mod error;
 pub mod gate;
 pub mod history;
 pub mod janitor;
+pub mod lookup;
 pub mod memberships;
 pub mod node;
 pub mod notes;

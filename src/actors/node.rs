@@ -10,6 +10,7 @@ use super::cluster::Cluster;
 use super::directory::Directory;
 use super::error::CommandError;
 use super::janitor::Done;
+use super::lookup::Lookups;
 use super::memberships::Memberships;
 use super::notes::Notes;
 use super::observer::Observer;
@@ -54,6 +55,8 @@ pub struct Node {
     pub trips: Trips,
     /// What operators follow.
     pub ops: Ops,
+    /// What the SOS service knows of incidents that this engine does not; `None`: nobody is asked.
+    pub lookups: Option<Arc<Lookups>>,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

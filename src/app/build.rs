@@ -17,7 +17,7 @@ use super::history::History;
 use super::listeners::{Addresses, Services, Workers, listen};
 use super::lock::DataLock;
 use super::way::Way;
-use super::{AppError, Opened, backup, observe, open_store, secrets, settings, way};
+use super::{AppError, Opened, backup, observe, open_store, secrets, settings, sister, way};
 use crate::actors::engine::Parts;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::Config;
@@ -86,6 +86,7 @@ impl Running {
         let sweeper = gate.clone();
         // Before anybody can be served: nobody slips in while the list is read.
         gate.blocks().load(&*store, SystemClock.now()).await?;
+        let lookups = sister::lookups(&config, &secrets, &metrics)?;
         let engine = Engine::start(Parts {
             bus: way.bus(),
             blocks: Arc::clone(gate.blocks()),
@@ -93,6 +94,7 @@ impl Running {
             clock: Arc::new(SystemClock),
             settings: settings::actors(&config),
             observer: Arc::new(observe::Counting(Arc::clone(&metrics))),
+            lookups,
             chores: vec![Box::new(move || sweeper.sweep())],
         });
         observe::register(&metrics, &engine, &store);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::actors::Settings;
 use crate::actors::history::HistorySettings;
+use crate::actors::lookup::LookupSettings;
 use crate::actors::ops::OpsSettings;
 use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
@@ -189,6 +190,24 @@ pub(super) fn history(config: &Config) -> HistorySettings {
         batch_max: bus.history_batch_max_fixes,
         interval: bus.history_interval(),
         take_over_after: bus.history_take_over(),
+    }
+}
+
+/// What asking the service that keeps incidents goes by.
+pub(super) fn lookups(config: &Config) -> LookupSettings {
+    let services = &config.services;
+    LookupSettings {
+        shapes: services.lookup_shapes(),
+        timeout: services.lookup_timeout(),
+        deadline: services.lookup_deadline(),
+        tries: services.lookup_tries,
+        pause: services.lookup_pause(),
+        at_once: services.lookups_max,
+        remembered: services.lookup_cache_max,
+        absent_for: services.lookup_absent(),
+        found_for: services.lookup_found(),
+        breaker_failures: services.breaker_failures,
+        breaker_rest: services.breaker_rest(),
     }
 }
 

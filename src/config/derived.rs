@@ -4,9 +4,10 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Sessions,
-    SocketIo, Tls, Trips,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Services,
+    Sessions, SocketIo, Tls, Trips,
 };
+use crate::actors::lookup::IdShape;
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;
 use crate::domain::location::LocationPolicy;
@@ -99,6 +100,22 @@ durations! {
         expiry_warning = from_secs(expiry_warning_s),
         /// How long a ticket is good.
         ticket_ttl = from_secs(ticket_ttl_s),
+    }
+    Services {
+        /// A connection must stand by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// How long a service that does not answer is left alone.
+        breaker_rest = from_millis(breaker_rest_ms),
+        /// An attempt must be answered by then.
+        lookup_timeout = from_millis(lookup_timeout_ms),
+        /// All attempts of a question must be done by then.
+        lookup_deadline = from_millis(lookup_deadline_ms),
+        /// The longest wait before the second one.
+        lookup_pause = from_millis(lookup_pause_ms),
+        /// How long it is remembered that there is no such incident.
+        lookup_absent = from_secs(lookup_absent_s),
+        /// How long it is remembered what is known of one.
+        lookup_found = from_secs(lookup_found_s),
     }
     Limits {
         /// The window of an anonymous device's requests.
@@ -208,6 +225,23 @@ impl Auth {
     /// One of these a token must be for; none: it may be for anybody.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
         list(&self.audience)
+    }
+}
+
+impl Services {
+    /// Whether there is such a service.
+    pub fn has_sos(&self) -> bool {
+        !self.sos_url.is_empty()
+    }
+
+    /// Whether it is asked for incidents that are not known here.
+    pub fn looks_up(&self) -> bool {
+        self.has_sos() && self.lookups
+    }
+
+    /// Shapes of the ids that it may know; a word that names none is left out.
+    pub fn lookup_shapes(&self) -> Vec<IdShape> {
+        list(&self.lookup_ids).filter_map(IdShape::parse).collect()
     }
 }
 

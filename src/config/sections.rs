@@ -335,6 +335,45 @@ sections! {
         /// Tickets not yet used.
         tickets_max: usize = 100_000,
     }
+    /// The service that keeps incidents.
+    services: Services {
+        /// Where it is; empty: there is none.
+        sos_url: String = String::new(),
+        /// Authorities, PEM, that vouch for it beside those of the system.
+        sos_ca_file: String = String::new(),
+        /// It may be spoken to in the clear anywhere, not only nearby.
+        sos_allow_http: bool = false,
+        /// What it wants to see in `X-Internal-Token`; none: from the file.
+        sos_token: Option<Secret> = None,
+        /// A connection must stand by then.
+        connect_timeout_ms: u64 = 1_000,
+        /// The largest answer that is read.
+        answer_max_bytes: usize = 65_536,
+        /// Failures in a row after which it is left alone; 0: never.
+        breaker_failures: u32 = 5,
+        /// For how long.
+        breaker_rest_ms: u64 = 5_000,
+        /// Whether it is asked for incidents that are not known here.
+        lookups: bool = true,
+        /// Shapes of the ids that it may know.
+        lookup_ids: String = "any".into(),
+        /// An attempt must be answered by then.
+        lookup_timeout_ms: u64 = 1_000,
+        /// All attempts of a question must be done by then.
+        lookup_deadline_ms: u64 = 3_000,
+        /// Attempts of a question.
+        lookup_tries: u32 = 3,
+        /// The longest wait before the second one.
+        lookup_pause_ms: u64 = 100,
+        /// Questions on their way at once.
+        lookups_max: usize = 64,
+        /// Answers that are remembered.
+        lookup_cache_max: usize = 10_000,
+        /// How long it is remembered that there is no such incident, or that it is over.
+        lookup_absent_s: u64 = 10,
+        /// How long it is remembered what is known of one.
+        lookup_found_s: u64 = 10,
+    }
     /// Log lines.
     log: Log {
         /// How they look.

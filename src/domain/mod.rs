@@ -5,6 +5,7 @@
 
 pub mod area;
 pub mod bounds;
+pub mod breaker;
 pub mod budget;
 pub mod conduct;
 pub mod geo;

@@ -15,6 +15,7 @@ use crate::actors::clock::Clock;
 use crate::actors::cluster::{Cluster, Hearing, Herald};
 use crate::actors::directory::Directory;
 use crate::actors::janitor::{Chore, Done, Janitor};
+use crate::actors::lookup::Lookups;
 use crate::actors::memberships::Memberships;
 use crate::actors::node::Node;
 use crate::actors::notes::Notes;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// Whom staff keep out.
     pub blocks: Arc<Blocks>,
+    /// Who is asked for incidents that are not known here.
+    pub lookups: Option<Arc<Lookups>>,
     /// What else is to be done at every sweep.
     pub chores: Vec<Chore>,
 }
@@ -60,6 +63,7 @@ impl Engine {
             settings,
             observer,
             blocks,
+            lookups,
             chores,
         } = parts;
         let own = settings.arbiters;
@@ -89,6 +93,7 @@ impl Engine {
             settings,
             observer,
             blocks,
+            lookups,
         });
         node.registry.bind(&node);
         let janitor = Janitor::new(Arc::clone(&node), heard, chores);

@@ -23,6 +23,7 @@ mod services;
 mod services_schemas;
 mod services_view;
 mod sos;
+mod sos_answer;
 mod sos_view;
 mod trips;
 
@@ -54,5 +55,6 @@ pub use services::{
 };
 pub use services_view::{CountView, MemberView, NearStateView, RescuerView, StateView};
 pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
+pub use sos_answer::SosAnswer;
 pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosView};
 pub use trips::{NearTripView, NearbyQuery, TripBody, TripFacts, TripStatus, TripView};

@@ -294,6 +294,7 @@ impl Node {
             clock: Arc::new(SystemClock),
             settings,
             observer: Arc::new(NoObserver),
+            lookups: None,
             chores: vec![],
         });
         Self {

@@ -11,6 +11,7 @@ pub mod people;
 pub mod puppet;
 pub mod raw;
 pub mod redis;
+pub mod sister;
 pub mod stories;
 pub mod tls;
 

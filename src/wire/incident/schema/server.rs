@@ -64,6 +64,10 @@ pub const ERRORS: &[(&str, &str)] = &[
         "TIMEOUT",
         "It may have been done all the same. Send it again; give messages an `id`.",
     ),
+    (
+        "SOS_SERVICE_UNAVAILABLE",
+        "To a join: whether there is such an incident only another service knows, and it does not answer. Come back later.",
+    ),
     ("STORE_FULL", "Nothing can be kept now. Send it again later."),
     (
         "STORE_UNAVAILABLE",
