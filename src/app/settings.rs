@@ -11,7 +11,6 @@ use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
 use crate::actors::socketio::{ADMIN, SocketIoSettings};
 use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
-use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
 use crate::config::Config;
 use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};

@@ -179,6 +179,7 @@ mod tests {
             from: Status::Active,
             to: Status::Resolved,
             note: None,
+            lower_case: false,
         });
         now.take(&resolved);
         assert!(active.wants(&resolved, &now));

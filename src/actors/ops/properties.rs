@@ -131,6 +131,7 @@ impl World {
                 from: states[log.len() % 2],
                 to: states[(log.len() + 1) % 2],
                 note: None,
+                lower_case: false,
             }
         };
         log.push(Event {

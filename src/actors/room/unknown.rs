@@ -133,6 +133,7 @@ impl RoomActor {
                 to: known.status,
                 expected: Some(Status::Active),
                 note: None,
+                lower_case: false,
             };
             self.queue.push_front((Work::system(command), None));
         }

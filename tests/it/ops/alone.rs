@@ -40,6 +40,7 @@ impl One {
         let mut settings = Settings::default();
         change(&mut settings.ops);
         let engine = Engine::start(Parts {
+            lookups: None,
             bus: Alone::new(NodeId::from_bits(1)),
             blocks: Arc::new(Blocks::new(b"a secret of the test", 100)),
             store: Arc::clone(&store),

@@ -41,6 +41,7 @@ impl Pair {
         let mut engines = Vec::new();
         for _ in 0..2 {
             engines.push(Engine::start(Parts {
+                lookups: None,
                 bus: nodes.join().await,
                 blocks: Arc::new(Blocks::new(b"a secret of the test", 100)),
                 store: Arc::clone(&store),

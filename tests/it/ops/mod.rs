@@ -155,6 +155,7 @@ pub async fn set(engine: &Engine, sos: &RoomId, to: Status) {
         to,
         expected: None,
         note: None,
+        lower_case: false,
     };
     engine.act(sos, &person("staff"), command, None).await.unwrap();
 }
