@@ -10,10 +10,12 @@ mod admin;
 mod carrier;
 mod commands;
 mod door;
+mod events;
 mod messages;
 mod outcome;
 mod resume;
 mod seat;
+mod seating;
 mod settings;
 
 pub use actor::SocketIoActor;
