@@ -110,7 +110,7 @@ impl SosService {
         assert!(self.thread.is_none(), "it listens");
         let (address, state) = (self.address, Arc::clone(&self.state));
         let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async move {
