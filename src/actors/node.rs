@@ -1,13 +1,14 @@
 //! What the actors of one node share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::area::Areas;
 use super::blocks::Blocks;
 use super::clock::Clock;
 use super::cluster::Cluster;
 use super::directory::Directory;
+use super::feed::Feed;
 use super::janitor::Done;
 use super::lookup::Lookups;
 use super::memberships::Memberships;
@@ -52,6 +53,8 @@ pub struct Node {
     pub trips: Trips,
     /// What the SOS service knows of incidents that this engine does not; `None`: nobody is asked.
     pub lookups: Option<Arc<Lookups>>,
+    /// Tells the SOS service what happens; not there when it is told nothing.
+    pub feed: OnceLock<Feed>,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture,
+};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -138,7 +140,11 @@ impl FeedActor {
     fn arm(&mut self, ctx: &mut Ctx) {
         let now = self.now();
         let at = self.core.next(now);
-        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at && *set > now) {
+        if self
+            .timer
+            .as_ref()
+            .is_some_and(|(set, _)| *set <= at && *set > now)
+        {
             return;
         }
         if let Some((_, timer)) = self.timer.take() {
@@ -176,7 +182,9 @@ impl FeedActor {
     }
 
     fn read(&self, room: RoomId, after: Seq, limit: usize, ctx: &mut Ctx) {
-        let Some(token) = self.core.token(&room) else { return };
+        let Some(token) = self.core.token(&room) else {
+            return;
+        };
         let (store, of) = (Arc::clone(&self.store), room.clone());
         let read = async move { store.events(&of, after, limit).await };
         ctx.spawn(read.into_actor(self).map(move |events, act, ctx| {
@@ -190,7 +198,9 @@ impl FeedActor {
     }
 
     fn send(&self, event: Event, ctx: &mut Ctx) {
-        let Some(token) = self.core.token(&event.room) else { return };
+        let Some(token) = self.core.token(&event.room) else {
+            return;
+        };
         let (service, room, seq) = (Arc::clone(&self.service), event.room.clone(), event.seq);
         let patience = self.settings.timeout;
         let sent = async move {

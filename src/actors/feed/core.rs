@@ -221,7 +221,13 @@ impl Core {
     }
 
     /// Incidents that are this node's now; `asked` is when they were claimed. `None`: the store failed.
-    pub fn claimed(&mut self, token: i64, asked: Duration, found: Option<(Vec<Claimed>, usize)>, now: Duration) {
+    pub fn claimed(
+        &mut self,
+        token: i64,
+        asked: Duration,
+        found: Option<(Vec<Claimed>, usize)>,
+        now: Duration,
+    ) {
         self.claiming = false;
         let Some((found, limit)) = found else {
             self.poll_at = now + STORE_PAUSE.max(self.settings.poll);
@@ -275,7 +281,14 @@ impl Core {
     }
 
     /// What came of the event of an incident that was on its way. `chance` is a random number; `at` the time of day.
-    pub fn answered(&mut self, room: &RoomId, token: i64, reply: Reply, (at, chance): (Timestamp, u64), now: Duration) {
+    pub fn answered(
+        &mut self,
+        room: &RoomId,
+        token: i64,
+        reply: Reply,
+        (at, chance): (Timestamp, u64),
+        now: Duration,
+    ) {
         match reply {
             Reply::Taken | Reply::Refused(_) => self.breaker.succeeded(),
             Reply::Failed(after) => self.troubled(after, now),
@@ -331,12 +344,22 @@ impl Core {
     }
 
     /// What became of what was to be written; `asked` is when that was. `None`: the store failed.
-    pub fn settled(&mut self, asked: Duration, written: Vec<Settle>, outcome: Option<Vec<Settled>>, now: Duration) {
+    pub fn settled(
+        &mut self,
+        asked: Duration,
+        written: Vec<Settle>,
+        outcome: Option<Vec<Settled>>,
+        now: Duration,
+    ) {
         self.settling = false;
         let Some(outcome) = outcome else {
             self.settle_at = now + STORE_PAUSE;
             for settle in written {
-                if let Some(lane) = self.lanes.get_mut(&settle.room).filter(|l| l.token == settle.token) {
+                if let Some(lane) = self
+                    .lanes
+                    .get_mut(&settle.room)
+                    .filter(|l| l.token == settle.token)
+                {
                     lane.dirty = true;
                     // Before those that came later.
                     lane.dead.splice(0..0, settle.dead);
@@ -346,7 +369,11 @@ impl Core {
             return;
         };
         for (settle, settled) in written.into_iter().zip(outcome) {
-            let Some(lane) = self.lanes.get_mut(&settle.room).filter(|l| l.token == settle.token) else {
+            let Some(lane) = self
+                .lanes
+                .get_mut(&settle.room)
+                .filter(|l| l.token == settle.token)
+            else {
                 continue;
             };
             match settled {
@@ -358,7 +385,10 @@ impl Core {
                 settled => {
                     // Whatever is on its way there comes to an end without it.
                     self.tally.lost += u64::from(settled == Settled::Gone && settle.taken < lane.head);
-                    self.hungry |= matches!((settled, settle.then), (Settled::Left(_), Then::Release(Duration::ZERO)));
+                    self.hungry |= matches!(
+                        (settled, settle.then),
+                        (Settled::Left(_), Then::Release(Duration::ZERO))
+                    );
                     self.lanes.remove(&settle.room);
                 }
             }
@@ -373,7 +403,9 @@ impl Core {
             next = next.min(self.settle_at);
         }
         for lane in self.lanes.values() {
-            next = next.min(lane.until.saturating_sub(self.settings.timeout)).min(lane.until);
+            next = next
+                .min(lane.until.saturating_sub(self.settings.timeout))
+                .min(lane.until);
         }
         next.max(now + Duration::from_millis(1))
     }
@@ -404,7 +436,9 @@ impl Core {
     fn step(&mut self, room: &RoomId, rests: bool, now: Duration) {
         let crowded = self.hungry && self.lanes.len() >= self.settings.at_once;
         let settings = &self.settings;
-        let Some(lane) = self.lanes.get_mut(room) else { return };
+        let Some(lane) = self.lanes.get_mut(room) else {
+            return;
+        };
         if lane.doing != Doing::Nothing || lane.ends.is_some() {
             return;
         }

@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 pub use self::actor::{FeedActor, FeedParts};
-pub use self::core::{FeedSettings, Reply, Tally};
 use self::actor::{Resend, Stop};
+pub use self::core::{FeedSettings, Reply, Tally};
 use crate::domain::breaker::Stand;
 use crate::domain::ids::RoomId;
 use crate::domain::room::{Event, Seq};
@@ -107,9 +107,7 @@ impl Feed {
     pub async fn resend(&self, room: RoomId, seq: Seq) -> Result<(), ResendError> {
         let (to, answer) = oneshot::channel();
         let away = || ResendError::Away(Duration::from_secs(1));
-        self.addr
-            .try_send(Resend { room, seq, to })
-            .map_err(|_| away())?;
+        self.addr.try_send(Resend { room, seq, to }).map_err(|_| away())?;
         match tokio::time::timeout(self.patience, answer).await {
             Ok(Ok(answer)) => answer,
             _ => Err(away()),

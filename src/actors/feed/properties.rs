@@ -134,18 +134,26 @@ impl World {
         for earlier in 1..event.seq.get() {
             let key = (event.room.clone(), earlier);
             let given_up = self.refused.get(&key).is_some_and(|times| *times >= REFUSALS);
-            assert!(self.taken.contains(&key) || given_up, "{event:?} before {earlier}");
+            assert!(
+                self.taken.contains(&key) || given_up,
+                "{event:?} before {earlier}"
+            );
         }
         let on_their_way = self.nodes.iter().flat_map(|node| &node.ops);
         let same = |op: &&Op| matches!(&op.effect, Effect::Send(other) if other.room == event.room);
-        assert_eq!(on_their_way.filter(same).count(), 0, "two of one incident at once");
+        assert_eq!(
+            on_their_way.filter(same).count(),
+            0,
+            "two of one incident at once"
+        );
     }
 
     /// Time passes; no request takes longer than it may.
     fn pass(&mut self, span: Duration) {
         self.now += span;
         for n in 0..NODES {
-            let late = |op: &Op| matches!(op.effect, Effect::Send(_)) && op.asked + TIMEOUT <= self.now;
+            let now = self.now;
+            let late = |op: &Op| matches!(op.effect, Effect::Send(_)) && op.asked + TIMEOUT <= now;
             while let Some(at) = self.nodes[n].ops.iter().position(late) {
                 self.finish(n, at, 1);
             }
@@ -171,7 +179,10 @@ impl World {
 
     fn claim(&mut self, token: i64, limit: usize) -> Vec<Claimed> {
         let now = self.now;
-        let due = self.rows.iter_mut().filter(|(_, row)| row.waits && row.due <= now && row.until <= now);
+        let due = self
+            .rows
+            .iter_mut()
+            .filter(|(_, row)| row.waits && row.due <= now && row.until <= now);
         due.take(limit)
             .map(|(room, row)| {
                 (row.token, row.until) = (token, now + LEASE);
@@ -196,7 +207,8 @@ impl World {
                 }
                 row.taken = row.taken.max(settle.taken.get());
                 (row.attempts, row.refusals) = (settle.attempts, settle.refusals);
-                row.buried.extend(settle.dead.iter().map(|letter| letter.seq.get()));
+                row.buried
+                    .extend(settle.dead.iter().map(|letter| letter.seq.get()));
                 match settle.then {
                     Then::Keep(lease) => row.until = now + lease,
                     Then::Release(wait) => (row.until, row.due) = (Duration::ZERO, now + wait),
@@ -252,7 +264,9 @@ impl World {
                     *self.refused.entry(key).or_default() += 1;
                 }
                 let chance = (Timestamp::default(), u64::from(how) * 7_919);
-                self.nodes[n].core.answered(&event.room, token, reply, chance, now);
+                self.nodes[n]
+                    .core
+                    .answered(&event.room, token, reply, chance, now);
             }
             Effect::Settle(all) => {
                 let done = (how != 1).then(|| self.settle(&all)).filter(|_| how != 2);
@@ -319,7 +333,8 @@ fn an_event_that_is_refused_so_often_is_given_up_and_the_next_one_goes_on() {
     for _ in 0..400 {
         for n in 0..NODES {
             while let Some(at) = (0..world.nodes[n].ops.len()).next() {
-                let first = matches!(&world.nodes[n].ops[at].effect, Effect::Send(event) if event.seq.get() == 1);
+                let first =
+                    matches!(&world.nodes[n].ops[at].effect, Effect::Send(event) if event.seq.get() == 1);
                 world.finish(n, at, if first { 3 } else { 0 });
             }
         }
@@ -351,7 +366,9 @@ fn a_service_that_does_not_answer_is_left_alone_and_then_asked_once() {
                         attempts: 0,
                         refusals: 0,
                     });
-                    let found = found.filter(|claimed| core.token(&claimed.room).is_none()).collect();
+                    let found = found
+                        .filter(|claimed| core.token(&claimed.room).is_none())
+                        .collect();
                     core.claimed(token, now, Some((found, limit)), now);
                 }
                 Effect::Read { room, .. } => {
@@ -368,7 +385,13 @@ fn a_service_that_does_not_answer_is_left_alone_and_then_asked_once() {
                 Effect::Send(event) => {
                     asked.push(now);
                     let token = core.token(&event.room).unwrap();
-                    core.answered(&event.room, token, Reply::Failed(None), (Timestamp::default(), 0), now);
+                    core.answered(
+                        &event.room,
+                        token,
+                        Reply::Failed(None),
+                        (Timestamp::default(), 0),
+                        now,
+                    );
                 }
                 Effect::Settle(all) => {
                     let left = all.iter().map(|_| Settled::Left(Seq::new(1))).collect();
@@ -379,5 +402,10 @@ fn a_service_that_does_not_answer_is_left_alone_and_then_asked_once() {
         now += Duration::from_millis(10);
     }
     assert!(asked.len() <= 4 + 10, "{asked:?}");
-    assert!(asked[4..].windows(2).all(|two| two[1] - two[0] >= Duration::from_secs(3)), "{asked:?}");
+    assert!(
+        asked[4..]
+            .windows(2)
+            .all(|two| two[1] - two[0] >= Duration::from_secs(3)),
+        "{asked:?}"
+    );
 }

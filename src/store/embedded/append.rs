@@ -3,10 +3,10 @@
 use rusqlite::params;
 
 use super::open::Note;
-use super::privacy;
 use super::project::project;
 use super::rows::{RoomKey, find_room, put_room};
 use super::writes::Writes;
+use super::{outbox, privacy};
 use crate::domain::people::{Person, Subject};
 use crate::domain::room::{Event, EventBody};
 use crate::domain::time::Timestamp;
@@ -56,6 +56,9 @@ pub(super) fn append(
         put_person(writes, key, person, row.last_at)?;
     }
     put_room(&mut writes.db, key, &append.room, &row)?;
+    if writes.feed {
+        outbox::note(writes, key, append, &row)?;
+    }
     let note = Note::of(key, &append.room, was_open, &row, &append.events);
     writes.notes.extend(note);
     writes.events += append.events.len() as u64;

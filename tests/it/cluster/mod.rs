@@ -5,6 +5,7 @@ mod clocks;
 mod faults;
 mod history;
 mod nodes;
+mod telling;
 
 use crate::support::redis::Redis;
 use crate::support::{Engine, UNLIMITED, eventually, mongo};
