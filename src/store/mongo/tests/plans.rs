@@ -4,9 +4,9 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
 use super::{Mongo, MongoOptions, server};
+use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
 use crate::domain::location::LocationPolicy;
-use crate::domain::ids::RoomId;
 use crate::domain::room::Seq;
 use crate::domain::testing::{person, report, room};
 use crate::store::contract::Store;
