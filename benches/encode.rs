@@ -69,6 +69,7 @@ fn writes(c: &mut Criterion) {
         name: user.name,
         visible_phone: None,
         fix: &fix,
+        rescuer: false,
     };
     let confirmed = ServerMessage::LocationUpdateConfirmed {
         rooms: std::slice::from_ref(&room),

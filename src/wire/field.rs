@@ -4,9 +4,9 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::Reading;
 use super::loose::Loose;
 use super::stamp;
+use super::{Reading, SentToken};
 use crate::domain::geo::{Fix, InvalidGeo, Position};
 use crate::domain::time::Timestamp;
 
@@ -154,6 +154,12 @@ pub(super) fn words(
 pub(super) fn note(field: &'static str, value: &Loose<'_>, max_chars: usize) -> Checked<Option<String>> {
     let found = text(field, value, 0..=max_chars)?;
     Ok(found.filter(|note| !note.trim().is_empty()).map(str::to_owned))
+}
+
+/// A credential in a message.
+pub(super) fn token(value: &Loose<'_>) -> Checked<SentToken> {
+    let text = text("token", value, 1..=SentToken::MAX_CHARS)?;
+    required("token", text).map(SentToken::new)
 }
 
 /// Text that a domain type reads, and that type's own words when it cannot.

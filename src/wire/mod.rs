@@ -1,11 +1,14 @@
 //! Bytes to types and back: the JSON dialect of circle clients, the bodies of REST. No I/O, no clock, no
 //! actor; time is an argument.
 //!
-//! `json` is the WebSocket dialect (protocol page, section 2), `rest` the bodies and queries of HTTP
-//! (sections 2 and 3). Both read fields by the same checks (`field`), so a latitude is wrong in the same
-//! words wherever it is sent. `socketio` is Engine.IO and Socket.IO, whatever they carry. Wire types are converted to domain types here and nowhere else.
+//! `json` is the WebSocket dialect (protocol page, section 2), `incident` the vocabulary of incident clients on
+//! Socket.IO (section 4), `rest` the bodies and queries of HTTP (sections 2 and 3). All read fields by the same checks
+//! (`field`), so a latitude is wrong in the same words wherever it is sent. `socketio` is Engine.IO and Socket.IO,
+//! whatever they carry. Wire types are converted to domain types here and nowhere else.
 
 mod field;
+mod frame;
+pub mod incident;
 pub mod json;
 mod loose;
 pub mod rest;
@@ -14,10 +17,13 @@ pub mod schema;
 mod schema_tests;
 pub mod socketio;
 pub mod stamp;
+mod token;
 
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
+
+pub use token::SentToken;
 
 /// What the reader of a message or body must know besides its bytes.
 #[derive(Clone, Copy, Debug)]

@@ -9,8 +9,9 @@ use std::ops::RangeInclusive;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::SentToken;
 use super::stamp::Stamp;
 use crate::domain::geo::{ACCURACY_MAX_M, HEADING_MAX_DEG, SPEED_MAX_MS};
 use crate::domain::ids::{MessageId, RoomId};
@@ -35,6 +36,70 @@ pub fn generator() -> SchemaGenerator {
 /// `{"$ref": …}` to a schema of this name.
 pub fn reference(name: &str) -> Value {
     json!({"$ref": format!("#{COMPONENTS}/{name}")})
+}
+
+/// The same, or `null`.
+pub fn maybe(name: &str, description: &str) -> Value {
+    json!({"anyOf": [reference(name), {"type": "null"}], "description": description})
+}
+
+/// Text of any kind.
+pub fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+/// A list.
+pub fn list(item: &Value, description: &str) -> Value {
+    json!({"type": "array", "items": item, "description": description})
+}
+
+/// A message of a socket as a document shows it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Its `type`, or the name of the event.
+    pub kind: &'static str,
+    /// What it is for.
+    pub summary: &'static str,
+    /// Its payload.
+    pub schema: Value,
+    /// A payload.
+    pub example: Value,
+}
+
+/// One object: its fields, each required or not.
+pub(super) struct Shape {
+    required: Vec<&'static str>,
+    properties: Map<String, Value>,
+}
+
+impl Shape {
+    pub fn new() -> Self {
+        Self {
+            required: Vec::new(),
+            properties: Map::new(),
+        }
+    }
+
+    /// A message of the JSON dialect.
+    pub fn of(kind: &'static str) -> Self {
+        Self::new().has("type", json!({"const": kind}))
+    }
+
+    /// A field that is always there.
+    pub fn has(mut self, name: &'static str, schema: Value) -> Self {
+        self.required.push(name);
+        self.may(name, schema)
+    }
+
+    /// A field that may be missing.
+    pub fn may(mut self, name: &'static str, schema: Value) -> Self {
+        self.properties.insert(name.to_owned(), schema);
+        self
+    }
+
+    pub fn schema(self) -> Value {
+        json!({"type": "object", "required": self.required, "properties": self.properties})
+    }
 }
 
 macro_rules! texts {
@@ -202,6 +267,20 @@ pub fn longitude() -> Value {
 /// A measured extra of a position.
 fn extra(max: f64, description: &str) -> Value {
     json!({"type": ["number", "null"], "minimum": 0, "maximum": max, "description": description})
+}
+
+/// The same number for a field that may be left out or `null`.
+pub fn optional_number(mut number: Value) -> Value {
+    number["type"] = json!(["number", "null"]);
+    number
+}
+
+/// A credential in a message.
+pub fn token() -> Value {
+    json!({
+        "type": "string", "minLength": 1, "maxLength": SentToken::MAX_CHARS,
+        "pattern": format!("^{NO_CONTROLS}$"), "description": "Of the same bearer, good by itself.",
+    })
 }
 
 /// The radius of a position.

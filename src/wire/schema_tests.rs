@@ -1,5 +1,7 @@
 //! Schemas and readers agree: what fits a schema is read, what does not is refused, field by field.
 
+use std::collections::BTreeSet;
+
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
@@ -11,7 +13,8 @@ use super::rest::{
     StatusBody, TripBody, TypeBody, contacts,
 };
 use super::schema::{add_words, generator};
-use super::{Reading, json as dialect};
+use super::socketio::Args;
+use super::{Reading, incident, json as dialect};
 use crate::domain::phone::Region;
 use crate::domain::time::Timestamp;
 
@@ -42,6 +45,7 @@ fn components() -> Map<String, Value> {
     let mut schemas = generator.take_definitions(true);
     schemas.extend(rest_schemas::bodies(&bounds()));
     schemas.extend(dialect::schema::shared());
+    schemas.extend(incident::schema::shared());
     schemas
 }
 
@@ -378,4 +382,103 @@ fn every_message_of_the_server_is_described_as_the_encoder_writes_it() {
         required.sort_by_key(|name| name.as_str().map(str::to_owned));
         assert_eq!(json!(keys(&bare)), json!(required), "{}", message.kind);
     });
+}
+
+#[test]
+fn events_of_incident_clients_are_read_as_their_schemas_say() {
+    let bounds = incident::schema::Bounds {
+        content_max_chars: CONTENT_MAX,
+    };
+    let described = incident::schema::client_messages(&bounds);
+    assert_eq!(described.len(), 17);
+    for message in described {
+        let read = |value: &Value| {
+            incident::parse(message.kind, &Args::build().value(value).done(), &reading()).is_ok()
+        };
+        agree(message.kind, &message.schema, &message.example, &[], read);
+        // Who needs nothing but the incident may name it and no more.
+        let bare = message.schema["required"] == json!(["sosId"]);
+        let asks_nothing = message.schema["properties"] == json!({});
+        assert_eq!(read(&json!("s1")), bare || asks_nothing, "{}", message.kind);
+    }
+}
+
+#[test]
+fn every_event_for_incident_clients_is_described_as_the_encoders_write_it() {
+    let described = incident::schema::server_messages();
+    let mut seen: Vec<(&str, Value)> = Vec::new();
+    for full in [true, false] {
+        incident::samples::each(full, |word| {
+            seen.push((word.name, serde_json::from_str(&word.body).unwrap()));
+        });
+    }
+    for (name, _) in &seen {
+        assert!(
+            described.iter().any(|message| message.kind == *name),
+            "nobody describes {name}"
+        );
+    }
+    for message in &described {
+        let validator = compiled(&message.schema);
+        let shown: Vec<_> = seen.iter().filter(|(name, _)| *name == message.kind).collect();
+        assert!(shown.len() >= 2, "{}", message.kind);
+        for (_, body) in &shown {
+            let wrong: Vec<_> = validator
+                .iter_errors(body)
+                .map(|error| error.to_string())
+                .collect();
+            assert!(wrong.is_empty(), "{}: {wrong:?} in {body}", message.kind);
+        }
+        // Every field that is described is there sometimes, and no other ever is; what is required always is.
+        let names = |body: &Value| body.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        let mut ever = shown
+            .iter()
+            .flat_map(|(_, body)| names(body))
+            .collect::<BTreeSet<_>>();
+        let mut always = shown
+            .iter()
+            .map(|(_, body)| names(body))
+            .reduce(|some, others| &some & &others)
+            .unwrap();
+        if message.kind == "pong" {
+            // What was sent comes back, whatever it was.
+            ever.remove("sentAt");
+            always.remove("sentAt");
+        }
+        assert_eq!(ever, names(&message.schema["properties"]), "{}", message.kind);
+        assert_eq!(
+            json!(always),
+            sorted(&message.schema["required"]),
+            "{}",
+            message.kind
+        );
+    }
+}
+
+fn sorted(names: &Value) -> Value {
+    let mut names: Vec<_> = names.as_array().unwrap().clone();
+    names.sort_by_key(|name| name.as_str().map(str::to_owned));
+    json!(names)
+}
+
+#[test]
+fn an_acknowledgement_is_as_described() {
+    let schemas = incident::schema::shared();
+    let (sos, id) = (
+        crate::domain::testing::room("s1"),
+        crate::domain::ids::MessageId::new("m").unwrap(),
+    );
+    let seq = Some(crate::domain::room::Seq::new(4));
+    for (name, text) in [
+        ("Done", incident::ack_ok(&sos, None, None)),
+        ("Done", incident::ack_ok(&sos, seq, Some(&id))),
+        ("Refused", incident::ack_error("BUSY", "too busy", None)),
+        (
+            "Refused",
+            incident::ack_error("INVALID_FIELD", "id \"\"", Some("id")),
+        ),
+    ] {
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert!(compiled(&schemas[name]).is_valid(&body), "{body}");
+    }
 }

@@ -14,7 +14,7 @@ use crate::bus::Note;
 use crate::delivery::{Except, Frame, Signal, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::ParticipantId;
-use crate::domain::room::{Event, EventBody, Genesis, RoomKind};
+use crate::domain::room::{Event, EventBody, Genesis, Participant, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::wire::json::{ServerMessage, encode_event};
 
@@ -204,6 +204,12 @@ impl RoomActor {
             name: person.and_then(|person| person.name.as_deref()),
             visible_phone: phone.filter(|_| self.core.phone_visible(who)),
             fix,
+            rescuer: self
+                .core
+                .state
+                .participants
+                .get(&who)
+                .is_some_and(Participant::rescues),
         };
         message.encode(now)
     }

@@ -209,7 +209,10 @@ impl RoomActor {
                 if manner == super::Manner::Trip {
                     ServerMessage::TripLeft { trip: room }
                 } else {
-                    ServerMessage::RoomLeft { room }
+                    ServerMessage::RoomLeft {
+                        room,
+                        participant: who,
+                    }
                 }
             }
             Command::RequestJoin => ServerMessage::JoinRequested { room },

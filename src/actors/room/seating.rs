@@ -228,7 +228,10 @@ impl RoomActor {
     /// Stands up the sessions of `who`, or of everybody. The one whose doing it was has had its answer.
     pub(super) fn unseat(&mut self, who: Option<ParticipantId>, origin: Option<&Arc<SessionShared>>) {
         let now = self.node.now();
-        let left = Frame::text(&ServerMessage::RoomLeft { room: &self.id }.encode(now));
+        let left = |participant| {
+            let room = &self.id;
+            Frame::text(&ServerMessage::RoomLeft { room, participant }.encode(now))
+        };
         for seat in self.shared.seats() {
             if who.is_some_and(|who| who != seat.participant) {
                 continue;
@@ -246,7 +249,7 @@ impl RoomActor {
             // What waits there of where people are is no longer for them.
             seat.session.outbox().forget_signals(self.shared.number());
             if origin.is_none_or(|origin| origin.id() != id) {
-                seat.session.push(&left);
+                seat.session.push(&left(seat.participant));
             }
         }
     }
@@ -285,6 +288,7 @@ impl RoomActor {
             },
             (false, _) => ServerMessage::UserLeft {
                 room,
+                participant: who,
                 seq: None,
                 client_id: &client,
                 user_name: user.name,

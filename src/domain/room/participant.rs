@@ -32,6 +32,11 @@ impl Participant {
         self.left_at.is_none()
     }
 
+    /// Whether they came to help, with an account or without.
+    pub fn rescues(&self) -> bool {
+        matches!(self.user_type, UserType::Rescuer | UserType::AnonRescuer)
+    }
+
     /// How long they have been in, all stays together.
     pub fn time_spent(&self, now: Timestamp) -> Duration {
         self.earlier

@@ -16,7 +16,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::Status;
 use crate::domain::people::{Named, Role};
-use crate::domain::room::{Command, EventBody, Participant, Rejection, RoomKind, UserType};
+use crate::domain::room::{Command, EventBody, Participant, Rejection, RoomKind};
 use crate::http::auth::Caller;
 use crate::http::envelope::{self, Rendered};
 use crate::http::error::ApiError;
@@ -179,10 +179,9 @@ fn newest(
     elsewhere: &[(ParticipantId, Fix)],
     only: Option<Option<ParticipantId>>,
 ) -> Option<(ParticipantId, Fix)> {
-    let rescues = |stay: &Participant| matches!(stay.user_type, UserType::Rescuer | UserType::AnonRescuer);
     let wanted = |who: ParticipantId| only.is_none_or(|only| only == Some(who));
     let rescuers = glimpse.state.active_participants();
-    let rescuers = rescuers.filter(|(who, stay)| rescues(stay) && wanted(*who));
+    let rescuers = rescuers.filter(|(who, stay)| stay.rescues() && wanted(*who));
     let fixes = rescuers.flat_map(|(who, _)| {
         let there = elsewhere.iter().filter(move |(known, _)| *known == who);
         let all = glimpse.located(who).into_iter().chain(there.map(|(_, fix)| fix));

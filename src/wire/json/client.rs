@@ -1,13 +1,12 @@
 //! What a circle client says.
 
-use std::fmt;
-
 use crate::domain::area::Area;
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Severity};
 use crate::domain::room::Seq;
 use crate::domain::time::Timestamp;
+use crate::wire::SentToken;
 
 /// The most events that one `get-history` asks for, and what it gets when it does not say.
 pub const HISTORY_LIMIT_MAX: usize = 200;
@@ -121,30 +120,6 @@ pub enum ClientMessage {
     },
     /// `ping`
     Ping,
-}
-
-/// A token that a client sent. It does not show in `Debug` output.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SentToken(String);
-
-impl SentToken {
-    /// The most characters that one is read with.
-    pub const MAX_CHARS: usize = 8_192;
-
-    pub(super) fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    /// Its text.
-    pub fn reveal(self) -> String {
-        self.0
-    }
-}
-
-impl fmt::Debug for SentToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SentToken(…)")
-    }
 }
 
 /// What an `emergency-sos` may tell; it may tell nothing.

@@ -1,7 +1,6 @@
 //! Writes server messages. The names are those of the protocol page; what clients rely on is never renamed,
 //! only added to.
 
-use super::frame::Frame;
 use super::server::ServerMessage;
 use super::views::{UserView, write_self};
 use crate::domain::geo::Fix;
@@ -10,6 +9,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::Seq;
 use crate::domain::time::Timestamp;
 use crate::wire::NAMELESS;
+use crate::wire::frame::Frame;
 
 /// Room for a message without lists or texts.
 const SMALL: usize = 192;
@@ -21,7 +21,7 @@ const PERSON: usize = 384;
 impl ServerMessage<'_> {
     /// The message's JSON text, said at `now`.
     pub fn encode(&self, now: Timestamp) -> Vec<u8> {
-        let mut frame = Frame::new(self.kind(), now, self.size());
+        let mut frame = Frame::typed(self.kind(), now, self.size());
         self.fill(&mut frame);
         frame.finish()
     }
@@ -113,6 +113,7 @@ impl ServerMessage<'_> {
                 name,
                 visible_phone,
                 fix,
+                rescuer: _,
             } => {
                 frame.room("roomId", room);
                 frame.object("data", |frame| write_fix(frame, user, name, visible_phone, fix));
@@ -263,11 +264,12 @@ impl ServerMessage<'_> {
                 seq,
                 client_id,
                 user_name,
+                participant: _,
             } => {
                 write_deed(frame, room, seq, client_id);
                 frame.text("userName", user_name.unwrap_or(NAMELESS));
             }
-            Self::RoomLeft { room } | Self::JoinRequested { room } => frame.room("roomId", room),
+            Self::RoomLeft { room, .. } | Self::JoinRequested { room } => frame.room("roomId", room),
             Self::RoomDeactivated { room, seq } | Self::RoomActivated { room, seq } => {
                 frame.room("roomId", room);
                 write_seq(frame, seq);

@@ -178,12 +178,16 @@ fn messages_about_rooms_have_the_names_of_the_contract() {
         json!({"roomId": "r1", "seq": 4, "clientId": "c", "user": ana_shown(None)}),
     );
     is(
-        &ServerMessage::RoomLeft { room: &r },
+        &ServerMessage::RoomLeft {
+            room: &r,
+            participant: person(1),
+        },
         "room-left",
         json!({"roomId": "r1"}),
     );
     let m = ServerMessage::UserLeft {
         room: &r,
+        participant: person(1),
         seq: None,
         client_id: "c",
         user_name: user.name,
@@ -567,7 +571,7 @@ proptest! {
         let user = ParticipantId::from_bits(bits);
         let fix = Fix::new(Position::new(lat, lon).unwrap(), at).with_motion(accuracy, speed, heading).unwrap();
         let visible_phone = shows_phone.then_some(&phone);
-        let message = ServerMessage::LocationUpdate { room: &room, user, name: name.as_deref(), visible_phone, fix: &fix };
+        let message = ServerMessage::LocationUpdate { room: &room, user, name: name.as_deref(), visible_phone, fix: &fix, rescuer: true };
         prop_assert_eq!(shown(&message), json!({
             "type": "location-update", "timestamp": NOW_TEXT, "roomId": slug, "data": {
                 "userId": user.to_string(), "userName": name.as_deref().unwrap_or("Anonymous"),

@@ -50,6 +50,7 @@ pub fn encode_event<'p>(
         },
         EventBody::Left { who, .. } => ServerMessage::UserLeft {
             room,
+            participant: *who,
             seq,
             client_id,
             user_name: view(*who).name,

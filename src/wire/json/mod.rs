@@ -8,7 +8,6 @@ mod client;
 mod encode;
 mod error;
 mod event;
-mod frame;
 mod parse;
 pub mod samples;
 pub mod schema;
@@ -20,8 +19,8 @@ mod encode_tests;
 #[cfg(test)]
 mod parse_tests;
 
-pub use super::Reading;
-pub use client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX, SentToken};
+pub use super::{Reading, SentToken};
+pub use client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX};
 pub use error::{BAD_JSON, ClientError, INVALID_FIELD, UNKNOWN_TYPE};
 pub use event::encode_event;
 pub use parse::parse;

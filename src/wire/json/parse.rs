@@ -4,16 +4,16 @@
 
 use serde::Deserialize;
 
-use super::client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX, SentToken};
+use super::client::{ClientMessage, EmergencySos, HISTORY_LIMIT_MAX};
 use super::error::{BAD_JSON, ClientError, UNKNOWN_TYPE};
 use crate::domain::area::Area;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::incident::{IncidentType, Severity};
 use crate::domain::room::Seq;
-use crate::wire::Reading;
 use crate::wire::field::{self, Checked, FixFields, Problem};
 use crate::wire::loose::Loose;
+use crate::wire::{Reading, SentToken};
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -155,8 +155,7 @@ impl Raw<'_> {
     }
 
     fn token(&self) -> Checked<SentToken> {
-        let text = field::text("token", &self.token, 1..=SentToken::MAX_CHARS)?;
-        field::required("token", text).map(SentToken::new)
+        field::token(&self.token)
     }
 
     fn since(&self) -> Checked<Option<Seq>> {

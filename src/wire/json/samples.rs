@@ -190,9 +190,13 @@ fn membership(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) 
         client_id: BEN_TEXT,
         user: user(cast, full),
     });
-    to(&ServerMessage::RoomLeft { room });
+    to(&ServerMessage::RoomLeft {
+        room,
+        participant: BEN,
+    });
     to(&ServerMessage::UserLeft {
         room,
+        participant: BEN,
         seq,
         client_id: BEN_TEXT,
         user_name: full.then_some("Ben"),
@@ -281,6 +285,7 @@ fn positions(cast: &Cast, full: bool, to: &mut impl FnMut(&ServerMessage<'_>)) {
         name: full.then_some("Ben"),
         visible_phone: full.then_some(&cast.phone),
         fix: &cast.fix,
+        rescuer: full,
     });
     to(&ServerMessage::LocationUpdateConfirmed {
         rooms: std::slice::from_ref(&cast.circle),

@@ -83,9 +83,12 @@ pub enum ServerMessage<'a> {
     },
     RoomLeft {
         room: &'a RoomId,
+        /// Who has left: they to whom it is said.
+        participant: ParticipantId,
     },
     UserLeft {
         room: &'a RoomId,
+        participant: ParticipantId,
         seq: Option<Seq>,
         client_id: &'a str,
         user_name: Option<&'a str>,
@@ -161,6 +164,8 @@ pub enum ServerMessage<'a> {
         name: Option<&'a str>,
         visible_phone: Option<&'a PhoneNumber>,
         fix: &'a Fix,
+        /// They came to help: incident clients have a name of its own for that.
+        rescuer: bool,
     },
     LocationUpdateConfirmed {
         rooms: &'a [RoomId],

@@ -1,6 +1,5 @@
 //! People and incidents as circle clients see them.
 
-use super::frame::Frame;
 use crate::domain::geo::Position;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Severity, Status};
@@ -9,6 +8,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{RoomState, Seq};
 use crate::domain::time::Timestamp;
 use crate::wire::NAMELESS;
+use crate::wire::frame::Frame;
 
 /// Somebody as the others in the room see them.
 #[derive(Clone, Copy, Debug)]

@@ -77,6 +77,14 @@ impl Args {
         ArgsBuilder::default()
     }
 
+    /// One argument that is JSON already, as our own encoders write it: it is neither checked again nor copied.
+    pub fn encoded(json: ByteString) -> Self {
+        Self {
+            list: json,
+            attachments: Vec::new(),
+        }
+    }
+
     /// As it came, without the brackets.
     pub fn list(&self) -> &str {
         &self.list

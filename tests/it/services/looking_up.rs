@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::sister;
 use crate::support::sister::{Mood, SosService, TOKEN};
-use crate::support::{Engine, HERE, Person, eventually, fire};
+use crate::support::{Engine, HERE, Person, eventually, fire, now_s, sign};
 
 const SOS: &str = "sos-4711";
 
@@ -254,7 +254,10 @@ async fn nobody_is_asked_for_those_who_may_not_join_nor_for_what_cannot_be_one_o
         .await
         .refused(401, "UNAUTHENTICATED");
     // Bound to another incident.
-    let bound = engine.user("Rob").role("RESCUER").claim("sosId", "another");
+    let bound = engine.bearer(&sign(&json!({
+        "identity": {"userId": "rob", "role": "RESCUER"}, "actor": {"type": "ANON"},
+        "mission": {"sosId": "another"}, "exp": now_s() + 3600,
+    })));
     let refused = joins(&bound, uuid).await;
     assert!(refused.status == 403 || refused.status == 404, "{refused:?}");
     joins(&engine.user("Ben"), "ffffffffffffffffffffffffffffffff")

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::client::{HISTORY_LIMIT_MAX, SentToken};
+use super::super::client::HISTORY_LIMIT_MAX;
 use super::super::samples::AT;
-use super::{Described, Shape, room};
+use super::{Described, room};
 use crate::domain::incident::{IncidentType, Severity};
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::schema::{
-    accuracy, heading, instant, latitude, longitude, note, optional_ref, optional_word, speed, words_of,
+    Shape, accuracy, heading, instant, latitude, longitude, note, optional_number, optional_ref,
+    optional_word, speed, token, words_of,
 };
 use crate::wire::stamp::rfc3339_text;
 
@@ -169,14 +170,7 @@ fn talk(bounds: &Bounds) -> Vec<Described> {
         described(
             "refresh-credential",
             "Puts a new token of yours in the place of the one that this connection was opened with.",
-            Shape::of("refresh-credential").has(
-                "token",
-                json!({
-                    "type": "string", "minLength": 1, "maxLength": SentToken::MAX_CHARS,
-                    "pattern": r"^[^\x00-\x08\x0B-\x1F\x7F-\x9F]*$",
-                    "description": "Of the same bearer, good by itself.",
-                }),
-            ),
+            Shape::of("refresh-credential").has("token", token()),
             json!({"token": "eyJhbGciOiJFUzI1NiJ9.e30.c2lnbmF0dXJl"}),
         ),
         described(
@@ -188,11 +182,6 @@ fn talk(bounds: &Bounds) -> Vec<Described> {
     ]
 }
 
-fn optional(mut number: Value) -> Value {
-    number["type"] = json!(["number", "null"]);
-    number
-}
-
 fn emergencies() -> Vec<Described> {
     let kinds: Vec<_> = IncidentType::ALL.iter().map(|it| it.as_str()).collect();
     let kind = json!({
@@ -201,8 +190,8 @@ fn emergencies() -> Vec<Described> {
         "description": "What has happened. A word that is not known is taken for OTHER.",
     });
     let mut sos = Shape::of("emergency-sos")
-        .may("latitude", optional(latitude()))
-        .may("longitude", optional(longitude()))
+        .may("latitude", optional_number(latitude()))
+        .may("longitude", optional_number(longitude()))
         .may("accuracy", accuracy())
         .may("timestamp", instant(true, "When the position was measured."))
         .may(

@@ -7,69 +7,14 @@ mod server;
 
 use serde_json::{Map, Value, json};
 
-use crate::wire::schema::{latitude, longitude, reference};
+use crate::wire::schema::{Shape, latitude, longitude, maybe, reference, text};
 
+pub use crate::wire::schema::Described;
 pub use client::{Bounds, client_messages};
 pub use server::{ERRORS, server_messages};
 
-/// A message as a document shows it.
-#[derive(Clone, Debug)]
-pub struct Described {
-    /// Its `type`.
-    pub kind: &'static str,
-    /// What it is for.
-    pub summary: &'static str,
-    /// Its payload.
-    pub schema: Value,
-    /// A payload.
-    pub example: Value,
-}
-
-/// One object: its fields, each required or not.
-struct Shape {
-    required: Vec<&'static str>,
-    properties: Map<String, Value>,
-}
-
-impl Shape {
-    fn new() -> Self {
-        Self {
-            required: Vec::new(),
-            properties: Map::new(),
-        }
-    }
-
-    fn of(kind: &'static str) -> Self {
-        Self::new().has("type", json!({"const": kind}))
-    }
-
-    /// A field that is always there.
-    fn has(mut self, name: &'static str, schema: Value) -> Self {
-        self.required.push(name);
-        self.may(name, schema)
-    }
-
-    /// A field that may be missing.
-    fn may(mut self, name: &'static str, schema: Value) -> Self {
-        self.properties.insert(name.to_owned(), schema);
-        self
-    }
-
-    fn schema(self) -> Value {
-        json!({"type": "object", "required": self.required, "properties": self.properties})
-    }
-}
-
 fn room() -> Value {
     reference("Room")
-}
-
-fn text(description: &str) -> Value {
-    json!({"type": "string", "description": description})
-}
-
-fn maybe(name: &str, description: &str) -> Value {
-    json!({"anyOf": [reference(name), {"type": "null"}], "description": description})
 }
 
 /// Shapes that several messages share.

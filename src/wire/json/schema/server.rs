@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::samples::{self, AT};
-use super::{Described, Shape, maybe, room, text};
-use crate::wire::schema::{latitude, longitude, reference};
+use super::{Described, room};
+use crate::wire::schema::{Shape, latitude, list, longitude, maybe, reference, text};
 
 /// Codes of `error`, and what each means.
 pub const ERRORS: &[(&str, &str)] = &[
@@ -105,10 +105,6 @@ fn of_server(kind: &'static str) -> Shape {
 
 fn place() -> Value {
     json!({"type": "integer", "minimum": 1, "description": "Its place in the room's log. Not there when it is not in one."})
-}
-
-fn list(item: &Value, description: &str) -> Value {
-    json!({"type": "array", "items": item, "description": description})
 }
 
 /// Somebody did something in a room.

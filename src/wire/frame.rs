@@ -1,6 +1,7 @@
 //! Writes one JSON object, field by field, into one buffer. Frames are many and their shapes fixed, so they
-//! are written straight down rather than through structs.
+//! are written straight down rather than through structs. Every dialect of sockets writes with it.
 
+use bytestring::ByteString;
 use serde::Serialize;
 
 use crate::domain::ids::{ParticipantId, RoomId};
@@ -13,8 +14,15 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Opens a message with what every message has. `size` is about how many bytes it will take.
-    pub fn new(kind: &str, at: Timestamp, size: usize) -> Self {
+    /// Opens an object that has nothing in it yet. `size` is about how many bytes it will take.
+    pub fn bare(size: usize) -> Self {
+        let mut buffer = Vec::with_capacity(size);
+        buffer.push(b'{');
+        Self { buffer }
+    }
+
+    /// Opens a message of the JSON dialect with what every one of those has.
+    pub fn typed(kind: &str, at: Timestamp, size: usize) -> Self {
         let mut buffer = Vec::with_capacity(size);
         buffer.extend_from_slice(b"{\"type\":\"");
         buffer.extend_from_slice(kind.as_bytes());
@@ -28,6 +36,11 @@ impl Frame {
     pub fn finish(mut self) -> Vec<u8> {
         self.buffer.push(b'}');
         self.buffer
+    }
+
+    /// The object as text that many may share.
+    pub fn text_of(self) -> ByteString {
+        ByteString::try_from(self.finish()).expect("invariant: JSON that was written from text is UTF-8")
     }
 
     /// Text that may hold anything.
@@ -93,6 +106,13 @@ impl Frame {
         self.quoted(&stamp::rfc3339(at));
     }
 
+    /// Unix milliseconds.
+    pub fn millis(&mut self, key: &str, at: Timestamp) {
+        self.key(key);
+        self.buffer
+            .extend_from_slice(itoa::Buffer::new().format(at.ms()).as_bytes());
+    }
+
     pub fn null(&mut self, key: &str) {
         self.key(key);
         self.buffer.extend_from_slice(b"null");
@@ -120,6 +140,11 @@ impl Frame {
             write(self, entry);
         }
         self.buffer.push(b']');
+    }
+
+    /// A value in a list that writes itself.
+    pub fn value(&mut self, value: &impl Serialize) {
+        self.json(value);
     }
 
     /// JSON that is encoded already.
