@@ -286,6 +286,15 @@ impl Actor for FeedActor {
     }
 }
 
+impl Drop for FeedActor {
+    fn drop(&mut self) {
+        if !self.core.is_done() {
+            // A panic, or the end of its thread. What it had in hand is taken over when the leases run out.
+            tracing::error!("the event feed of this node has ended: nothing more is told until a restart");
+        }
+    }
+}
+
 impl Handler<Stop> for FeedActor {
     type Result = ();
 

@@ -398,14 +398,17 @@ impl Core {
 
     /// When something is to be done though nothing happens.
     pub fn next(&self, now: Duration) -> Duration {
-        let mut next = self.poll_at.max(now + Duration::from_millis(1));
-        if self.lanes.values().any(|lane| lane.dirty) {
+        let mut next = self.poll_at;
+        if !self.settling && self.lanes.values().any(|lane| lane.dirty) {
             next = next.min(self.settle_at);
         }
+        if self.hungry && self.rests(now) {
+            let rested = self.breaker.next(now).unwrap_or(now);
+            next = next.min(rested.max(self.hold));
+        }
+        // What a lane waits for comes by itself, as long as it is this node's.
         for lane in self.lanes.values() {
-            next = next
-                .min(lane.until.saturating_sub(self.settings.timeout))
-                .min(lane.until);
+            next = next.min(lane.until);
         }
         next.max(now + Duration::from_millis(1))
     }
@@ -508,11 +511,12 @@ impl Core {
     }
 
     fn claim(&mut self, now: Duration) {
-        let due = self.hungry || now >= self.poll_at;
-        if self.claiming || self.stopping || !due || self.rests(now) {
-            if now >= self.poll_at {
-                self.poll_at = now + self.settings.poll;
-            }
+        if now >= self.poll_at {
+            self.poll_at = now + self.settings.poll;
+            // One that cannot be acted upon now is made up for.
+            self.hungry = true;
+        }
+        if self.claiming || self.stopping || !self.hungry || self.rests(now) {
             return;
         }
         let free = self.settings.at_once.saturating_sub(self.lanes.len());

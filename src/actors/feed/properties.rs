@@ -409,3 +409,32 @@ fn a_service_that_does_not_answer_is_left_alone_and_then_asked_once() {
         "{asked:?}"
     );
 }
+
+#[test]
+fn it_sleeps_while_nothing_is_to_be_done() {
+    let mut core = Core::new(settings());
+    core.tick(Duration::ZERO);
+    let claimed = |n| Claimed {
+        room: room(n),
+        taken: Seq::ZERO,
+        head: Seq::new(1),
+        attempts: 0,
+        refusals: 0,
+    };
+    assert_eq!(core.effects(), [Effect::Claim(2)]);
+    core.claimed(
+        1,
+        Duration::ZERO,
+        Some((vec![claimed(0), claimed(1)], 2)),
+        Duration::ZERO,
+    );
+    // Both lanes wait for the store, and are full.
+    let (mut now, mut ticks) = (Duration::ZERO, 0);
+    while now < Duration::from_secs(9) {
+        now = core.next(now);
+        core.tick(now);
+        core.effects();
+        ticks += 1;
+    }
+    assert!(ticks <= 12, "{ticks} times in nine seconds");
+}

@@ -25,6 +25,8 @@ use crate::store::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, S
 
 /// Notes that are folded in one transaction, and those of their rooms beside.
 const FOLD_MAX: usize = 500;
+/// How often that is done before whoever asks gets what there is.
+const FOLDS_MAX: usize = 8;
 /// Nobody's.
 const EPOCH: DateTime = DateTime::from_millis(0);
 
@@ -83,7 +85,17 @@ fn later(span: Duration) -> Bson {
     Bson::Document(doc! { "$dateAdd": { "startDate": "$$NOW", "unit": "millisecond", "amount": ms(span) } })
 }
 
-/// Moves notes into the rows of their incidents. True: there may be more.
+/// Moves notes into the rows of their incidents, as many as can be done soon.
+async fn fold_some(db: &Arc<Db>) -> Outcome<()> {
+    for _ in 0..FOLDS_MAX {
+        if !fold(db).await? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// True: there may be more.
 async fn fold(db: &Arc<Db>) -> Outcome<bool> {
     let found = Find::new(OUTBOX_NOTES, doc! {})
         .sort(doc! { "_id": 1 })
@@ -139,7 +151,7 @@ async fn fold_rooms(db: &Db, session: &mut ClientSession, rooms: Vec<String>) ->
 
 /// Takes incidents that are due.
 pub(super) async fn claim(db: &Arc<Db>, claim: Claim) -> Outcome<Vec<Claimed>> {
-    while fold(db).await? {}
+    fold_some(db).await?;
     // By the server's clock, and those that nobody has in hand.
     let due = Pipeline {
         coll: OUTBOX,
@@ -226,7 +238,7 @@ pub(super) async fn settle(db: &Arc<Db>, all: &[Settle]) -> Outcome<Vec<Settled>
 
 /// How much waits.
 pub(super) async fn depth(db: &Arc<Db>) -> Outcome<OutboxDepth> {
-    while fold(db).await? {}
+    fold_some(db).await?;
     let count = async |coll: &'static str| -> Outcome<u64> {
         let counted = db.collection::<Document>(coll).estimated_document_count().await?;
         Ok(counted)
