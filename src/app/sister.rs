@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use actix::ArbiterHandle;
 
 use super::{AppError, settings};
-use crate::actors::feed::{Feed, FeedActor, FeedParts};
+use crate::actors::feed::{Feed, FeedParts};
 use crate::actors::lookup::Lookups;
 use crate::actors::node::Node;
 use crate::actors::{Clock as _, SystemClock};
@@ -56,7 +56,7 @@ pub(super) fn feed(
         settings: settings::feed(config),
         dead_letters_max: config.services.dead_letters_max,
     };
-    let feed = FeedActor::launch(parts, on);
+    let feed = Feed::launch(parts, on);
     let _ = node.feed.set(feed.clone());
     let observed = feed.clone();
     metrics.register_source(move |scrape| observe_feed(scrape, &observed));
@@ -87,6 +87,8 @@ fn observe_feed(scrape: &mut Scrape, feed: &Feed) {
     for (what, count) in [("dropped", dropped), ("revived", revived)] {
         scrape.counter("mayday_dead_letters_gone_total", help, &[("what", what)], count);
     }
+    let help = "Times that the worker that tells them died and was started anew.";
+    scrape.counter("mayday_feed_deaths_total", help, &[], feed.deaths());
     let help = "Incidents that this node tells of now.";
     scrape.gauge("mayday_feed_running", help, &[], state.in_hand as u64);
     let help = "Times that an incident was another node's before all of it was told.";

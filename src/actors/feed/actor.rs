@@ -1,22 +1,21 @@
 //! The worker: carries out what the core says, and tells it what came of that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture,
+    Actor, ActorContext, ActorFutureExt, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
+    WrapFuture,
 };
-use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::core::{Core, Effect, FeedSettings, Reply};
-use super::{EventService, Feed, FeedShared, FeedState, ResendError};
+use super::{EventService, FeedShared, ResendError};
 use crate::actors::clock::{Clock, random};
-use crate::domain::breaker::Stand;
 use crate::domain::ids::RoomId;
 use crate::domain::room::{Event, Seq};
-use crate::store::{Claim, DeadLetter, OutboxDepth, Store};
+use crate::store::{Claim, DeadLetter, Store};
 
 /// How often it is counted what waits.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -52,6 +51,7 @@ pub(super) struct Resend {
 pub(super) struct Stop(pub oneshot::Sender<()>);
 
 /// What a worker is made of.
+#[derive(Clone)]
 pub struct FeedParts {
     /// The durable truth.
     pub store: Arc<dyn Store>,
@@ -68,39 +68,19 @@ pub struct FeedParts {
 type Ctx = Context<FeedActor>;
 
 impl FeedActor {
-    /// Starts a worker on a thread.
-    pub fn launch(parts: FeedParts, on: &ArbiterHandle) -> Feed {
-        let shared = Arc::new(FeedShared {
-            wake: Notify::new(),
-            state: Mutex::new(FeedState {
-                stand: Stand::Closed,
-                opened: 0,
-                tally: super::Tally::default(),
-                in_hand: 0,
-                depth: OutboxDepth::default(),
-            }),
-            dropped: AtomicU64::new(0),
-            revived: AtomicU64::new(0),
-        });
-        let patience = parts.settings.timeout + Duration::from_secs(2);
-        let for_actor = Arc::clone(&shared);
-        let addr = Self::start_in_arbiter(on, move |_| Self {
+    pub(super) fn launch(parts: FeedParts, shared: Arc<FeedShared>, on: &ArbiterHandle) -> Addr<Self> {
+        Self::start_in_arbiter(on, move |_| Self {
             core: Core::new(parts.settings.clone()),
             settings: parts.settings,
             dead_letters_max: parts.dead_letters_max,
             store: parts.store,
             service: parts.service,
             clock: parts.clock,
-            shared: for_actor,
+            shared,
             begun: Instant::now(),
             timer: None,
             stopping: None,
-        });
-        Feed {
-            shared,
-            addr,
-            patience,
-        }
+        })
     }
 
     fn now(&self) -> Duration {
@@ -289,8 +269,8 @@ impl Actor for FeedActor {
 impl Drop for FeedActor {
     fn drop(&mut self) {
         if !self.core.is_done() {
-            // A panic, or the end of its thread. What it had in hand is taken over when the leases run out.
-            tracing::error!("the event feed of this node has ended: nothing more is told until a restart");
+            // A panic, or the end of its thread.
+            tracing::error!("the event feed of this node has died; the next event starts it anew");
         }
     }
 }

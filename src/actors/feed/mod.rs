@@ -9,9 +9,10 @@ mod actor;
 mod core;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use actix::{Addr, ArbiterHandle};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
@@ -55,6 +56,26 @@ pub(super) struct FeedShared {
     pub dropped: AtomicU64,
     /// Those that were taken when they were sent again.
     pub revived: AtomicU64,
+    /// Times that the worker died of a panic.
+    deaths: AtomicU64,
+}
+
+impl FeedShared {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            wake: Notify::new(),
+            state: Mutex::new(FeedState {
+                stand: Stand::Closed,
+                opened: 0,
+                tally: Tally::default(),
+                in_hand: 0,
+                depth: OutboxDepth::default(),
+            }),
+            dropped: AtomicU64::new(0),
+            revived: AtomicU64::new(0),
+            deaths: AtomicU64::new(0),
+        })
+    }
 }
 
 /// Why a dead letter was not sent again, or is still one.
@@ -76,28 +97,64 @@ pub enum ResendError {
 
 /// The way to a node's worker. Cheap to clone.
 #[derive(Clone)]
-pub struct Feed {
+pub struct Feed(Arc<Handle>);
+
+struct Handle {
     shared: Arc<FeedShared>,
-    addr: actix::Addr<FeedActor>,
+    parts: FeedParts,
+    on: ArbiterHandle,
+    addr: Mutex<Addr<FeedActor>>,
+    closed: AtomicBool,
     /// How long somebody waits for it.
     patience: Duration,
 }
 
 impl Feed {
+    /// Starts a worker on a thread.
+    pub fn launch(parts: FeedParts, on: &ArbiterHandle) -> Self {
+        let shared = FeedShared::new();
+        let addr = FeedActor::launch(parts.clone(), Arc::clone(&shared), on);
+        Self(Arc::new(Handle {
+            shared,
+            patience: parts.settings.timeout + Duration::from_secs(2),
+            parts,
+            on: on.clone(),
+            addr: Mutex::new(addr),
+            closed: AtomicBool::new(false),
+        }))
+    }
+
     /// An incident has something to tell.
     pub fn wake(&self) {
-        self.shared.wake.notify_one();
+        self.addr();
+        self.0.shared.wake.notify_one();
+    }
+
+    /// The worker; one that died of a panic is started anew. What it had in hand is due when its leases have run out.
+    fn addr(&self) -> Addr<FeedActor> {
+        let handle = &self.0;
+        let mut addr = handle.addr.lock();
+        if !addr.connected() && !handle.closed.load(Ordering::Acquire) {
+            handle.shared.deaths.fetch_add(1, Ordering::Relaxed);
+            *addr = FeedActor::launch(handle.parts.clone(), Arc::clone(&handle.shared), &handle.on);
+        }
+        addr.clone()
     }
 
     /// How it stands.
     pub fn state(&self) -> FeedState {
-        *self.shared.state.lock()
+        *self.0.shared.state.lock()
+    }
+
+    /// How often it died and was started anew.
+    pub fn deaths(&self) -> u64 {
+        self.0.shared.deaths.load(Ordering::Relaxed)
     }
 
     /// Dead letters that gave way to newer ones, and those that were taken in the end, on this node.
     pub fn ends(&self) -> (u64, u64) {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        (read(&self.shared.dropped), read(&self.shared.revived))
+        (read(&self.0.shared.dropped), read(&self.0.shared.revived))
     }
 
     /// Sends a dead letter again, and takes it off the list when it is taken.
@@ -107,8 +164,9 @@ impl Feed {
     pub async fn resend(&self, room: RoomId, seq: Seq) -> Result<(), ResendError> {
         let (to, answer) = oneshot::channel();
         let away = || ResendError::Away(Duration::from_secs(1));
-        self.addr.try_send(Resend { room, seq, to }).map_err(|_| away())?;
-        match tokio::time::timeout(self.patience, answer).await {
+        let sent = self.addr().try_send(Resend { room, seq, to });
+        sent.map_err(|_| away())?;
+        match tokio::time::timeout(self.0.patience, answer).await {
             Ok(Ok(answer)) => answer,
             _ => Err(away()),
         }
@@ -116,9 +174,13 @@ impl Feed {
 
     /// Lets go of what is in hand, so that others need not wait for leases to run out.
     pub async fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
         let (to, done) = oneshot::channel();
-        if self.addr.try_send(Stop(to)).is_ok() {
-            let _ = tokio::time::timeout(self.patience, done).await;
+        if self.addr().try_send(Stop(to)).is_ok() {
+            let _ = tokio::time::timeout(self.0.patience, done).await;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
