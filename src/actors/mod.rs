@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod directory;
 pub mod engine;
 pub mod error;
+pub mod feed;
 pub mod gate;
 pub mod history;
 pub mod janitor;

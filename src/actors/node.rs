@@ -1,7 +1,7 @@
 //! What the actors of one node share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::area::Areas;
 use super::blocks::Blocks;
@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::cluster::Cluster;
 use super::directory::Directory;
 use super::error::CommandError;
+use super::feed::Feed;
 use super::janitor::Done;
 use super::lookup::Lookups;
 use super::memberships::Memberships;
@@ -57,6 +58,8 @@ pub struct Node {
     pub ops: Ops,
     /// What the SOS service knows of incidents that this engine does not; `None`: nobody is asked.
     pub lookups: Option<Arc<Lookups>>,
+    /// Tells the SOS service what happens; not there when it is told nothing.
+    pub feed: OnceLock<Feed>,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

@@ -19,8 +19,9 @@ use super::lock::DataLock;
 use super::way::Way;
 use super::{AppError, Opened, backup, observe, open_store, secrets, settings, sister, way};
 use crate::actors::engine::Parts;
+use crate::actors::feed::Feed;
 use crate::actors::{Clock, Engine, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::delivery;
 use crate::http::auth;
 use crate::http::connections::Doors;
@@ -48,6 +49,7 @@ pub struct Running {
     store: Arc<dyn Store>,
     way: Way,
     history: History,
+    feed: Option<Feed>,
     /// Others must not use the data folder meanwhile.
     _lock: DataLock,
     workers: Workers,
@@ -125,7 +127,7 @@ impl Running {
         );
         let (observed, told) = (socketio.clone(), Arc::clone(&metrics));
         told.register_source(move |scrape| observed.observe(scrape));
-        let frame = Frame::new(&config, metrics, Arc::clone(&in_flight));
+        let frame = Frame::new(&config, Arc::clone(&metrics), Arc::clone(&in_flight));
         let limits = settings::transport(&config);
         let config = Arc::new(config);
         let (leave, leaving) = watch::channel(false);
@@ -156,7 +158,7 @@ impl Running {
             .disable_signals()
             .shutdown_timeout(FAREWELL_S);
         let (server, addresses) = listen(server, &services, tls)?;
-        let running = Self {
+        let mut running = Self {
             addresses,
             handle: server.handle(),
             server: actix_rt::spawn(server),
@@ -165,6 +167,7 @@ impl Running {
             store,
             way,
             history,
+            feed: None,
             _lock: lock,
             workers,
             in_flight,
@@ -173,10 +176,21 @@ impl Running {
             int,
         };
         running.settle().await?;
+        running.start_feed(&secrets, &metrics)?;
         if let Some(embedded) = embedded {
             running.watch_restores(embedded);
         }
         Ok(running)
+    }
+
+    /// Tells the service that keeps incidents what happens, from what was left untold on.
+    fn start_feed(&mut self, secrets: &Secrets, metrics: &Metrics) -> Result<(), AppError> {
+        let first = self.workers.lock().first().map(|(_, arbiter)| arbiter.clone());
+        if let Some(first) = first {
+            let node = self.engine.node();
+            self.feed = sister::feed(&self.config, secrets, node, metrics, &first)?;
+        }
+        Ok(())
     }
 
     /// Takes backups that are brought back while it runs; ends with this system.
@@ -248,6 +262,9 @@ impl Running {
         let _ = self.leave.send(true);
         drain(&self.workers, &self.in_flight, &self.config).await;
         self.engine.flush().await;
+        if let Some(feed) = self.feed {
+            feed.close().await;
+        }
         handle.stop(true).await;
         let _ = server.await;
         self.history.close().await;

@@ -153,6 +153,7 @@ fn open_embedded(config: &Config) -> Result<Arc<Embedded>, AppError> {
         search_max_messages: config.store.search_max_messages,
         check_integrity: config.store.integrity_check,
         migrate: config.store.migrate_on_start,
+        feed: config.services.feeds(),
         erasure_secret: Some(erasure_secret(&secrets)),
         ..EmbeddedOptions::new(&config.data.path)
     };

@@ -130,6 +130,7 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store
             ("device_links", &done.devices_anonymised),
             ("devices", &done.devices),
             ("erasure_leftovers", &done.leftovers),
+            ("dead_letters", &done.dead_letters),
         ] {
             let count = count.load(std::sync::atomic::Ordering::Relaxed);
             scrape.counter("mayday_removed_total", help, &[("what", what)], count);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::feed::FeedSettings;
 use crate::actors::history::HistorySettings;
 use crate::actors::lookup::LookupSettings;
 use crate::actors::ops::OpsSettings;
@@ -56,6 +57,7 @@ pub(super) fn actors(config: &Config) -> Settings {
             device_links: config.retention.device_links(),
             devices: config.retention.devices(),
             feed: config.retention.feed(),
+            dead_letters: config.retention.dead_letters(),
             erasures: config.retention.erasures(),
             slice_max_rows: config.retention.slice_max_rows,
         },
@@ -192,6 +194,23 @@ pub(super) fn history(config: &Config) -> HistorySettings {
     }
 }
 
+/// What telling it goes by.
+pub(super) fn feed(config: &Config) -> FeedSettings {
+    let services = &config.services;
+    FeedSettings {
+        at_once: services.feed_requests_max,
+        batch: services.feed_batch_max_events,
+        timeout: services.feed_timeout(),
+        lease: services.feed_lease(),
+        poll: services.feed_poll(),
+        backoff_min: services.feed_backoff_min(),
+        backoff_max: services.feed_backoff_max(),
+        refusals_max: services.feed_refusals_max,
+        breaker_failures: services.breaker_failures,
+        breaker_rest: services.breaker_rest(),
+    }
+}
+
 /// What asking the service that keeps incidents goes by.
 pub(super) fn lookups(config: &Config) -> LookupSettings {
     let services = &config.services;
@@ -245,6 +264,7 @@ pub(super) fn mongo(config: &Config, url: &str) -> MongoOptions {
         slow: mongo.slow_command(),
         lists_from_secondaries: mongo.lists_from_secondaries,
         search_max_messages: config.store.search_max_messages,
+        feed: config.services.feeds(),
         locations_kept: config.retention.locations(),
         migrate: config.store.migrate_on_start,
         migrate_wait: mongo.migrate_wait(),

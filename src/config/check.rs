@@ -125,6 +125,20 @@ impl Config {
             ("services.lookup_deadline_ms", services.lookup_deadline_ms),
             ("services.lookup_tries", u64::from(services.lookup_tries)),
             ("services.lookups_max", wide(services.lookups_max)),
+            ("services.feed_timeout_ms", services.feed_timeout_ms),
+            ("services.feed_requests_max", wide(services.feed_requests_max)),
+            (
+                "services.feed_batch_max_events",
+                wide(services.feed_batch_max_events),
+            ),
+            ("services.feed_lease_s", services.feed_lease_s),
+            ("services.feed_poll_ms", services.feed_poll_ms),
+            ("services.feed_backoff_min_ms", services.feed_backoff_min_ms),
+            (
+                "services.feed_refusals_max",
+                u64::from(services.feed_refusals_max),
+            ),
+            ("services.dead_letters_max", wide(services.dead_letters_max)),
             ("limits.anon_window_s", self.limits.anon_window_s),
             ("limits.user_window_s", self.limits.user_window_s),
             ("locations.batch_max_fixes", wide(locations.batch_max_fixes)),
@@ -275,6 +289,34 @@ impl Config {
             ("services.lookup_tries", u64::from(services.lookup_tries), 20),
             ("services.lookup_deadline_ms", services.lookup_deadline_ms, 60_000),
             ("services.lookups_max", wide(services.lookups_max), 10_000),
+            ("services.feed_timeout_ms", services.feed_timeout_ms, 60_000),
+            (
+                "services.feed_requests_max",
+                wide(services.feed_requests_max),
+                1_000,
+            ),
+            (
+                "services.feed_batch_max_events",
+                wide(services.feed_batch_max_events),
+                1_000,
+            ),
+            ("services.feed_lease_s", services.feed_lease_s, HOUR_S),
+            ("services.feed_poll_ms", services.feed_poll_ms, 60_000),
+            (
+                "services.feed_backoff_max_ms",
+                services.feed_backoff_max_ms,
+                3_600_000,
+            ),
+            (
+                "services.feed_refusals_max",
+                u64::from(services.feed_refusals_max),
+                1_000,
+            ),
+            (
+                "services.dead_letters_max",
+                wide(services.dead_letters_max),
+                1_000_000,
+            ),
             ("services.lookup_absent_s", services.lookup_absent_s, HOUR_S),
             ("services.lookup_found_s", services.lookup_found_s, HOUR_S),
             ("locations.shards", wide(locations.shards), 1_024),
@@ -331,6 +373,15 @@ impl Config {
         if services.looks_up() && services.lookup_deadline_ms >= self.rooms.command_timeout_ms {
             let what = "must be less than rooms.command_timeout_ms: whoever joins waits no longer than that";
             problems.push(Problem::new("services.lookup_deadline_ms", what));
+        }
+        if services.feed_timeout_ms.saturating_mul(3) > services.feed_lease_s.saturating_mul(2_000) {
+            let what = "must be at least one and a half times services.feed_timeout_ms: whoever has an incident in hand \
+                        must be able to end a request";
+            problems.push(Problem::new("services.feed_lease_s", what));
+        }
+        if services.feed_backoff_min_ms > services.feed_backoff_max_ms {
+            let what = "must not be greater than services.feed_backoff_max_ms";
+            problems.push(Problem::new("services.feed_backoff_min_ms", what));
         }
         let (links, records) = (retention.devices_anonymise_days, retention.devices_delete_days);
         if links > 0 && records > 0 && records < links {
@@ -602,6 +653,12 @@ mod tests {
             ),
             ("[services]\nlookup_ids = 'uuid, guid'", "services.lookup_ids"),
             ("[services]\nlookup_tries = 0", "services.lookup_tries"),
+            ("[services]\nfeed_lease_s = 7", "services.feed_lease_s"),
+            (
+                "[services]\nfeed_backoff_min_ms = 60001",
+                "services.feed_backoff_min_ms",
+            ),
+            ("[services]\nfeed_refusals_max = 0", "services.feed_refusals_max"),
             (
                 "[services]\nsos_url = 'https://a/'\nlookup_deadline_ms = 10000",
                 "services.lookup_deadline_ms",

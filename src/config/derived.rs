@@ -116,6 +116,16 @@ durations! {
         lookup_absent = from_secs(lookup_absent_s),
         /// How long it is remembered what is known of one.
         lookup_found = from_secs(lookup_found_s),
+        /// An event must be taken by then.
+        feed_timeout = from_millis(feed_timeout_ms),
+        /// For how long an incident is one node's to tell of.
+        feed_lease = from_secs(feed_lease_s),
+        /// How often a node looks whether there is something to tell.
+        feed_poll = from_millis(feed_poll_ms),
+        /// The longest wait before the second attempt.
+        feed_backoff_min = from_millis(feed_backoff_min_ms),
+        /// The longest wait before any.
+        feed_backoff_max = from_millis(feed_backoff_max_ms),
     }
     Limits {
         /// The window of an anonymous device's requests.
@@ -239,6 +249,11 @@ impl Services {
         self.has_sos() && self.lookups
     }
 
+    /// Whether it is told what happens in incidents.
+    pub fn feeds(&self) -> bool {
+        self.has_sos() && self.feed
+    }
+
     /// Shapes of the ids that it may know; a word that names none is left out.
     pub fn lookup_shapes(&self) -> Vec<IdShape> {
         list(&self.lookup_ids).filter_map(IdShape::parse).collect()
@@ -352,6 +367,11 @@ impl Retention {
     /// How long a device that is not seen can be told to have been somebody; zero: for ever.
     pub const fn device_links(&self) -> Duration {
         Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
+    }
+
+    /// How long events that a service refused for good are kept; zero: for ever.
+    pub const fn dead_letters(&self) -> Duration {
+        Duration::from_secs(self.dead_letters_days as u64 * 86_400)
     }
 
     /// How long a backup is kept from bringing back who was erased; zero: for ever.

@@ -28,6 +28,8 @@ pub struct Secrets {
 pub struct SosSecrets {
     /// What it wants to see.
     pub token: Secret,
+    /// By which what it is told is signed; `None`: it is told nothing.
+    pub signing: Option<Secret>,
 }
 
 impl SosSecrets {
@@ -46,6 +48,14 @@ impl SosSecrets {
         };
         Ok(Some(Self {
             token: given_or(&config.services.sos_token, "services.sos_token")?,
+            signing: if config.services.feeds() {
+                Some(given_or(
+                    &config.services.sos_signing_secret,
+                    "services.sos_signing_secret",
+                )?)
+            } else {
+                None
+            },
         }))
     }
 }
@@ -326,6 +336,9 @@ mod tests {
         assert!(error.starts_with("services.sos_token: "), "{error}");
         let token = "t".repeat(32);
         write_draft(&config.data.path.join("secrets/sos_token"), &token).unwrap();
+        let error = Secrets::load(&config).unwrap_err().to_string();
+        assert!(error.starts_with("services.sos_signing_secret: "), "{error}");
+        config.services.sos_signing_secret = Some(Secret::new(&"s".repeat(32)).unwrap());
         let from_file = Secrets::load(&config).unwrap().sos;
         config.services.sos_token = Some(Secret::new(&token).unwrap());
         assert_eq!(Secrets::load(&config).unwrap().sos, from_file);

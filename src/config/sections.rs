@@ -345,6 +345,8 @@ sections! {
         sos_allow_http: bool = false,
         /// What it wants to see in `X-Internal-Token`; none: from the file.
         sos_token: Option<Secret> = None,
+        /// By which what it is told is signed; none: from the file.
+        sos_signing_secret: Option<Secret> = None,
         /// A connection must stand by then.
         connect_timeout_ms: u64 = 1_000,
         /// The largest answer that is read.
@@ -373,6 +375,26 @@ sections! {
         lookup_absent_s: u64 = 10,
         /// How long it is remembered what is known of one.
         lookup_found_s: u64 = 10,
+        /// Whether it is told what happens in incidents.
+        feed: bool = true,
+        /// An event must be taken by then.
+        feed_timeout_ms: u64 = 5_000,
+        /// Incidents that one node tells of at once.
+        feed_requests_max: usize = 16,
+        /// Events of one incident that are read at once, and told before others have their turn.
+        feed_batch_max_events: usize = 50,
+        /// For how long an incident is one node's to tell of.
+        feed_lease_s: u64 = 30,
+        /// How often a node looks whether there is something to tell that it did not hear of.
+        feed_poll_ms: u64 = 1_000,
+        /// The longest wait before the second attempt.
+        feed_backoff_min_ms: u64 = 500,
+        /// The longest wait before any.
+        feed_backoff_max_ms: u64 = 60_000,
+        /// Refusals after which an event is given up.
+        feed_refusals_max: u32 = 5,
+        /// Events given up that are kept.
+        dead_letters_max: usize = 10_000,
     }
     /// Log lines.
     log: Log {
@@ -636,6 +658,8 @@ sections! {
         reports_days: u32 = 90,
         /// The order of incidents' events, by which operators resume; 0: for ever.
         feed_hours: u32 = 72,
+        /// Events that a service refused for good; 0: for ever.
+        dead_letters_days: u32 = 30,
         /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
         erasures_days: u32 = 400,
         /// How often the janitor looks.

@@ -8,6 +8,7 @@ pub mod bounds;
 pub mod breaker;
 pub mod budget;
 pub mod conduct;
+pub mod dead_letter;
 pub mod geo;
 pub mod hints;
 pub mod ids;

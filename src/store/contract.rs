@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::feed::FeedPage;
 use super::meters::Observed;
+use super::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled};
 use super::types::{
     Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
     IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign,
@@ -229,6 +230,38 @@ pub trait Store: Send + Sync + 'static {
     /// Blocks in the order of their keys, at most `limit`, those that have ended too as long as no purge has
     /// removed them; `after` is the last one of the page before.
     async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError>;
+
+    /// Incidents whose events wait to be told and are due, nobody else's for as long as the lease: the outbox gets a row
+    /// with an append to an incident, in the same step, when the store was opened so that there is one. Leases go by
+    /// the store's own clock. A claim with nothing due writes nothing.
+    async fn outbox_claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Notes how far incidents were told, in the order given, and says of each what is left. What was claimed by another
+    /// token since stays as it is. An incident that was told all it has leaves the outbox. Doing it twice changes
+    /// nothing.
+    async fn outbox_settle(&self, settle: Vec<Settle>) -> Result<Vec<Settled>, StoreError>;
+
+    /// How much waits.
+    async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError>;
+
+    /// Events that were given up, the newest first, at most `limit`; `after` is the last one of the page before.
+    async fn dead_letters(
+        &self,
+        after: Option<DeadPlace>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// The dead letter of an event.
+    async fn dead_letter(&self, room: &RoomId, seq: Seq) -> Result<Option<DeadLetter>, StoreError>;
+
+    /// Keeps a dead letter; an earlier one of the same event is replaced.
+    async fn put_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError>;
+
+    /// Takes a dead letter off the list. Answers whether there was one.
+    async fn drop_dead_letter(&self, room: &RoomId, seq: Seq) -> Result<bool, StoreError>;
+
+    /// Keeps the newest dead letters, so many. Answers how many went.
+    async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError>;
 
     /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys,
     /// signs of life, fixes, reports they wrote, their name on blocks they made. Their pseudonyms stay in the

@@ -1,7 +1,7 @@
 //! Puts a node together.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Arbiter, ArbiterHandle};
 use parking_lot::Mutex;
@@ -94,6 +94,7 @@ impl Engine {
             observer,
             blocks,
             lookups,
+            feed: OnceLock::new(),
         });
         node.registry.bind(&node);
         let janitor = Janitor::new(Arc::clone(&node), heard, chores);

@@ -386,6 +386,11 @@ impl RoomActor {
                 self.remote.drives = true;
                 self.shared.set_drives(true);
                 self.release(steps, ctx);
+                if self.core.state.kind == Some(RoomKind::Sos)
+                    && let Some(feed) = self.node.feed.get()
+                {
+                    feed.wake();
+                }
                 self.note_incident();
                 self.drive_links(ctx);
                 self.take_waiting(ctx);

@@ -1,6 +1,9 @@
 //! The engine as a client of the service that keeps incidents: one connection pool, one address, one credential.
 
+mod feed;
 mod lookup;
+
+pub use self::feed::SosEvents;
 
 use std::error::Error as _;
 use std::fmt;
@@ -67,7 +70,7 @@ impl Sister {
             .redirect(Policy::none())
             .connect_timeout(settings.connect_timeout())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(settings.lookups_max)
+            .pool_max_idle_per_host(settings.lookups_max.max(settings.feed_requests_max))
             .tcp_nodelay(true)
             .referer(false)
             .user_agent(concat!("mayday/", env!("CARGO_PKG_VERSION")));

@@ -4,10 +4,10 @@ use rusqlite::params;
 
 use super::feed;
 use super::open::Note;
-use super::privacy;
 use super::project::project;
 use super::rows::{RoomKey, find_room, put_room};
 use super::writes::Writes;
+use super::{outbox, privacy};
 use crate::domain::people::{Person, Subject};
 use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::domain::time::Timestamp;
@@ -59,6 +59,9 @@ pub(super) fn append(
     put_room(&mut writes.db, key, &append.room, &row)?;
     if row.kind == Some(RoomKind::Sos) && !append.events.is_empty() {
         feed::add(writes, key, row.head, append.events.len(), row.last_at)?;
+    }
+    if writes.feed {
+        outbox::note(writes, key, append, &row)?;
     }
     let note = Note::of(key, &append.room, was_open, &row, &append.events);
     writes.notes.extend(note);

@@ -25,6 +25,8 @@ pub(super) struct Writes<'c> {
     pub erased: bool,
     /// What the list of open incidents has to take over once this is on disk.
     pub notes: Vec<Note>,
+    /// Incidents have something to tell with every append.
+    pub feed: bool,
     /// Marks those who are erased; `None`: they leave no mark.
     pub marker: Option<Marker>,
     /// Somebody was erased: what is written has to be looked up among the erased. `None`: not looked yet.
@@ -47,6 +49,7 @@ impl<'c> Writes<'c> {
             fixes: 0,
             erased: false,
             notes: Vec::new(),
+            feed: false,
             marker: None,
             erasures: None,
             next_key,

@@ -6,6 +6,7 @@ mod messaging;
 mod raising;
 mod rescuing;
 mod steering;
+pub mod telling;
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -18,6 +18,9 @@ use super::eventually;
 /// What it wants to see.
 pub const TOKEN: &str = "the-token-of-the-sos-service-0123456789-abcdef";
 
+/// By which what it is told is signed.
+pub const SIGNING: &str = "the-signing-secret-of-the-sos-service-0123456789";
+
 /// One request, as it came.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -178,12 +181,32 @@ impl SosService {
         format!("http://{}", self.address)
     }
 
-    /// An engine that speaks to it, with these settings beside.
+    /// An engine that asks it, and tells it nothing, with these settings beside.
     pub fn engine(&self, settings: &[(&str, &str)]) -> Engine {
         let url = self.url();
-        let mut all = vec![("services.sos_url", url.as_str()), ("services.sos_token", TOKEN)];
+        let mut all = vec![
+            ("services.sos_url", url.as_str()),
+            ("services.sos_token", TOKEN),
+            ("services.feed", "false"),
+        ];
         all.extend(settings);
         Engine::start(&all)
+    }
+
+    /// What an engine needs to tell it what happens, soon and often, and to ask it nothing.
+    pub fn told<'s>(url: &'s str, settings: &[(&'s str, &'s str)]) -> Vec<(&'s str, &'s str)> {
+        let mut all = vec![
+            ("services.sos_url", url),
+            ("services.sos_token", TOKEN),
+            ("services.sos_signing_secret", SIGNING),
+            ("services.lookups", "false"),
+            ("services.feed_backoff_min_ms", "20"),
+            ("services.feed_backoff_max_ms", "200"),
+            ("services.feed_poll_ms", "100"),
+            ("services.breaker_rest_ms", "300"),
+        ];
+        all.extend(settings);
+        all
     }
 }
 

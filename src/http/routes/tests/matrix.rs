@@ -134,6 +134,7 @@ impl Scene {
 
     async fn ask(&self, row: &Row, incident: &str, other: &str, who: Option<&Credential>) -> super::Answer {
         let path = row.path.replace("{id}", incident).replace("{participant}", other);
+        let path = path.replace("{seq}", "1");
         let path = path.replace("{trip}", TRIP);
         let path = path.replace("/nearby", "/nearby?latitude=14.6&longitude=121");
         let mut request = TestRequest::default().method(row.method.clone()).uri(&path);
@@ -181,6 +182,7 @@ fn for_services(row: &Row, incident: &str, other: &str) -> Value {
         }}),
         "joined" => json!({"sosId": incident, "userId": "rob"}),
         "left" => json!({"sosId": incident, "userId": other}),
+        "retry" => json!({}),
         _ => panic!("give {} a body here", row.path),
     }
 }

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::backup::{self, BackupOptions, Incoming, Merged, RestoreOptions, Restored};
 use crate::domain::people::{Contact, ContactBook, Subject};
+use crate::domain::room::Seq;
 use crate::domain::testing::{report, room};
 use crate::domain::time::Timestamp;
 use crate::store::contract::Store;
 use crate::store::contract_tests::scribe::{Scribe, device, kept, key, ms, phone, put, raised, user};
-use crate::store::types::{DeviceRecord, Retention};
+use crate::store::outbox::{Claim, DeadLetter, Settle, Then};
+use crate::store::types::{Append, DeviceRecord, Retention};
 use crate::store::{Embedded, EmbeddedOptions};
 
 const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes";
@@ -19,6 +22,7 @@ const BEGUN: i64 = 5_000_000;
 fn open(folder: &Path) -> Arc<Embedded> {
     let options = EmbeddedOptions {
         erasure_secret: Some(SECRET.to_vec()),
+        feed: true,
         ..EmbeddedOptions::new(folder)
     };
     Arc::new(Embedded::open(options).unwrap())
@@ -218,10 +222,73 @@ async fn what_is_merged_comes_last_in_the_order_and_a_store_that_was_put_in_plac
     assert_eq!(placed.events, whole.events);
 }
 
+#[tokio::test]
+async fn what_was_told_before_the_backup_is_not_told_again_and_the_rest_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let store = open(&data);
+    let mut half = raised(&*store, "half", report()).await;
+    raised(&*store, "told", report()).await;
+    raised(&*store, "untold", report()).await;
+    let claim = |token| Claim {
+        token,
+        lease: Duration::from_secs(60),
+        limit: 10,
+    };
+    store.outbox_claim(claim(1)).await.unwrap();
+    let letter = DeadLetter {
+        room: room("told"),
+        seq: Seq::new(2),
+        kind: "joined".into(),
+        status: 422,
+        attempts: 5,
+        at: ms(BEGUN),
+    };
+    let settle = |name, taken, dead| Settle {
+        room: room(name),
+        token: 1,
+        taken: Seq::new(taken),
+        attempts: 0,
+        refusals: 0,
+        since: None,
+        then: Then::Release(Duration::ZERO),
+        dead,
+    };
+    let all = vec![settle("half", 1, vec![]), settle("told", 2, vec![letter.clone()])];
+    store.outbox_settle(all).await.unwrap();
+    let before = half.clone();
+    put(&*store, half.say(0, "help")).await;
+    backup::backup(&data, &file, BackupOptions::default(), ms(BEGUN)).unwrap();
+
+    // One of them stands there already, and was told as far as it goes.
+    let other = folder.path().join("other");
+    let ours = open(&other);
+    let beginning = Append {
+        room: room("half"),
+        after: Seq::ZERO,
+        events: before.log,
+        people: vec![],
+        idempotency: None,
+    };
+    put(&*ours, beginning).await;
+    ours.outbox_claim(claim(1)).await.unwrap();
+    ours.outbox_settle(vec![settle("half", 2, vec![])]).await.unwrap();
+    merged(&ours, &other, &file).await;
+    let mut found = ours.outbox_claim(claim(2)).await.unwrap();
+    found.sort_by(|a, b| a.room.cmp(&b.room));
+    let told: Vec<_> = found
+        .iter()
+        .map(|it| (it.room.as_str(), it.taken.get(), it.head.get()))
+        .collect();
+    assert_eq!(told, [("half", 2, 3), ("untold", 0, 2)]);
+    assert_eq!(ours.dead_letters(None, 10).await, Ok(vec![letter]));
+}
+
 /// Every table, and how a merge deals with it.
 const TABLES: [(&str, &str); 18] = [
     ("blocks", "the newer of two"),
     ("contacts", "for those who have none"),
+    ("dead_letters", "of rooms that were taken"),
     ("devices", "the one that was seen last"),
     ("erased", "this store's own: writes that are on their way"),
     ("events", "what is missing of a room's log"),
@@ -232,6 +299,7 @@ const TABLES: [(&str, &str); 18] = [
     ("gone", "all"),
     ("idempotency", "what is missing"),
     ("incidents", "projected"),
+    ("outbox", "of rooms that were taken: what was not told then"),
     ("participants", "projected"),
     ("people", "of those whom the log names anew"),
     ("presence", "of rooms that were taken"),
