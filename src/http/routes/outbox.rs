@@ -39,7 +39,11 @@ pub(super) async fn retry(
     SosId(id): SosId,
     EventSeq(seq): EventSeq,
 ) -> Result<HttpResponse, ApiError> {
-    let Some(feed) = api.engine.node().feed.get() else {
+    let node = api.engine.node();
+    if node.store.dead_letter(&id, seq).await?.is_none() {
+        return Err(ResendError::Unknown.into());
+    }
+    let Some(feed) = node.feed.get() else {
         return Err(ApiError::conflict("The event feed is off"));
     };
     feed.resend(id.clone(), seq).await?;

@@ -47,7 +47,7 @@ fn letter(name: &str, seq: u64, at: i64) -> DeadLetter {
     DeadLetter {
         room: room(name),
         seq: Seq::new(seq),
-        kind: "message-sent".into(),
+        kind: "message".into(),
         status: 422,
         attempts: 5,
         at: ms(at),

@@ -268,7 +268,7 @@ async fn nobody_is_asked_for_those_who_may_not_join_nor_for_what_cannot_be_one_o
         .refused(404, "NOT_FOUND");
     // A trip is not an incident, and looking at one is not joining it.
     let mut at_ben = engine.user("Ben").connect().await;
-    at_ben.says(json!({"type": "trip-join", "tripId": uuid})).await;
+    at_ben.says(json!({"type": "trip:join", "tripId": uuid})).await;
     at_ben.expect_error("TRIP_NOT_FOUND").await;
     engine
         .user("Ben")

@@ -212,7 +212,7 @@ async fn a_service_that_says_when_to_come_back_is_left_alone_until_then() {
 async fn what_is_refused_for_good_is_put_aside_listed_and_sent_again_on_demand() {
     let picky = |asked: &Asked| {
         let body = asked.json();
-        let refused = body["event"] == "message-sent" && body["data"]["data"]["content"] != "message 2";
+        let refused = body["event"] == "message" && body["data"]["data"]["content"] != "message 2";
         Mood::status(if refused { 422 } else { 200 })
     };
     let service = SosService::that(picky);
@@ -235,7 +235,7 @@ async fn what_is_refused_for_good_is_put_aside_listed_and_sent_again_on_demand()
     assert_eq!(
         *first,
         json!({
-            "sosId": sos, "seq": 3, "event": "message-sent", "status": 422, "attempts": 3, "at": first["at"],
+            "sosId": sos, "seq": 3, "event": "message", "status": 422, "attempts": 3, "at": first["at"],
         })
     );
     let all = service.asked();
@@ -354,7 +354,7 @@ async fn a_service_that_is_not_named_is_told_nothing() {
     sister(&engine)
         .posts(retry, json!({}))
         .await
-        .refused(409, "CONFLICT");
+        .refused(404, "NOT_FOUND");
     for cursor in ["x", "00"] {
         let path = format!("/internal/outbox?cursor={cursor}");
         sister(&engine).gets(&path).await.names_fields(&["cursor"]);

@@ -84,7 +84,7 @@ fn outbox(to: &mut Describer<'_>) {
     let shown = json!({
         "on": true, "breaker": "CLOSED", "waiting": 2, "oldestAt": "2026-11-21T01:18:46.087Z", "oldestAgeS": 4,
         "dead": 1, "deadLetters": [{
-            "sosId": sos, "seq": 7, "event": "message-sent", "status": 422, "attempts": 5,
+            "sosId": sos, "seq": 7, "event": "message", "status": 422, "attempts": 5,
             "at": "2026-11-21T01:20:00.000Z",
         }], "nextCursor": null,
     });
