@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use actix::dev::channel::channel;
-use actix::{Addr, Arbiter, ArbiterHandle, AsyncContext as _, Context};
+use actix::{Addr, Arbiter, ArbiterHandle, Context};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -189,7 +189,7 @@ fn body(row: &Row, incident: &str, other: &str) -> Value {
 fn for_services(row: &Row, incident: &str, other: &str) -> Value {
     match row.path.rsplit('/').next().unwrap_or_default() {
         "trips" => json!({"tripId": TRIP, "driverId": "dan", "passengerIds": ["pia"]}),
-        "end" => json!({}),
+        "end" | "retry" => json!({}),
         "init" => json!({"sosId": "sos-1", "citizenId": "ana"}),
         "close" => json!({"closedBy": "dora"}),
         "status" => json!({"status": "RESPONDING", "updatedBy": "dora"}),
@@ -200,7 +200,6 @@ fn for_services(row: &Row, incident: &str, other: &str) -> Value {
         }}),
         "joined" => json!({"sosId": incident, "userId": "rob"}),
         "left" => json!({"sosId": incident, "userId": other}),
-        "retry" => json!({}),
         _ => panic!("give {} a body here", row.path),
     }
 }
