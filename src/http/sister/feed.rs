@@ -108,7 +108,10 @@ mod tests {
         // By `printf '1700000000.{}' | openssl dgst -sha256 -hmac kkk…k`.
         let secret = Secret::new(&"k".repeat(32)).unwrap();
         let found = signature(&secret, "1700000000", b"{}");
-        assert_eq!(found.len(), 3 + 64);
+        assert_eq!(
+            found,
+            "v1=0b3b35525c10b3757ffa78df69037021fc3168d8390a51a4fcb4a8d56a25b557"
+        );
         assert_ne!(found, signature(&secret, "1700000001", b"{}"));
         assert_ne!(found, signature(&secret, "1700000000", b"{ }"));
     }
