@@ -9,7 +9,8 @@ use crate::domain::area::Area;
 use crate::domain::geo::Position;
 use crate::domain::incident::{IncidentType, Status};
 use crate::domain::ops::Filter;
-use crate::wire::field::NAME_MAX_CHARS;
+use crate::wire::field::{self, NAME_MAX_CHARS};
+use crate::wire::loose::Loose;
 use crate::wire::socketio::Args;
 
 /// The longest cursor that is looked at.
@@ -71,15 +72,8 @@ fn wrong(field: Option<&'static str>, message: impl Into<String>) -> ClientError
     }
 }
 
-fn text(given: &Value, field: &'static str, max_chars: usize) -> Result<Option<String>, ClientError> {
-    match &given[field] {
-        Value::Null => Ok(None),
-        Value::String(text) if (1..=max_chars).contains(&text.chars().count()) => Ok(Some(text.clone())),
-        _ => Err(wrong(
-            Some(field),
-            format!("{field} must be text of 1 to {max_chars} characters"),
-        )),
-    }
+fn text(given: &Value, name: &'static str, max_chars: usize) -> Result<Option<String>, ClientError> {
+    Ok(field::note(name, &Loose::of(given.get(name)), max_chars)?)
 }
 
 fn each<T>(given: &Value, field: &'static str, parse: fn(&str) -> Option<T>) -> Result<Vec<T>, ClientError> {
@@ -192,7 +186,6 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (given, field) in [
             (json!({"cityId": 7}), Some("cityId")),
-            (json!({"cityId": ""}), Some("cityId")),
             (json!({"types": "FIRE"}), Some("types")),
             (json!({"types": ["WAR"]}), Some("types")),
             (json!({"statuses": [1]}), Some("statuses")),

@@ -90,7 +90,7 @@ async fn operators_hear_every_event_in_order_and_go_on_after_a_restart() {
             (&first, 2, "joined"),
             (&second, 1, "created"),
             (&second, 2, "joined"),
-            (&first, 3, "message-sent"),
+            (&first, 3, "message"),
         ] {
             let heard = event(&mut at_dora).await;
             assert_eq!(

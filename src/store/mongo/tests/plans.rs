@@ -143,7 +143,10 @@ fn asks_by_time(command: &Document) -> bool {
 
 #[tokio::test]
 async fn no_question_reads_a_whole_collection() {
-    let options = MongoOptions::new(server::shared().await);
+    let options = MongoOptions {
+        feed: true,
+        ..MongoOptions::new(server::shared().await)
+    };
     let store = Mongo::open(options).await.unwrap();
     let mut scribe = raised(&store, "sos", report()).await;
     put(&store, scribe.join(1)).await;
