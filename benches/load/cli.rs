@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::dialect::Dialect;
+
 /// Puts load on the engine and measures it.
 #[derive(Parser, Debug)]
 #[command(
@@ -54,6 +56,9 @@ pub struct Common {
     /// connections go to them in turn. Without: one node on its embedded store.
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub nodes: Option<u16>,
+    /// What the sockets of the scenario speak.
+    #[arg(long, global = true, value_enum, default_value = "json")]
+    pub dialect: Dialect,
     /// Cores for the engine, such as 0 or 0,2-3.
     #[arg(long, global = true)]
     pub server_cores: Option<String>,
@@ -95,6 +100,28 @@ pub enum Scenario {
     /// A further client process of an idle scenario.
     #[command(hide = true)]
     IdleWorker(IdleWorker),
+}
+
+impl Scenario {
+    /// Refuses a dialect that the scenario has no use for.
+    pub fn check(&self, dialect: Dialect) -> Result<(), &'static str> {
+        if dialect == Dialect::Json {
+            return Ok(());
+        }
+        match self {
+            Self::Locations(Locations { via: Via::Rest, .. }) => {
+                Err("--dialect is of sockets, and these locations go by REST: add --via socket")
+            }
+            Self::Reads(_) => Err("--dialect is of sockets, and reads go by HTTP: leave it out"),
+            Self::SosStorm(_) => Err(
+                "the watchers of sos-storm watch an area, for which Socket.IO has no event: leave out --dialect",
+            ),
+            Self::Cluster(Cluster { only, .. }) if only[..] == [Part::Storm] => Err(
+                "the watchers of a storm watch an area, for which Socket.IO has no event: leave out --dialect",
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Args, Debug, Clone)]

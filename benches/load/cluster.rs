@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::cli::{Cluster, Common, Fanout, Locations, Part, SosStorm, Via, What};
+use crate::dialect::Dialect;
 use crate::report::Outcome;
 use crate::{fanout, locations, sos_storm};
 
@@ -16,6 +17,12 @@ pub fn run(common: &Common, args: &Cluster) -> Result<Outcome> {
     let mut outcome = Outcome::new("cluster");
     for part in [Part::Messages, Part::Positions, Part::Uploads, Part::Storm] {
         if !args.only.is_empty() && !args.only.contains(&part) {
+            continue;
+        }
+        if part == Part::Storm && common.dialect == Dialect::Socketio {
+            outcome.remark(
+                "the storm is left out: its watchers watch an area, for which Socket.IO has no event",
+            );
             continue;
         }
         let (name, found) = match part {

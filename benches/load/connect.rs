@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use crate::Result;
 use crate::cli::{Common, Connect};
-use crate::crew::{Devices, socket_path};
+use crate::crew::Devices;
+use crate::dialect::{Dialect, Heard};
 use crate::engine::Engine;
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::report::Outcome;
-use crate::scan;
 use crate::stats::{Latency, Pace, SECOND, Timeline};
 
 /// A connect that takes longer counts as failed.
@@ -23,11 +23,13 @@ pub fn run(common: &Common, args: &Connect) -> Result<Outcome> {
     let mut outcome = Outcome::new("connect");
     outcome.ask("connects/s", args.rate);
     outcome.ask("seconds", args.seconds);
+    outcome.ask("dialect", common.dialect.name());
 
     let before = engine.usage();
     let began = net.now() + SECOND / 10;
     let mut pace = Pace::new(began, args.rate, count);
     let mut arriving = Arriving {
+        dialect: common.dialect,
         intended: Vec::new(),
         open: VecDeque::new(),
         latency: Latency::new()?,
@@ -44,7 +46,7 @@ pub fn run(common: &Common, args: &Connect) -> Result<Outcome> {
             let Some((index, intended)) = pace.pop(now) else {
                 break;
             };
-            match net.open_socket(&socket_path(&devices.id(index))) {
+            match net.open_socket(common.dialect.opening(&devices.id(index), None)) {
                 Ok(id) => arriving.begin(id, intended),
                 Err(error) => arriving.refuse(error.to_string()),
             }
@@ -91,6 +93,7 @@ pub fn run(common: &Common, args: &Connect) -> Result<Outcome> {
 }
 
 struct Arriving {
+    dialect: Dialect,
     /// When each connection was meant to begin, by its index; 0 once it is connected.
     intended: Vec<u64>,
     open: VecDeque<ConnId>,
@@ -117,7 +120,7 @@ impl Arriving {
 
 impl Handler for Arriving {
     fn frame(&mut self, _: &mut Reactor, id: ConnId, payload: &[u8], now: u64) {
-        if scan::kind(payload) == b"connected" {
+        if self.dialect.hear(payload) == Heard::Connected {
             let intended = std::mem::take(&mut self.intended[id.index()]);
             self.latency.record(intended, now);
             self.timeline.add(now, 1);

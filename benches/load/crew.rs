@@ -1,12 +1,13 @@
 //! Devices, their incidents, and the sockets that gather in them: what must stand before a load begins.
 
 use crate::Result;
+use crate::dialect::{Dialect, Heard};
+use crate::http;
 use crate::pool::{Pool, run_all};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Ignore, Reactor};
 use crate::scan::{self, Key};
 use crate::stats::SECOND;
-use crate::{http, ws};
 
 const STALL_LIMIT: u64 = 20 * SECOND;
 const RAISERS: usize = 64;
@@ -89,16 +90,18 @@ pub struct Member {
     pub room: Option<String>,
 }
 
-/// The path of a device's socket.
-pub fn socket_path(device: &str) -> String {
-    format!("/api/ws?deviceId={device}")
-}
-
 /// Opens a socket for each member, joins the rooms, and returns the connections in the same order.
-pub fn board(net: &mut Reactor, members: &[Member], concurrency: usize) -> Result<Vec<ConnId>> {
+pub fn board(
+    net: &mut Reactor,
+    dialect: Dialect,
+    members: &[Member],
+    concurrency: usize,
+) -> Result<Vec<ConnId>> {
     let progress = Progress::new("boarding", members.len() as u64);
     let mut boarding = Boarding {
+        dialect,
         members,
+        is_in: vec![false; members.len()],
         conns: Vec::new(),
         index_of: Vec::new(),
         done: 0,
@@ -109,7 +112,7 @@ pub fn board(net: &mut Reactor, members: &[Member], concurrency: usize) -> Resul
     while boarding.done < members.len() {
         while boarding.conns.len() < members.len() && boarding.conns.len() < boarding.done + concurrency {
             let index = boarding.conns.len();
-            let id = net.open_socket(&socket_path(&members[index].device))?;
+            let id = net.open_socket(dialect.opening(&members[index].device, None))?;
             boarding.conns.push(id);
             if boarding.index_of.len() <= id.index() {
                 boarding.index_of.resize(id.index() + 1, usize::MAX);
@@ -137,7 +140,9 @@ pub fn board(net: &mut Reactor, members: &[Member], concurrency: usize) -> Resul
 }
 
 struct Boarding<'a> {
+    dialect: Dialect,
     members: &'a [Member],
+    is_in: Vec<bool>,
     conns: Vec<ConnId>,
     index_of: Vec<usize>,
     done: usize,
@@ -146,26 +151,20 @@ struct Boarding<'a> {
 
 impl Handler for Boarding<'_> {
     fn frame(&mut self, net: &mut Reactor, id: ConnId, payload: &[u8], _: u64) {
-        match scan::kind(payload) {
-            b"connected" => {
-                let index = self.index_of.get(id.index()).copied().unwrap_or(usize::MAX);
-                let Some(member) = self.members.get(index) else {
-                    return;
-                };
-                match &member.room {
-                    Some(room) => net.send(id, &join_frame(room, None)),
-                    None => self.done += 1,
-                }
-            }
-            b"join-approved" => self.done += 1,
-            b"error" | b"join-denied" => {
-                // Who raised the SOS may be in its room already.
-                if memchr::memmem::find(payload, b"Already in room").is_some() {
-                    self.done += 1;
-                } else {
-                    let text = String::from_utf8_lossy(payload).into_owned();
-                    self.failure.get_or_insert(text);
-                }
+        let index = self.index_of.get(id.index()).copied().unwrap_or(usize::MAX);
+        let Some(member) = self.members.get(index) else {
+            return;
+        };
+        match self.dialect.hear(payload) {
+            Heard::Connected => match &member.room {
+                Some(room) => net.send(id, &self.dialect.join(room, None)),
+                None => self.done += 1,
+            },
+            // Once: who raised the SOS may be seated there before it asks.
+            Heard::Joined => self.done += usize::from(!std::mem::replace(&mut self.is_in[index], true)),
+            Heard::Refused | Heard::Trouble => {
+                let text = String::from_utf8_lossy(payload).into_owned();
+                self.failure.get_or_insert(text);
             }
             _ => {}
         }
@@ -174,17 +173,6 @@ impl Handler for Boarding<'_> {
     fn closed(&mut self, _: &mut Reactor, _: ConnId, ending: Ending) {
         self.failure.get_or_insert(format!("a socket was {ending}"));
     }
-}
-
-/// The frame that joins a room, or resumes in it.
-pub fn join_frame(room: &str, since: Option<u64>) -> Vec<u8> {
-    let text = match since {
-        Some(since) => format!("{{\"type\":\"join-room\",\"roomId\":\"{room}\",\"since\":{since}}}"),
-        None => format!("{{\"type\":\"join-room\",\"roomId\":\"{room}\"}}"),
-    };
-    let mut frame = Vec::new();
-    ws::push_frame(&mut frame, ws::TEXT, text.as_bytes());
-    frame
 }
 
 /// Waits until nothing has arrived for a third of a second, at most ten.

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::cli::{Common, Fanout, What};
 use crate::crew::{Devices, Member, board, raise, settle};
+use crate::dialect::Dialect;
 use crate::engine::Engine;
 use crate::fanout_run::{Crowd, Trial};
 use crate::reactor::Reactor;
@@ -27,6 +28,7 @@ pub fn run(common: &Common, args: &Fanout) -> Result<Outcome> {
     }
     outcome.ask("rooms", args.rooms);
     outcome.ask("members of each", args.members);
+    outcome.ask("dialect", common.dialect.name());
     outcome.ask(
         "signals/s",
         if args.max {
@@ -42,7 +44,8 @@ pub fn run(common: &Common, args: &Fanout) -> Result<Outcome> {
 
     let engine = Engine::start(common, &settings)?;
     let mut net = Reactor::new(engine.addrs())?;
-    let mut crowd = gather(&mut net, args).map_err(|error| format!("{error}\n{}", engine.log_tail()))?;
+    let mut crowd =
+        gather(&mut net, common.dialect, args).map_err(|error| format!("{error}\n{}", engine.log_tail()))?;
     let trial = if args.max {
         highest(&mut net, &engine, &mut crowd, args, &mut outcome)?
     } else {
@@ -57,7 +60,7 @@ pub fn run(common: &Common, args: &Fanout) -> Result<Outcome> {
 }
 
 /// Makes the rooms: the first member of each raises the SOS, all of them join.
-fn gather(net: &mut Reactor, args: &Fanout) -> Result<Crowd> {
+fn gather(net: &mut Reactor, dialect: Dialect, args: &Fanout) -> Result<Crowd> {
     let devices = Devices::of_this_run();
     let device = |room: usize, member: usize| devices.id((room * args.members + member) as u64);
     let creators: Vec<String> = (0..args.rooms).map(|room| device(room, 0)).collect();
@@ -70,13 +73,14 @@ fn gather(net: &mut Reactor, args: &Fanout) -> Result<Crowd> {
         };
         members.extend((0..args.members).map(join));
     }
-    let conns = board(net, &members, 64)?;
+    let conns = board(net, dialect, &members, 64)?;
     settle(net)?;
-    Crowd::new(net, &rooms, args, conns)
+    Crowd::new(net, dialect, (&rooms, args), conns)
 }
 
 fn is_good(trial: &Trial, args: &Fanout) -> bool {
     trial.lost == 0
+        && trial.lost_again == 0
         && trial.twice == 0
         && trial.late == 0
         && trial.errors.is_empty()
@@ -135,7 +139,12 @@ fn tell(outcome: &mut Outcome, trial: &Trial, common: &Common, args: &Fanout, me
     }
     outcome.find("sent late by at most", trial.worst_send_millis, "ms");
     outcome.find("bytes of a delivery", trial.mean_bytes, "");
+    outcome.find("names of a delivery, each a message", trial.names as f64, "");
+    outcome.find("messages received for a delivery", trial.mean_messages, "");
     outcome.expect_none("lost", trial.lost);
+    if trial.names > 1 {
+        outcome.expect_none("lost under another name", trial.lost_again);
+    }
     outcome.expect_none("out of order", trial.late);
     outcome.expect_none("twice", trial.twice);
     outcome.expect_none("in a wrong room, or back to its sender", trial.misdirected);

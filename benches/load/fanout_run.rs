@@ -2,11 +2,11 @@
 
 use crate::Result;
 use crate::cli::{Fanout, What};
+use crate::dialect::{Dialect, Heard};
 use crate::engine::{Engine, usage_of};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
-use crate::scan;
-use crate::signal::{Reader, Template, unix_ms, whole};
+use crate::signal::{Reader, Signal, Template, unix_ms, whole};
 use crate::stats::{Arrival, Latency, Pace, SECOND, Sequence, Timeline};
 
 /// Signals sent before arrivals get their turn.
@@ -18,6 +18,7 @@ const OVERTIME: u64 = 20 * SECOND;
 
 /// Rooms full of members, all connected.
 pub struct Crowd {
+    dialect: Dialect,
     members: usize,
     conns: Vec<ConnId>,
     /// By place: the node that it is connected to.
@@ -26,8 +27,8 @@ pub struct Crowd {
     /// The place in `conns` of each connection, by its index.
     place_of: Vec<u32>,
     templates: Vec<Template>,
-    /// The order in which the numbers of each sender reach each member of its room.
-    sequences: Vec<Sequence>,
+    /// The order in which the numbers of each sender reach each member of its room, under each name.
+    sequences: Vec<Vec<Sequence>>,
     /// By place: the newest number and the last fix time of a sender.
     numbers: Vec<u32>,
     fix_times: Vec<u64>,
@@ -39,6 +40,9 @@ pub struct Trial {
     pub sent: u64,
     pub received: u64,
     pub lost: u64,
+    /// Under how many names each is told, and how many were not told under all.
+    pub names: usize,
+    pub lost_again: u64,
     pub late: u64,
     pub twice: u64,
     pub misdirected: u64,
@@ -50,7 +54,10 @@ pub struct Trial {
     /// That of Redis and of MongoDB.
     pub servers_cpu: Option<[f64; 2]>,
     pub client_cpu: f64,
+    /// Bytes of a delivery under all its names.
     pub mean_bytes: f64,
+    /// WebSocket messages of any kind that came for each delivery, the senders' confirmations among them.
+    pub mean_messages: f64,
     pub worst_send_millis: f64,
     pub errors: Vec<String>,
     seconds: f64,
@@ -64,7 +71,12 @@ impl Trial {
 
 impl Crowd {
     /// `conns` are the members, room by room.
-    pub fn new(net: &mut Reactor, rooms: &[String], args: &Fanout, conns: Vec<ConnId>) -> Result<Self> {
+    pub fn new(
+        net: &mut Reactor,
+        dialect: Dialect,
+        (rooms, args): (&[String], &Fanout),
+        conns: Vec<ConnId>,
+    ) -> Result<Self> {
         let members = args.members;
         let slots = conns.iter().map(|id| id.index() + 1).max().unwrap_or(0);
         let mut place_of = vec![u32::MAX; slots];
@@ -74,7 +86,12 @@ impl Crowd {
         if members < 2 {
             return Err("a room needs two members".into());
         }
+        let names = match args.what {
+            What::Positions => dialect.position_names(),
+            What::Messages => dialect.message_names(),
+        };
         Ok(Self {
+            dialect,
             members,
             place_of,
             node_of: conns
@@ -85,11 +102,11 @@ impl Crowd {
             templates: rooms
                 .iter()
                 .map(|room| match args.what {
-                    What::Positions => Template::frame(room),
-                    What::Messages => Template::message(room),
+                    What::Positions => Template::position(dialect, room, false),
+                    What::Messages => Template::message(dialect, room),
                 })
                 .collect(),
-            sequences: vec![Sequence::default(); conns.len() * members],
+            sequences: vec![vec![Sequence::default(); conns.len() * members]; names.len()],
             numbers: vec![0; conns.len()],
             fix_times: vec![0; conns.len()],
             conns,
@@ -106,6 +123,7 @@ impl Crowd {
             usage_of(std::process::id()).cpu_seconds,
         );
         let servers_cpu = engine.servers_cpu();
+        let names = self.sequences.len() as u64;
         let began = net.now() + SECOND / 100;
         let mut pace = Pace::new(began, rate, count);
         let mut run = Run {
@@ -113,14 +131,16 @@ impl Crowd {
             intended: vec![Vec::new(); self.conns.len()],
             sent: 0,
             reader: match self.what {
-                What::Positions => Reader::new(),
-                What::Messages => Reader::of_messages(),
+                What::Positions => Reader::of_positions(self.dialect),
+                What::Messages => Reader::of_messages(self.dialect),
             },
             crowd: self,
             latency: Latency::new()?,
             crossed: Latency::new()?,
             timeline: Timeline::starting(began),
             received: 0,
+            again: 0,
+            messages: 0,
             bytes: 0,
             late: 0,
             twice: 0,
@@ -138,7 +158,7 @@ impl Crowd {
                 worst_send = worst_send.max(now - intended);
                 run.send(net, intended);
             }
-            if pace.is_over() && run.received >= count * copies {
+            if pace.is_over() && run.received + run.again >= count * copies * names {
                 break;
             }
             let quiet = now.saturating_sub(run.last_arrival.max(began)) > QUIET_LIMIT;
@@ -153,6 +173,8 @@ impl Crowd {
             sent: run.sent,
             received: run.received,
             lost: (count * copies).saturating_sub(run.received),
+            names: names as usize,
+            lost_again: (count * copies * (names - 1)).saturating_sub(run.again),
             late: run.late,
             twice: run.twice,
             misdirected: run.misdirected,
@@ -163,6 +185,7 @@ impl Crowd {
             server_cpu: engine.usage().cpu_seconds - cpu.0,
             client_cpu: usage_of(std::process::id()).cpu_seconds - cpu.1,
             mean_bytes: run.bytes as f64 / run.received.max(1) as f64,
+            mean_messages: run.messages as f64 / run.received.max(1) as f64,
             worst_send_millis: worst_send as f64 / 1e6,
             seconds: (run.last_arrival.saturating_sub(began)) as f64 / SECOND as f64,
             errors: run.errors,
@@ -181,6 +204,9 @@ struct Run<'a> {
     crossed: Latency,
     timeline: Timeline,
     received: u64,
+    /// What was received under further names.
+    again: u64,
+    messages: u64,
     bytes: u64,
     late: u64,
     twice: u64,
@@ -210,7 +236,8 @@ impl Run<'_> {
     }
 
     fn other(&mut self, payload: &[u8]) {
-        if scan::kind(payload) == b"error" && self.errors.len() < 3 {
+        let is_bad = matches!(self.crowd.dialect.hear(payload), Heard::Refused | Heard::Trouble);
+        if is_bad && self.errors.len() < 3 {
             self.errors.push(String::from_utf8_lossy(payload).into_owned());
         }
     }
@@ -219,10 +246,11 @@ impl Run<'_> {
 impl Handler for Run<'_> {
     #[inline]
     fn frame(&mut self, _: &mut Reactor, id: ConnId, payload: &[u8], now: u64) {
-        let Some((low, sender)) = self.reader.read(payload) else {
+        self.messages += 1;
+        let Some(Signal { name, low, place }) = self.reader.read(payload) else {
             return self.other(payload);
         };
-        let sender = sender as usize;
+        let sender = place as usize;
         let newest = self.crowd.numbers.get(sender).copied().unwrap_or_default();
         let Some(number) = whole(low, u64::from(newest)).map(|number| number as u32) else {
             self.misdirected += 1;
@@ -242,7 +270,7 @@ impl Handler for Run<'_> {
             self.misdirected += 1;
             return;
         }
-        let sequence = &mut self.crowd.sequences[place * members + sender % members];
+        let sequence = &mut self.crowd.sequences[name][place * members + sender % members];
         match sequence.arrive(number) {
             Arrival::InOrder | Arrival::AfterGap => {}
             Arrival::Late => self.late += 1,
@@ -251,15 +279,19 @@ impl Handler for Run<'_> {
                 return;
             }
         }
-        self.received += 1;
         self.bytes += payload.len() as u64;
+        self.last_arrival = now;
+        if name > 0 {
+            self.again += 1;
+            return;
+        }
+        self.received += 1;
         let intended = self.intended[sender][index as usize];
         self.latency.record(intended, now);
         if self.crowd.node_of[place] != self.crowd.node_of[sender] {
             self.crossed.record(intended, now);
         }
         self.timeline.add(now, 1);
-        self.last_arrival = now;
     }
 
     fn closed(&mut self, _: &mut Reactor, id: ConnId, ending: Ending) {

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use crate::Result;
 use crate::cli::{Common, Idle, IdleWorker};
-use crate::crew::{Devices, socket_path};
+use crate::crew::Devices;
+use crate::dialect::{Dialect, Heard};
 use crate::engine::{Engine, raise_descriptor_limit};
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
 use crate::report::Outcome;
-use crate::scan;
 use crate::stats::SECOND;
 
 /// Descriptors of a client process that are no sockets.
@@ -26,6 +26,7 @@ pub fn run(common: &Common, args: &Idle) -> Result<Outcome> {
     let mut engine = Engine::start(common, &[])?;
     let mut outcome = Outcome::new("idle");
     outcome.ask("connections", args.connections);
+    outcome.ask("dialect", common.dialect.name());
     std::thread::sleep(Duration::from_secs(1));
     let before = engine.usage();
 
@@ -39,7 +40,7 @@ pub fn run(common: &Common, args: &Idle) -> Result<Outcome> {
         let count = each
             .min(args.connections.div_ceil(2))
             .min(args.connections - first);
-        let mut worker = Worker::spawn(&engine, args, first, count)?;
+        let mut worker = Worker::spawn(&engine, (common, args), first, count)?;
         let (reached, trouble) = worker.wait_until_open()?;
         workers.push(worker);
         open += reached;
@@ -113,13 +114,14 @@ struct Worker {
 }
 
 impl Worker {
-    fn spawn(engine: &Engine, args: &Idle, first: usize, count: usize) -> Result<Self> {
+    fn spawn(engine: &Engine, (common, args): (&Common, &Idle), first: usize, count: usize) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("idle-worker")
             .args(["--url", &format!("http://{}", engine.addrs()[0])])
             .args(["--connections", &count.to_string()])
             .args(["--first", &first.to_string()])
             .args(["--concurrency", &args.concurrency.to_string()])
+            .args(["--dialect", common.dialect.option()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -152,7 +154,7 @@ pub fn work(common: &Common, args: &IdleWorker) -> Result<()> {
     let mut net = Reactor::new(vec![server])?;
     net.skip_sources(args.first);
     let devices = Devices::of_this_run();
-    let mut holding = Holding::default();
+    let mut holding = Holding::new(common.dialect);
     let mut opened = 0;
     let mut quiet_since = net.now();
     let mut progress = 0;
@@ -160,7 +162,11 @@ pub fn work(common: &Common, args: &IdleWorker) -> Result<()> {
         while opened < args.connections
             && opened < holding.connected + holding.refused.len() + args.concurrency
         {
-            match net.open_socket(&socket_path(&devices.id(args.first + opened as u64))) {
+            match net.open_socket(
+                common
+                    .dialect
+                    .opening(&devices.id(args.first + opened as u64), None),
+            ) {
                 Ok(_) => opened += 1,
                 Err(error) => {
                     holding.refused.push(error.to_string());
@@ -196,17 +202,30 @@ pub fn work(common: &Common, args: &IdleWorker) -> Result<()> {
     Ok(())
 }
 
-#[derive(Default)]
 struct Holding {
+    dialect: Dialect,
     connected: usize,
     refused: Vec<String>,
     lost: u64,
 }
 
+impl Holding {
+    fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            connected: 0,
+            refused: Vec::new(),
+            lost: 0,
+        }
+    }
+}
+
 impl Handler for Holding {
     fn frame(&mut self, _: &mut Reactor, _: ConnId, payload: &[u8], _: u64) {
-        if scan::kind(payload) == b"connected" {
-            self.connected += 1;
+        match self.dialect.hear(payload) {
+            Heard::Connected => self.connected += 1,
+            Heard::Refused => self.refused.push(String::from_utf8_lossy(payload).into_owned()),
+            _ => {}
         }
     }
 

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use crate::Result;
 use crate::cli::{Common, Locations, Via};
 use crate::crew::{Devices, Member, board, raise, settle};
+use crate::dialect::{Dialect, Heard};
 use crate::engine::Engine;
 use crate::errors::Errors;
+use crate::http;
 use crate::pool::{Job, Lost, Pool};
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Ignore, Reactor};
@@ -14,7 +16,6 @@ use crate::report::Outcome;
 use crate::search::{Search, Verdict};
 use crate::signal::{self, Template, unix_ms};
 use crate::stats::{Latency, Pace, SECOND, Timeline};
-use crate::{http, scan};
 
 const SENDS_IN_TURN: usize = 64;
 const QUIET_LIMIT: u64 = 3 * SECOND;
@@ -39,6 +40,9 @@ pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
     );
     outcome.ask("subjects", args.subjects);
     outcome.ask("by", if args.via == Via::Rest { "REST" } else { "socket" });
+    if args.via == Via::Socket {
+        outcome.ask("dialect", common.dialect.name());
+    }
 
     if common.nodes.is_some() {
         // What the stream keeps is to be seen in the store before the patience of whoever measures ends.
@@ -46,7 +50,8 @@ pub fn run(common: &Common, args: &Locations) -> Result<Outcome> {
     }
     let engine = Engine::start(common, &settings)?;
     let mut net = Reactor::new(engine.addrs())?;
-    let mut road = Road::build(&mut net, args).map_err(|error| format!("{error}\n{}", engine.log_tail()))?;
+    let mut road = Road::build(&mut net, common.dialect, args)
+        .map_err(|error| format!("{error}\n{}", engine.log_tail()))?;
     let trial = if args.max {
         highest(&mut net, &engine, &mut road, args, &mut outcome)?
     } else {
@@ -168,11 +173,12 @@ struct Road {
     way: Way,
     templates: Vec<Template>,
     fix_times: Vec<u64>,
+    dialect: Dialect,
     uploads: u64,
 }
 
 impl Road {
-    fn build(net: &mut Reactor, args: &Locations) -> Result<Self> {
+    fn build(net: &mut Reactor, dialect: Dialect, args: &Locations) -> Result<Self> {
         let ids = Devices::of_this_run();
         let devices: Vec<String> = (0..args.subjects as u64).map(|subject| ids.id(subject)).collect();
         let rooms = raise(net, &devices, &[])?;
@@ -195,7 +201,7 @@ impl Road {
                     room: Some(room.clone()),
                 };
                 let members: Vec<Member> = devices.iter().zip(&rooms).map(member).collect();
-                let conns = board(net, &members, 64)?;
+                let conns = board(net, dialect, &members, 64)?;
                 let slots = conns.iter().map(|id| id.index() + 1).max().unwrap_or(0);
                 let mut place_of = vec![u32::MAX; slots];
                 for (place, id) in (0_u32..).zip(&conns) {
@@ -207,7 +213,8 @@ impl Road {
                     waiting,
                     place_of,
                 };
-                (way, rooms.iter().map(|room| Template::frame(room)).collect())
+                let template = |room: &String| Template::position(dialect, room, true);
+                (way, rooms.iter().map(template).collect())
             }
         };
         settle(net)?;
@@ -215,6 +222,7 @@ impl Road {
             way,
             fix_times: vec![0; devices.len()],
             templates,
+            dialect,
             uploads: 0,
         })
     }
@@ -336,9 +344,9 @@ impl Handler for Run<'_> {
         else {
             return;
         };
-        let is_taken = match scan::kind(payload) {
-            b"location-update-confirmed" => true,
-            b"error" => false,
+        let is_taken = match self.road.dialect.hear(payload) {
+            Heard::Done => true,
+            Heard::Refused => false,
             _ => return,
         };
         if !is_taken {

@@ -14,6 +14,7 @@ mod cli;
 mod cluster;
 mod connect;
 mod crew;
+mod dialect;
 mod engine;
 mod errors;
 mod fanout;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, scenario: &Scenario) -> Result<bool> {
     engine::raise_descriptor_limit();
     let common = &cli.common;
+    scenario.check(common.dialect)?;
     let outcome: Outcome = match scenario {
         Scenario::Idle(args) => idle::run(common, args)?,
         Scenario::IdleWorker(args) => return idle::work(common, args).map(|()| true),

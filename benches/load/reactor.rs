@@ -12,6 +12,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::dialect::Opening;
 pub use crate::handler::{ConnId, Ending, Handler, Ignore};
 use crate::{Result, http, ws};
 
@@ -37,6 +38,8 @@ struct Conn {
     stream: TcpStream,
     phase: Phase,
     is_socket: bool,
+    /// What to say once the server has greeted.
+    greeting: Vec<u8>,
     /// The part of a message whose rest is still to come.
     partial: Vec<u8>,
     unsent: Vec<u8>,
@@ -101,17 +104,17 @@ impl Reactor {
     }
 
     /// Begins to open a WebSocket; `opened` follows once it is upgraded.
-    pub fn open_socket(&mut self, path: &str) -> Result<ConnId> {
-        let request = ws::upgrade_request(&self.host, path);
-        self.open(request, true)
+    pub fn open_socket(&mut self, opening: Opening) -> Result<ConnId> {
+        let request = ws::upgrade_request(&self.host, &opening.path);
+        self.open(request, true, opening.greeting)
     }
 
     /// Begins to open a connection for requests; `opened` follows once it is connected.
     pub fn open_http(&mut self) -> Result<ConnId> {
-        self.open(Vec::new(), false)
+        self.open(Vec::new(), false, Vec::new())
     }
 
-    fn open(&mut self, unsent: Vec<u8>, is_socket: bool) -> Result<ConnId> {
+    fn open(&mut self, unsent: Vec<u8>, is_socket: bool, greeting: Vec<u8>) -> Result<ConnId> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         let server_index = self.connects as usize % self.servers.len();
         let server = self.servers[server_index];
@@ -134,6 +137,7 @@ impl Reactor {
             stream: socket.into(),
             phase: Phase::Connecting,
             is_socket,
+            greeting,
             partial: Vec::new(),
             unsent,
         };
@@ -381,6 +385,7 @@ impl Reactor {
                 ws::Step::Frame { opcode, payload, len } => {
                     used += len;
                     match opcode {
+                        ws::TEXT if self.keep_up(id, payload) => {}
                         ws::TEXT => handler.frame(self, id, payload, now),
                         ws::PING => {
                             let mut pong = Vec::new();
@@ -400,6 +405,25 @@ impl Reactor {
                 ws::Step::Incomplete => return Ok(used),
                 ws::Step::Malformed(why) => return Err(Ending::Lost(why.into())),
             }
+        }
+    }
+
+    /// What Engine.IO says below Socket.IO: its greeting and its pings. The JSON dialect says nothing that begins
+    /// with a digit.
+    fn keep_up(&mut self, id: ConnId, payload: &[u8]) -> bool {
+        match payload {
+            b"2" => {
+                let mut pong = Vec::new();
+                ws::push_frame(&mut pong, ws::TEXT, b"3");
+                self.send(id, &pong);
+                true
+            }
+            [b'0', ..] => {
+                let greeting = self.conn(id).map(|conn| std::mem::take(&mut conn.greeting));
+                self.send(id, &greeting.unwrap_or_default());
+                true
+            }
+            _ => false,
         }
     }
 

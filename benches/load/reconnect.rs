@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use crate::Result;
 use crate::cli::{Common, ReconnectStorm};
-use crate::crew::{Devices, join_frame, raise, socket_path};
+use crate::crew::{Devices, raise};
+use crate::dialect::{Dialect, Heard, Trail};
 use crate::engine::Engine;
 use crate::progress::Progress;
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
@@ -22,6 +23,7 @@ pub fn run(common: &Common, args: &ReconnectStorm) -> Result<Outcome> {
     outcome.ask("connections", rooms_count * args.members);
     outcome.ask("rooms", rooms_count);
     outcome.ask("messages/s", args.rate);
+    outcome.ask("dialect", common.dialect.name());
 
     let engine = Engine::start(common, &[])?;
     let mut net = Reactor::new(engine.addrs())?;
@@ -30,7 +32,7 @@ pub fn run(common: &Common, args: &ReconnectStorm) -> Result<Outcome> {
         .map(|room| devices.id((room * args.members) as u64))
         .collect();
     let rooms = raise(&mut net, &creators, &[])?;
-    let mut storm = Storm::new(rooms, devices, args)?;
+    let mut storm = Storm::new(common.dialect, rooms, devices, args)?;
 
     storm.come_aboard(&mut net, args)?;
     storm.talk(&mut net, args.rate, args.seconds, 0)?;
@@ -78,8 +80,8 @@ pub fn run(common: &Common, args: &ReconnectStorm) -> Result<Outcome> {
 struct Member {
     conn: Option<ConnId>,
     is_in: bool,
-    /// The newest seq seen; what a resume asks for.
-    seq: u64,
+    /// What a resume asks for.
+    trail: Trail,
     /// What the resume covers: after the first seq, up to the second.
     resumed: (u64, u64),
     /// The seq and the number of each message.
@@ -104,6 +106,7 @@ struct Keys {
 }
 
 struct Storm {
+    dialect: Dialect,
     rooms: Vec<String>,
     devices: Devices,
     per_room: usize,
@@ -133,10 +136,11 @@ struct Verdict {
 }
 
 impl Storm {
-    fn new(rooms: Vec<String>, devices: Devices, args: &ReconnectStorm) -> Result<Self> {
+    fn new(dialect: Dialect, rooms: Vec<String>, devices: Devices, args: &ReconnectStorm) -> Result<Self> {
         let mut members = Vec::new();
         members.resize_with(rooms.len() * args.members, Member::default);
         Ok(Self {
+            dialect,
             rooms,
             devices,
             per_room: args.members,
@@ -174,7 +178,9 @@ impl Storm {
             while opened < self.members.len() && opened < self.aboard + args.concurrency {
                 // One of each room after another, so that who is late has missed what the early ones said.
                 let index = opened % self.rooms.len() * self.per_room + opened / self.rooms.len();
-                let id = net.open_socket(&socket_path(&self.devices.id(index as u64)))?;
+                let back = self.since_drop.is_some().then_some(&self.members[index].trail);
+                let opening = self.dialect.opening(&self.devices.id(index as u64), back);
+                let id = net.open_socket(opening)?;
                 self.members[index].conn = Some(id);
                 self.member_of.insert(id, index);
                 opened += 1;
@@ -226,14 +232,9 @@ impl Storm {
             let number = self.messages.len();
             self.messages.push((room, None));
             self.sent += 1;
-            let room = &self.rooms[room];
-            net.send_text(
-                id,
-                &format!(
-                    "{{\"type\":\"room-message\",\"roomId\":\"{room}\",\
-                     \"content\":\"message-{number}\",\"id\":\"message-{number}\"}}"
-                ),
-            );
+            let name = format!("message-{number}");
+            let frame = self.dialect.message(&self.rooms[room], &name, Some(&name));
+            net.send(id, &frame);
         }
     }
 
@@ -294,9 +295,8 @@ impl Storm {
                 .after(payload)
                 .is_some_and(|rest| rest.starts_with(b"true"));
             self.unrecovered += u64::from(!is_recovered);
-        } else if let Some(seq) = seq {
-            member.seq = member.seq.max(seq);
         }
+        member.trail.note(payload, seq);
     }
 }
 
@@ -307,30 +307,33 @@ impl Handler for Storm {
         };
         self.last_arrival = now;
         let room = index / self.per_room;
-        match scan::kind(payload) {
-            b"connected" => {
-                let since = self.since_drop.is_some().then_some(self.members[index].seq);
-                self.members[index].resumed.0 = since.unwrap_or(0);
-                net.send(id, &join_frame(&self.rooms[room], since));
+        let member = &mut self.members[index];
+        match self.dialect.hear(payload) {
+            Heard::Connected => {
+                let is_back = self.since_drop.is_some();
+                member.resumed.0 = if is_back { member.trail.seq } else { 0 };
+                if !member.trail.greeted(payload) {
+                    let back = is_back.then_some(&member.trail);
+                    net.send(id, &self.dialect.join(&self.rooms[room], back));
+                }
             }
-            b"join-approved" => self.joined(index, payload, now),
-            b"message-accepted" => {
+            Heard::Joined => self.joined(index, payload, now),
+            Heard::Done => {
                 let number = self.keys.id.after(payload).and_then(scan::number);
                 let seq = self.keys.seq.after(payload).and_then(scan::number);
                 if let Some(message) = number.and_then(|number| self.messages.get_mut(number as usize)) {
                     message.1 = seq;
                 }
             }
-            kind => {
+            Heard::Refused | Heard::Trouble => {
+                self.errors.push(String::from_utf8_lossy(payload).into_owned());
+            }
+            heard => {
                 let Some(seq) = self.keys.seq.after(payload).and_then(scan::number) else {
-                    if kind == b"error" || kind == b"join-denied" {
-                        self.errors.push(String::from_utf8_lossy(payload).into_owned());
-                    }
                     return;
                 };
-                let member = &mut self.members[index];
-                member.seq = member.seq.max(seq);
-                if kind == b"room-message"
+                member.trail.note(payload, Some(seq));
+                if heard == Heard::Message
                     && let Some(number) = self.keys.content.after(payload).and_then(scan::number)
                 {
                     member.received.push((seq, number));

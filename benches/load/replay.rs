@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::cli::{Common, FixTimes, Replay};
 use crate::crew::{Devices, Member, board, raise, settle};
+use crate::dialect::{Dialect, Heard};
 use crate::engine::Engine;
 use crate::errors::Errors;
 use crate::http::{self, Client};
@@ -19,7 +20,7 @@ use crate::report::Outcome;
 use crate::sampling::{Fix, compare, distance_m, live};
 use crate::signal::unix_ms;
 use crate::stats::{Latency, SECOND, Timeline};
-use crate::{scan, traces};
+use crate::traces;
 
 const QUIET_LIMIT: u64 = 3 * SECOND;
 /// Two fixes that are sent further apart than the interval and this cannot supersede each other.
@@ -47,6 +48,7 @@ pub fn run(common: &Common, args: &Replay) -> Result<Outcome> {
         "least time between positions",
         format!("{} ms", args.min_interval_ms),
     );
+    outcome.ask("dialect", common.dialect.name());
 
     let settings = [(
         "MAYDAY__LOCATIONS__MIN_INTERVAL_MS",
@@ -63,13 +65,14 @@ pub fn run(common: &Common, args: &Replay) -> Result<Outcome> {
         room: Some(room.clone()),
     };
     let watchers: Vec<Member> = rooms.iter().enumerate().map(watcher).collect();
-    let conns = board(&mut net, &watchers, 64)?;
+    let conns = board(&mut net, common.dialect, &watchers, 64)?;
     let pool = Pool::open(&mut net, args.connections)?;
     settle(&mut net)?;
 
     let cpu = engine.usage().cpu_seconds;
     let schedule = Schedule::of(journeys, args);
-    let mut drive = Drive::new(schedule, subjects, &conns, pool, net.host().to_owned(), net.now())?;
+    let (host, now) = (net.host().to_owned(), net.now());
+    let mut drive = Drive::new(common.dialect, (schedule, subjects), &conns, (pool, host), now)?;
     drive.run(&mut net)?;
     let server_cpu = engine.usage().cpu_seconds - cpu;
 
@@ -127,6 +130,7 @@ struct Seen {
 }
 
 struct Drive {
+    dialect: Dialect,
     schedule: Schedule,
     subjects: Vec<String>,
     pool: Pool,
@@ -136,6 +140,8 @@ struct Drive {
     /// By subject and fix: when it was sent.
     sent_at: Vec<Vec<u64>>,
     seen: Vec<Vec<Seen>>,
+    /// What came under a position's other name, where it has one.
+    seen_again: Vec<Vec<Fix>>,
     /// By subject: those taken, in the order of the answers.
     taken: u64,
     answered: u64,
@@ -148,11 +154,10 @@ struct Drive {
 
 impl Drive {
     fn new(
-        schedule: Schedule,
-        subjects: Vec<String>,
+        dialect: Dialect,
+        (schedule, subjects): (Schedule, Vec<String>),
         watchers: &[ConnId],
-        pool: Pool,
-        host: String,
+        (pool, host): (Pool, String),
         now: u64,
     ) -> Result<Self> {
         let slots = watchers.iter().map(|id| id.index() + 1).max().unwrap_or(0);
@@ -162,8 +167,10 @@ impl Drive {
         }
         let began = now + SECOND / 5;
         Ok(Self {
+            dialect,
             sent_at: schedule.fixes.iter().map(|fixes| vec![0; fixes.len()]).collect(),
             seen: schedule.fixes.iter().map(|_| Vec::new()).collect(),
+            seen_again: schedule.fixes.iter().map(|_| Vec::new()).collect(),
             schedule,
             subjects,
             pool,
@@ -273,6 +280,14 @@ impl Drive {
         outcome.expect_none("twice", twice);
         outcome.expect_none("out of order", disorder);
         outcome.expect_none("never sent", strange);
+        if self.dialect.position_names().len() > 1 {
+            let differs = |(seen, again): (&Vec<Seen>, &Vec<Fix>)| {
+                let same = seen.len() == again.len() && seen.iter().zip(again).all(|(a, b)| a.fix == *b);
+                u64::from(!same)
+            };
+            let other = self.seen.iter().zip(&self.seen_again).map(differs).sum();
+            outcome.expect_none("journeys that differ under the other name", other);
+        }
     }
 }
 
@@ -293,14 +308,20 @@ impl Handler for Drive {
     }
 
     fn frame(&mut self, _: &mut Reactor, id: ConnId, payload: &[u8], now: u64) {
-        if scan::kind(payload) != b"location-update" {
+        let heard = self.dialect.hear(payload);
+        if heard != Heard::Position && heard != Heard::PositionAgain {
             return;
         }
-        let message: Value = serde_json::from_slice(payload).unwrap_or_default();
-        match fix_of(&message["data"]) {
+        let object = self.dialect.object(payload).unwrap_or_default();
+        let subject = self.subject_of[id.index()];
+        match fix_of(&object) {
             Some(fix) => {
                 self.last_arrival = now;
-                self.seen[self.subject_of[id.index()]].push(Seen { fix, at: now });
+                if heard == Heard::Position {
+                    self.seen[subject].push(Seen { fix, at: now });
+                } else {
+                    self.seen_again[subject].push(fix);
+                }
             }
             None => {
                 self.errors.add("a position without coordinates or time");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::cli::Common;
 use crate::crew::{Devices, IdKeys, settle, sos_id};
+use crate::dialect::Opening;
 use crate::http;
 use crate::pool::{Pool, run_all};
 use crate::reactor::{ConnId, Ending, Handler, Reactor};
@@ -253,22 +254,23 @@ pub fn circles(net: &mut Reactor, common: &Common) -> Result<Vec<ConnId>> {
         tickets[number] = body["data"]["ticket"].as_str().ok_or("no ticket")?.to_owned();
         Ok(())
     })?;
-    let mut opening = Opening::default();
+    let mut making = Making::default();
     for ticket in &tickets {
-        opening
-            .sockets
-            .push(net.open_socket(&format!("/api/ws?ticket={ticket}"))?);
+        making.sockets.push(net.open_socket(Opening {
+            path: format!("/api/ws?ticket={ticket}"),
+            greeting: Vec::new(),
+        })?);
     }
     let limit = net.now() + PATIENCE;
-    while opening.made < CIRCLES {
-        if let Some(failure) = opening.failure {
+    while making.made < CIRCLES {
+        if let Some(failure) = making.failure {
             return Err(failure.into());
         }
         if net.now() > limit {
-            return Err(format!("{} of {CIRCLES} circles were made", opening.made).into());
+            return Err(format!("{} of {CIRCLES} circles were made", making.made).into());
         }
         let until = net.now() + SECOND / 10;
-        net.turn(&mut opening, until)?;
+        net.turn(&mut making, until)?;
     }
     settle(net)?;
     let now = unix_ms()?;
@@ -278,17 +280,17 @@ pub fn circles(net: &mut Reactor, common: &Common) -> Result<Vec<ConnId>> {
     });
     let trails: Vec<Vec<u8>> = trails.collect();
     write(net, "moving", trails.into_iter(), |_, _| Ok(()))?;
-    Ok(opening.sockets)
+    Ok(making.sockets)
 }
 
 #[derive(Default)]
-struct Opening {
+struct Making {
     sockets: Vec<ConnId>,
     made: usize,
     failure: Option<String>,
 }
 
-impl Handler for Opening {
+impl Handler for Making {
     fn frame(&mut self, net: &mut Reactor, id: ConnId, payload: &[u8], _: u64) {
         match scan::kind(payload) {
             b"connected" => net.send_text(id, "{\"type\":\"create-room\"}"),

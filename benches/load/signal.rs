@@ -5,8 +5,8 @@
 //! sender moves 11 cm from one number to the next: it walks or drives, it does not jump, so that the engine keeps
 //! no more of its history than of a real one.
 
+use crate::dialect::Dialect;
 use crate::scan::{Key, number};
-use crate::ws;
 
 const DIGITS: usize = 6;
 /// Numbers of one sender that are told apart; so many places there may be, too.
@@ -22,23 +22,14 @@ pub struct Template {
 }
 
 impl Template {
-    /// The frame of a `location-update` to a room.
-    pub fn frame(room: &str) -> Self {
-        let mut bytes = Vec::new();
-        let body = format!(
-            "{{\"type\":\"location-update\",\"roomId\":\"{room}\",{}}}",
-            fields()
-        );
-        ws::push_frame(&mut bytes, ws::TEXT, body.as_bytes());
-        Self::around(bytes)
+    /// The frame of a position to a room; `ask` for an acknowledgement where there is a choice.
+    pub fn position(dialect: Dialect, room: &str, ask: bool) -> Self {
+        Self::around(dialect.position(room, &fields(), ask))
     }
 
     /// The frame of a message to a room; the number and the place are its words.
-    pub fn message(room: &str) -> Self {
-        let mut bytes = Vec::new();
-        let body =
-            format!("{{\"type\":\"room-message\",\"roomId\":\"{room}\",\"content\":\"n=000000 p=000000\"}}");
-        ws::push_frame(&mut bytes, ws::TEXT, body.as_bytes());
+    pub fn message(dialect: Dialect, room: &str) -> Self {
+        let bytes = dialect.message(room, "n=000000 p=000000", None);
         let after = |key: &str| memchr::memmem::find(&bytes, key.as_bytes()).map_or(0, |at| at + key.len());
         let (latitude, longitude) = (after("\"n="), after(" p="));
         Self {
@@ -90,34 +81,60 @@ fn put(digits: &mut [u8], mut value: u64) {
     }
 }
 
-/// Reads the numbers back.
+/// Reads the numbers back, under each of the names by which they are told.
 pub struct Reader {
-    latitude: Key,
-    longitude: Key,
+    names: Vec<Name>,
+}
+
+/// Where the numbers are under a name: for each it is another place.
+struct Name {
+    beginning: &'static [u8],
+    number: Key,
+    place: Key,
+}
+
+/// What a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal {
+    /// Which of the names it came under.
+    pub name: usize,
+    /// The number's last digits, see `whole`.
+    pub low: u64,
+    pub place: u64,
 }
 
 impl Reader {
-    pub fn new() -> Self {
+    pub fn of_positions(dialect: Dialect) -> Self {
+        Self::new(dialect.position_names(), "\"latitude\":10.", "\"longitude\":20.")
+    }
+
+    pub fn of_messages(dialect: Dialect) -> Self {
+        Self::new(dialect.message_names(), "\"content\":\"n=", " p=")
+    }
+
+    fn new(names: &[&'static str], number: &str, place: &str) -> Self {
+        let name = |beginning: &&'static str| Name {
+            beginning: beginning.as_bytes(),
+            number: Key::new(number),
+            place: Key::new(place),
+        };
         Self {
-            latitude: Key::new("\"latitude\":10."),
-            longitude: Key::new("\"longitude\":20."),
+            names: names.iter().map(name).collect(),
         }
     }
 
-    /// Of messages.
-    pub fn of_messages() -> Self {
-        Self {
-            latitude: Key::new("\"content\":\"n="),
-            longitude: Key::new(" p="),
-        }
-    }
-
-    /// The number (its last digits, see `whole`) and the place that a message carries, if it is one of ours.
+    /// What a message carries, if it is one of ours.
     #[inline]
-    pub fn read(&mut self, message: &[u8]) -> Option<(u64, u64)> {
-        let low = self.latitude.after(message)?.get(..DIGITS)?;
-        let place = self.longitude.after(message)?.get(..DIGITS)?;
-        Some((number(low)?, number(place)?))
+    pub fn read(&mut self, message: &[u8]) -> Option<Signal> {
+        let mut names = self.names.iter_mut().enumerate();
+        let (name, keys) = names.find(|(_, name)| message.starts_with(name.beginning))?;
+        let low = keys.number.after(message)?.get(..DIGITS)?;
+        let place = keys.place.after(message)?.get(..DIGITS)?;
+        Some(Signal {
+            name,
+            low: number(low)?,
+            place: number(place)?,
+        })
     }
 }
 

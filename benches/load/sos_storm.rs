@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::Result;
 use crate::cli::{Common, SosStorm};
 use crate::crew::{Devices, IdKeys, Member, board, settle, sos_id, sos_request};
+use crate::dialect::Dialect;
 use crate::engine::Engine;
 use crate::errors::Errors;
 use crate::http;
@@ -106,7 +107,7 @@ fn watch(net: &mut Reactor, devices: Devices, args: &SosStorm) -> Result<Vec<Con
         room: None,
     };
     let members: Vec<Member> = (0..args.watchers).map(member).collect();
-    let conns = board(net, &members, 16)?;
+    let conns = board(net, Dialect::Json, &members, 16)?;
     let (latitude, longitude) = CENTRE;
     for id in &conns {
         net.send_text(

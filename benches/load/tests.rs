@@ -7,6 +7,8 @@
 )]
 
 #[allow(dead_code)]
+mod dialect;
+#[allow(dead_code)]
 mod http;
 #[allow(dead_code)]
 mod pages;
@@ -25,6 +27,7 @@ mod ws;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+use dialect::{Dialect, Heard, Opening, Trail};
 use sampling::{Fix, compare, distance_m, is_kept, live};
 use search::Verdict;
 use stats::{Arrival, Latency, Pace, Sequence};
@@ -185,21 +188,195 @@ fn responses_are_read_by_length_and_in_chunks() {
 
 #[test]
 fn what_is_written_into_a_position_is_read_back_through_floats() {
-    let mut reader = signal::Reader::new();
-    for (number, place) in [(0, 0), (1, 999_999), (100_000, 10), (123_456, 0), (999_999, 1)] {
-        let mut template = signal::Template::frame("room");
+    let mut reader = signal::Reader::of_positions(Dialect::Json);
+    for (number, place) in NUMBERS {
+        let mut template = signal::Template::position(Dialect::Json, "room", false);
         template.write(number, place, 1_700_000_000_123);
-        let start = memchr::memchr(b'{', &template.bytes).unwrap();
-        let sent: serde_json::Value = serde_json::from_slice(&template.bytes[start..]).unwrap();
+        let sent: serde_json::Value = serde_json::from_str(text(&template.bytes)).unwrap();
         assert_eq!(sent["timestamp"], 1_700_000_000_123_u64);
         let received = serde_json::json!({"type": "location-update", "data": sent}).to_string();
         assert_eq!(
             reader.read(received.as_bytes()),
-            Some((number, place)),
+            signal(0, number, place),
             "{received}"
         );
     }
     assert_eq!(reader.read(b"{\"type\":\"pong\"}"), None);
+}
+
+const NUMBERS: [(u64, u64); 5] = [(0, 0), (1, 999_999), (100_000, 10), (123_456, 0), (999_999, 1)];
+
+fn signal(name: usize, low: u64, place: u64) -> Option<signal::Signal> {
+    Some(signal::Signal { name, low, place })
+}
+
+/// What a client's frame says.
+fn text(frame: &[u8]) -> &str {
+    let header = if frame[1] & 0x7f == 126 { 8 } else { 6 };
+    std::str::from_utf8(&frame[header..]).expect("a text")
+}
+
+/// The number of the acknowledgement asked for, the name and the object of an event that a client emits.
+fn event(frame: &[u8]) -> (String, String, serde_json::Value) {
+    let rest = text(frame).strip_prefix("42").expect("an event");
+    let at = rest.find('[').expect("arguments");
+    let (name, object) = serde_json::from_str(&rest[at..]).expect("a name and an object");
+    (rest[..at].to_owned(), name, object)
+}
+
+#[test]
+fn a_position_of_socket_io_is_read_back_under_each_of_its_names() {
+    let mut reader = signal::Reader::of_positions(Dialect::Socketio);
+    for (number, place) in NUMBERS {
+        let mut template = signal::Template::position(Dialect::Socketio, "sos", false);
+        template.write(number, place, 1_700_000_000_123);
+        let (ask, name, sent) = event(&template.bytes);
+        assert_eq!((ask.as_str(), name.as_str()), ("", "location:update"));
+        assert_eq!(sent["timestamp"], 1_700_000_000_123_u64);
+        assert_eq!(sent["sosId"], "sos");
+        for (index, name) in ["location:broadcast", "location:updated"].into_iter().enumerate() {
+            let received = format!("42[\"{name}\",{sent}]");
+            assert_eq!(
+                reader.read(received.as_bytes()),
+                signal(index, number, place),
+                "{received}"
+            );
+        }
+        assert_eq!(reader.read(format!("42[\"other\",{sent}]").as_bytes()), None);
+    }
+}
+
+#[test]
+fn a_message_is_read_back_in_either_dialect() {
+    for dialect in [Dialect::Json, Dialect::Socketio] {
+        let mut reader = signal::Reader::of_messages(dialect);
+        let mut template = signal::Template::message(dialect, "room");
+        template.write(123, 456_789, 0);
+        let received = match dialect {
+            Dialect::Json => format!("{{\"type\":\"room-message\",{}", &text(&template.bytes)[1..]),
+            Dialect::Socketio => text(&template.bytes).replace("send", "broadcast"),
+        };
+        assert_eq!(
+            reader.read(received.as_bytes()),
+            signal(0, 123, 456_789),
+            "{received}"
+        );
+        assert_eq!(dialect.hear(received.as_bytes()), Heard::Message);
+    }
+}
+
+#[test]
+fn an_acknowledgement_is_asked_for_where_there_is_a_choice() {
+    let asked = |frame: Vec<u8>| event(&frame).0;
+    let dialect = Dialect::Socketio;
+    assert_eq!(asked(dialect.position("sos", "\"latitude\":1", true)), "0");
+    assert_eq!(asked(dialect.message("sos", "words", None)), "");
+    let frame = dialect.message("sos", "words", Some("m-1"));
+    let (ask, name, message) = event(&frame);
+    assert_eq!((ask.as_str(), name.as_str()), ("0", "message:send"));
+    assert_eq!(
+        message,
+        serde_json::json!({"sosId": "sos", "content": "words", "id": "m-1"})
+    );
+}
+
+#[test]
+fn what_the_engine_says_means_the_same_in_either_dialect() {
+    let json = [
+        (r#"{"type":"connected","sessionId":"s"}"#, Heard::Connected),
+        (r#"{"type":"join-approved","roomId":"r"}"#, Heard::Joined),
+        (r#"{"type":"error","message":"Already in room"}"#, Heard::Joined),
+        (r#"{"type":"error","message":"no"}"#, Heard::Refused),
+        (r#"{"type":"join-denied"}"#, Heard::Refused),
+        (r#"{"type":"location-update","data":{}}"#, Heard::Position),
+        (r#"{"type":"location-update-confirmed"}"#, Heard::Done),
+        (r#"{"type":"message-accepted"}"#, Heard::Done),
+        (r#"{"type":"user-joined"}"#, Heard::Other),
+    ];
+    let socketio = [
+        (r#"40{"sid":"s","pid":"p"}"#, Heard::Connected),
+        (r#"44{"message":"no"}"#, Heard::Refused),
+        (
+            r#"42["sos:init",{"recovered":false,"seq":1},"a:1"]"#,
+            Heard::Joined,
+        ),
+        (
+            r#"42["sos:init",{"action":"user_joined","seq":2},"a:2"]"#,
+            Heard::Other,
+        ),
+        (r#"42["location:broadcast",{}]"#, Heard::Position),
+        (r#"42["location:updated",{}]"#, Heard::PositionAgain),
+        (r#"42["error",{"code":"ALREADY_JOINED"}]"#, Heard::Joined),
+        (r#"42["error",{"code":"BUSY"}]"#, Heard::Trouble),
+        (r#"4312[{"success":true,"sosId":"s"}]"#, Heard::Done),
+        (r#"430[{"success":false,"code":"BUSY"}]"#, Heard::Refused),
+        (r#"42["sos:room:joined",{}]"#, Heard::Other),
+    ];
+    for (said, heard) in json {
+        assert_eq!(Dialect::Json.hear(said.as_bytes()), heard, "{said}");
+    }
+    for (said, heard) in socketio {
+        assert_eq!(Dialect::Socketio.hear(said.as_bytes()), heard, "{said}");
+    }
+    let position = serde_json::json!({"latitude": 1.5});
+    for (dialect, said) in [
+        (
+            Dialect::Json,
+            r#"{"type":"location-update","data":{"latitude":1.5}}"#,
+        ),
+        (
+            Dialect::Socketio,
+            r#"42["location:broadcast",{"latitude":1.5},"a:1"]"#,
+        ),
+    ] {
+        assert_eq!(dialect.object(said.as_bytes()), Some(position.clone()));
+    }
+}
+
+#[test]
+fn a_json_client_resumes_by_its_join() {
+    let mut trail = Trail::default();
+    trail.note(b"{\"seq\":7}", Some(7));
+    trail.note(b"{\"seq\":5}", Some(5));
+    assert!(!trail.greeted(b"{\"type\":\"connected\"}"));
+    let opening = Dialect::Json.opening("d-1", Some(&trail));
+    let expected = Opening {
+        path: "/api/ws?deviceId=d-1".into(),
+        greeting: Vec::new(),
+    };
+    assert_eq!(opening, expected);
+    assert_eq!(
+        text(&Dialect::Json.join("r", Some(&trail))),
+        "{\"type\":\"join-room\",\"roomId\":\"r\",\"since\":7}"
+    );
+    assert_eq!(
+        text(&Dialect::Json.join("r", None)),
+        "{\"type\":\"join-room\",\"roomId\":\"r\"}"
+    );
+}
+
+#[test]
+fn a_socket_io_client_resumes_by_its_opening_and_sees_whether_it_did() {
+    let dialect = Dialect::Socketio;
+    let opening = dialect.opening("d-1", None);
+    assert_eq!(opening.path, "/socket.io/?EIO=4&transport=websocket");
+    assert_eq!(text(&opening.greeting), "40{\"deviceId\":\"d-1\"}");
+    assert_eq!(text(&dialect.join("r", None)), "42[\"join:sos\",\"r\"]");
+
+    let mut trail = Trail::default();
+    assert!(!trail.greeted(br#"40{"sid":"a","pid":"secret"}"#));
+    trail.note(br#"42["sos:init",{"recovered":false},"r:3"]"#, Some(3));
+    trail.note(br#"42["message:broadcast",{"content":"x"},"r:4"]"#, Some(4));
+    // Positions have no place in the log.
+    trail.note(br#"42["location:broadcast",{"displayName":"x"}]"#, None);
+    trail.note(br#"42["odd","r:9"#, None);
+    assert_eq!(trail.seq, 4);
+    assert_eq!(
+        text(&dialect.opening("d-1", Some(&trail)).greeting),
+        "40{\"deviceId\":\"d-1\",\"pid\":\"secret\",\"offset\":\"r:4\"}"
+    );
+    assert!(trail.greeted(br#"40{"sid":"a","pid":"secret"}"#));
+    assert!(!trail.greeted(br#"40{"sid":"b","pid":"another"}"#));
 }
 
 #[test]
