@@ -86,8 +86,8 @@ struct Shared {
     waiting_connection: Connection,
     keys: Keys,
     settings: OrderSettings,
-    /// By which a stream that begins here is known.
-    epoch: u64,
+    /// By which the next stream that begins here is known: never the name of one that Redis lost.
+    epoch: AtomicU64,
     waiting: Mutex<VecDeque<Said>>,
     some: Notify,
     on_the_way: AtomicU64,
@@ -108,8 +108,8 @@ impl Drop for RedisOrder {
 }
 
 impl RedisOrder {
-    /// Starts it. Needs a tokio runtime, on which its task runs. `epoch` is drawn at random: it names a stream that is
-    /// begun by this node.
+    /// Starts it. Needs a tokio runtime, on which its task runs. `epoch` is drawn at random: it and those after
+    /// it name the streams that are begun by this node.
     pub fn start(
         connection: Connection,
         channels: &Channels,
@@ -121,7 +121,7 @@ impl RedisOrder {
             connection,
             keys: Keys::new(channels),
             settings,
-            epoch,
+            epoch: AtomicU64::new(epoch),
             waiting: Mutex::default(),
             some: Notify::new(),
             on_the_way: AtomicU64::new(0),
@@ -195,7 +195,7 @@ impl Shared {
             .key(&keys.epoch);
         let keep = u64::try_from(self.settings.over_keep.as_millis()).unwrap_or(u64::MAX);
         say.arg(self.settings.stream_max)
-            .arg(self.epoch.to_string())
+            .arg(self.epoch.fetch_add(1, Relaxed).to_string())
             .arg(keep);
         for said in batch {
             say.arg(said.room.as_str())
