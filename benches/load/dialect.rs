@@ -133,7 +133,11 @@ impl Dialect {
                     "{{\"type\":\"join-room\",\"roomId\":\"{room}\"{since}}}"
                 ))
             }
-            Self::Socketio => frame(&format!("42[\"join:sos\",\"{room}\"]")),
+            // As a citizen: a rescuer's positions have a third name, and every device without an account is one
+            // unless it says otherwise.
+            Self::Socketio => frame(&format!(
+                "42[\"join:sos\",{{\"sosId\":\"{room}\",\"userType\":\"CITIZEN\"}}]"
+            )),
         }
     }
 

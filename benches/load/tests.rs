@@ -361,7 +361,10 @@ fn a_socket_io_client_resumes_by_its_opening_and_sees_whether_it_did() {
     let opening = dialect.opening("d-1", None);
     assert_eq!(opening.path, "/socket.io/?EIO=4&transport=websocket");
     assert_eq!(text(&opening.greeting), "40{\"deviceId\":\"d-1\"}");
-    assert_eq!(text(&dialect.join("r", None)), "42[\"join:sos\",\"r\"]");
+    assert_eq!(
+        text(&dialect.join("r", None)),
+        r#"42["join:sos",{"sosId":"r","userType":"CITIZEN"}]"#
+    );
 
     let mut trail = Trail::default();
     assert!(!trail.greeted(br#"40{"sid":"a","pid":"secret"}"#));
