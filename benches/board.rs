@@ -15,6 +15,7 @@ use mayday::bus::redis::{BoardSettings, BusUrl, Channels, Connection, Options, R
 use mayday::bus::{Board, Note, Sighting};
 use mayday::domain::geo::{Fix, Position};
 use mayday::domain::ids::{ParticipantId, RoomId};
+use mayday::domain::room::RoomKind;
 use mayday::domain::time::Timestamp;
 
 /// Positions of one tick of a batcher's shard.
@@ -104,7 +105,11 @@ fn sightings(subjects: usize, rooms: &[RoomId], first: usize) -> Vec<Sighting> {
                     .with_motion(Some(5.0), Some(8.3), Some(270.0))
                     .unwrap(),
                 newest: true,
-                trip: n % TRIPS == 0,
+                kind: if n % TRIPS == 0 {
+                    RoomKind::Trip
+                } else {
+                    RoomKind::Sos
+                },
                 keep: n % 15 == 0,
             }
         })

@@ -33,8 +33,17 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// `feed`: it is noted what there is to tell of each incident.
+    fn with(feed: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Embedded::open(EmbeddedOptions::new(folder.path())).unwrap();
+        let options = EmbeddedOptions {
+            feed,
+            ..EmbeddedOptions::new(folder.path())
+        };
+        let store = Embedded::open(options).unwrap();
         let runtime = Builder::new_current_thread().build().unwrap();
         Self {
             store,
@@ -152,27 +161,30 @@ fn burst(c: &mut Criterion) {
     group
         .sample_size(10)
         .throughput(Throughput::Elements(BURST as u64));
-    group.bench_function("30,000 SOS", |b| {
-        b.iter_custom(|rounds| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..rounds {
-                let mut bench = Bench::new();
-                let appends: Vec<Append> = (0..BURST).map(|_| bench.sos()).collect();
-                let (begun, used) = (Instant::now(), cpu());
-                bench.append_all(appends, BURST);
-                spent += begun.elapsed();
-                let groups = bench.store.observe().group_size;
-                eprintln!(
-                    "burst: {:.2} s, {:.2} CPU s, {} groups",
-                    begun.elapsed().as_secs_f64(),
-                    cpu() - used,
-                    groups.count
-                );
-            }
-            spent
-        });
+    group.bench_function("30,000 SOS", |b| b.iter_custom(|rounds| bursts(rounds, false)));
+    group.bench_function("30,000 SOS, each to be told", |b| {
+        b.iter_custom(|rounds| bursts(rounds, true));
     });
     group.finish();
+}
+
+fn bursts(rounds: u64, feed: bool) -> Duration {
+    let mut spent = Duration::ZERO;
+    for _ in 0..rounds {
+        let mut bench = Bench::with(feed);
+        let appends: Vec<Append> = (0..BURST).map(|_| bench.sos()).collect();
+        let (begun, used) = (Instant::now(), cpu());
+        bench.append_all(appends, BURST);
+        spent += begun.elapsed();
+        let groups = bench.store.observe().group_size;
+        eprintln!(
+            "burst: {:.2} s, {:.2} CPU s, {} groups",
+            begun.elapsed().as_secs_f64(),
+            cpu() - used,
+            groups.count
+        );
+    }
+    spent
 }
 
 fn group_commit(c: &mut Criterion) {

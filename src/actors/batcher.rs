@@ -22,7 +22,6 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::{Board, Offer};
 use crate::domain::people::Subject;
-use crate::domain::room::RoomKind;
 use crate::domain::time::Timestamp;
 use crate::store::{KeptFix, Membership};
 
@@ -175,7 +174,7 @@ struct LocationBatcher {
     subjects_max: usize,
     outgoing: HashMap<RoomId, Vec<(ParticipantId, Fix)>>,
     to_keep: Vec<KeptFix>,
-    /// What was taken since the last flush, for the board.
+    /// What was taken since the last flush, for the board or, where there is none, the operators' feed.
     sightings: Vec<Sighting>,
     waiting: Vec<Answer>,
     flushing: Vec<oneshot::Sender<()>>,
@@ -218,6 +217,7 @@ impl LocationBatcher {
         }
         let before = self.to_keep.len();
         let (durable, boarded) = (upload.reply.is_some(), self.node.board.is_there());
+        let followed = self.node.ops.is_followed();
         // What nobody waits for goes into history by the board's stream, where there is one.
         let streamed = boarded && !durable;
         for fix in &upload.fixes {
@@ -234,13 +234,13 @@ impl LocationBatcher {
                         sampled: taken.newest,
                     });
                 }
-                if boarded && taken.new {
+                if (boarded || followed) && taken.new {
                     self.sightings.push(Sighting {
                         room: target.room.clone(),
                         participant: target.participant,
                         fix: *fix,
                         newest: taken.newest,
-                        trip: target.kind == RoomKind::Trip,
+                        kind: target.kind,
                         keep: taken.keep && streamed,
                     });
                 }
@@ -333,9 +333,12 @@ impl LocationBatcher {
         }
         self.outgoing = late;
         if !self.sightings.is_empty() {
-            self.node
-                .board
-                .put(Note::Positions(std::mem::take(&mut self.sightings)));
+            let seen = std::mem::take(&mut self.sightings);
+            if self.node.board.is_there() {
+                self.node.board.put(Note::Positions(seen));
+            } else {
+                self.node.ops.saw(&seen);
+            }
         }
         self.write(ctx);
         self.arm(ctx);

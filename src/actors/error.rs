@@ -1,5 +1,7 @@
 //! Why the engine did not do what was asked of it.
 
+use std::time::Duration;
+
 use crate::domain::geo::InvalidGeo;
 use crate::domain::ids::RoomId;
 use crate::domain::room::Rejection;
@@ -38,6 +40,12 @@ pub enum CommandError {
     /// A value is out of bounds.
     #[error(transparent)]
     Geo(#[from] InvalidGeo),
+    /// Whether there is such an incident only the SOS service knows, and it does not answer: ask again after this.
+    #[error("the SOS service does not answer, try again")]
+    SosServiceAway(Duration),
+    /// Too many incidents were asked for that nobody knows here: ask again after this.
+    #[error("Too many, come back in {} s", .0.as_secs().max(1))]
+    TooMany(Duration),
     /// The fix says that it was measured in the future.
     #[error("timestamp lies in the future")]
     FromTheFuture,
@@ -75,6 +83,8 @@ impl CommandError {
             Self::Repeated(_) => "REPEATED",
             Self::NoActiveRoom => "NO_ACTIVE_ROOM",
             Self::MayNotBroadcast => "NOT_AUTHORIZED",
+            Self::SosServiceAway(_) => "SOS_SERVICE_UNAVAILABLE",
+            Self::TooMany(_) => "RATE_LIMITED",
             Self::NoEmergency => "NO_EMERGENCY",
             Self::Geo(_) | Self::FromTheFuture => "INVALID_FIELD",
         }

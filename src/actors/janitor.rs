@@ -58,6 +58,10 @@ pub struct Done {
     pub devices: AtomicU64,
     /// Positions that an erasure left behind in a crash.
     pub leftovers: AtomicU64,
+    /// Places in the order of incidents' events.
+    pub feed: AtomicU64,
+    /// Events that a service had refused for good.
+    pub dead_letters: AtomicU64,
     /// Signs of life and sights of devices that were written.
     pub noted: AtomicU64,
 }
@@ -70,6 +74,8 @@ impl Done {
             (&self.devices_anonymised, slice.devices_anonymised),
             (&self.devices, slice.devices),
             (&self.leftovers, slice.leftovers),
+            (&self.feed, slice.feed),
+            (&self.dead_letters, slice.dead_letters),
         ] {
             counter.fetch_add(rows, Relaxed);
             self.removed.fetch_add(rows, Relaxed);
@@ -274,6 +280,7 @@ async fn purge(node: &Node) -> Result<Purged, StoreError> {
         total.devices_anonymised += slice.devices_anonymised;
         total.devices += slice.devices;
         total.leftovers += slice.leftovers;
+        total.dead_letters += slice.dead_letters;
         if !slice.more {
             return Ok(total);
         }

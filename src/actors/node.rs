@@ -1,7 +1,7 @@
 //! What the actors of one node share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::area::Areas;
 use super::blocks::Blocks;
@@ -9,10 +9,13 @@ use super::clock::Clock;
 use super::cluster::Cluster;
 use super::directory::Directory;
 use super::error::CommandError;
+use super::feed::Feed;
 use super::janitor::Done;
+use super::lookup::Lookups;
 use super::memberships::Memberships;
 use super::notes::Notes;
 use super::observer::Observer;
+use super::ops::Ops;
 use super::registry::Registry;
 use super::room::Door;
 use super::settings::Settings;
@@ -51,6 +54,12 @@ pub struct Node {
     pub areas: Areas,
     /// Where the trips are that go on.
     pub trips: Trips,
+    /// What operators follow.
+    pub ops: Ops,
+    /// What the SOS service knows of incidents that this engine does not; `None`: nobody is asked.
+    pub lookups: Option<Arc<Lookups>>,
+    /// Tells the SOS service what happens; not there when it is told nothing.
+    pub feed: OnceLock<Feed>,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

@@ -23,6 +23,14 @@ pub trait Pass: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether another service may be asked now for an incident that is not known here.
+    ///
+    /// # Errors
+    /// How long to wait.
+    fn look_up(&self) -> Result<(), Duration> {
+        Ok(())
+    }
+
     /// An incident was raised.
     fn raised(&self, sos: &RoomId, position: Option<Position>) {
         let _ = (sos, position);

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use actix::{Actor, Arbiter, ArbiterHandle};
+use actix::dev::channel::channel;
+use actix::{Addr, Arbiter, ArbiterHandle, Context};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -129,14 +130,15 @@ impl Registry {
         let limit = node.settings.room_mailbox_max;
         let (id, seats) = (room.clone(), Arc::clone(&shared));
         let gate = super::gate::Gate::new(limit);
-        let addr = RoomActor::start_in_arbiter(&self.arbiter(room), {
-            let gate = Arc::clone(&gate);
-            move |ctx| {
-                // Room for what passes without a permit: positions, pokes.
-                ctx.set_mailbox_capacity(limit.saturating_add(64));
-                RoomActor::new(id, node, seats, gate, fresh)
-            }
+        // Room for what passes without a permit: positions, pokes. All of it from the first moment on: many may come at
+        // once to a room that its thread has not started yet.
+        let (sender, mailbox) = channel(limit.saturating_add(64));
+        let actor_gate = Arc::clone(&gate);
+        self.arbiter(room).spawn_fn(move || {
+            let actor = RoomActor::new(id, node, seats, actor_gate, fresh);
+            Context::with_receiver(mailbox).run(actor);
         });
+        let addr = Addr::new(sender);
         Arc::new(RoomHandle::new(room.clone(), shared, gate, addr))
     }
 

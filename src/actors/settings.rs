@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ops::OpsSettings;
 use crate::domain::location::LocationPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
@@ -107,6 +108,8 @@ pub struct Settings {
     pub devices_seen_max: usize,
     /// What many nodes go by.
     pub cluster: ClusterSettings,
+    /// What operators follow.
+    pub ops: OpsSettings,
 }
 
 impl Default for Settings {
@@ -144,6 +147,7 @@ impl Default for Settings {
             devices_seen_every: Duration::from_secs(3_600),
             devices_seen_max: 100_000,
             cluster: ClusterSettings::default(),
+            ops: OpsSettings::default(),
         }
     }
 }

@@ -17,10 +17,11 @@ use super::history::History;
 use super::listeners::{Addresses, Services, Workers, listen};
 use super::lock::DataLock;
 use super::way::Way;
-use super::{AppError, Opened, backup, observe, open_store, secrets, settings, way};
+use super::{AppError, Opened, backup, observe, open_store, secrets, settings, sister, way};
 use crate::actors::engine::Parts;
+use crate::actors::feed::Feed;
 use crate::actors::{Clock, Engine, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::delivery;
 use crate::http::auth;
 use crate::http::connections::Doors;
@@ -48,6 +49,7 @@ pub struct Running {
     store: Arc<dyn Store>,
     way: Way,
     history: History,
+    feed: Option<Feed>,
     /// Others must not use the data folder meanwhile.
     _lock: DataLock,
     workers: Workers,
@@ -86,6 +88,7 @@ impl Running {
         let sweeper = gate.clone();
         // Before anybody can be served: nobody slips in while the list is read.
         gate.blocks().load(&*store, SystemClock.now()).await?;
+        let lookups = sister::lookups(&config, &secrets, &metrics)?;
         let engine = Engine::start(Parts {
             bus: way.bus(),
             blocks: Arc::clone(gate.blocks()),
@@ -93,6 +96,7 @@ impl Running {
             clock: Arc::new(SystemClock),
             settings: settings::actors(&config),
             observer: Arc::new(observe::Counting(Arc::clone(&metrics))),
+            lookups,
             chores: vec![Box::new(move || sweeper.sweep())],
         });
         observe::register(&metrics, &engine, &store);
@@ -123,7 +127,7 @@ impl Running {
         );
         let (observed, told) = (socketio.clone(), Arc::clone(&metrics));
         told.register_source(move |scrape| observed.observe(scrape));
-        let frame = Frame::new(&config, metrics, Arc::clone(&in_flight));
+        let frame = Frame::new(&config, Arc::clone(&metrics), Arc::clone(&in_flight));
         let limits = settings::transport(&config);
         let config = Arc::new(config);
         let (leave, leaving) = watch::channel(false);
@@ -154,7 +158,7 @@ impl Running {
             .disable_signals()
             .shutdown_timeout(FAREWELL_S);
         let (server, addresses) = listen(server, &services, tls)?;
-        let running = Self {
+        let mut running = Self {
             addresses,
             handle: server.handle(),
             server: actix_rt::spawn(server),
@@ -163,6 +167,7 @@ impl Running {
             store,
             way,
             history,
+            feed: None,
             _lock: lock,
             workers,
             in_flight,
@@ -171,10 +176,21 @@ impl Running {
             int,
         };
         running.settle().await?;
+        running.start_feed(&secrets, &metrics)?;
         if let Some(embedded) = embedded {
             running.watch_restores(embedded);
         }
         Ok(running)
+    }
+
+    /// Tells the service that keeps incidents what happens, from what was left untold on.
+    fn start_feed(&mut self, secrets: &Secrets, metrics: &Metrics) -> Result<(), AppError> {
+        let first = self.workers.lock().first().map(|(_, arbiter)| arbiter.clone());
+        if let Some(first) = first {
+            let node = self.engine.node();
+            self.feed = sister::feed(&self.config, secrets, node, metrics, &first)?;
+        }
+        Ok(())
     }
 
     /// Takes backups that are brought back while it runs; ends with this system.
@@ -246,6 +262,9 @@ impl Running {
         let _ = self.leave.send(true);
         drain(&self.workers, &self.in_flight, &self.config).await;
         self.engine.flush().await;
+        if let Some(feed) = self.feed {
+            feed.close().await;
+        }
         handle.stop(true).await;
         let _ = server.await;
         self.history.close().await;

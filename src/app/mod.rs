@@ -11,6 +11,7 @@ mod lock;
 mod observe;
 mod schema;
 mod settings;
+mod sister;
 mod way;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::actors::redis_bridge::BridgeError;
 use crate::config::{Config, SecretError, Secrets, StoreUrl};
 use crate::http::keys::KeysError;
+use crate::http::sister::SisterError;
 use crate::store::{Embedded, EmbeddedOptions, Mongo, Store, StoreError};
 
 pub use backup::{backup, restore};
@@ -44,6 +46,9 @@ pub enum AppError {
     /// A certificate for Redis cannot be read.
     #[error("bus.tls: {0}")]
     BusCertificate(std::io::Error),
+    /// The service that keeps incidents cannot be spoken to.
+    #[error(transparent)]
+    Sister(#[from] SisterError),
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
@@ -96,7 +101,8 @@ pub fn serve(config: Config) -> Result<(), AppError> {
     })
 }
 
-/// Looks at what the settings name and a start would need: the TLS certificate and its key.
+/// Looks at what the settings name and a start would need: the TLS certificate and its key, and what
+/// is shared with the service that keeps incidents.
 ///
 /// # Errors
 /// When they cannot be used.
@@ -104,6 +110,7 @@ pub fn check(config: &Config) -> Result<(), AppError> {
     if config.tls.is_on() {
         certificates::Certificates::load(&config.tls)?;
     }
+    sister::check(config)?;
     settings::bus_certificates(config).map_err(AppError::BusCertificate)?;
     Ok(())
 }
@@ -146,6 +153,7 @@ fn open_embedded(config: &Config) -> Result<Arc<Embedded>, AppError> {
         search_max_messages: config.store.search_max_messages,
         check_integrity: config.store.integrity_check,
         migrate: config.store.migrate_on_start,
+        feed: config.services.feeds(),
         erasure_secret: Some(erasure_secret(&secrets)),
         ..EmbeddedOptions::new(&config.data.path)
     };

@@ -126,9 +126,11 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store
         for (what, count) in [
             ("positions", &done.locations),
             ("idempotency_keys", &done.idempotency),
+            ("feed", &done.feed),
             ("device_links", &done.devices_anonymised),
             ("devices", &done.devices),
             ("erasure_leftovers", &done.leftovers),
+            ("dead_letters", &done.dead_letters),
         ] {
             let count = count.load(std::sync::atomic::Ordering::Relaxed);
             scrape.counter("mayday_removed_total", help, &[("what", what)], count);
@@ -137,6 +139,7 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store
         cluster(scrape, engine.node());
         trips(scrape, engine.node());
         board(scrape, engine.node());
+        ops(scrape, engine.node());
         let watchers = engine.node().areas.watchers() as u64;
         scrape.gauge("mayday_area_watchers", "Areas watched.", &[], watchers);
     });
@@ -214,6 +217,50 @@ fn remote(scrape: &mut Scrape, there: &Remote) {
         ),
     ] {
         scrape.counter(name, help, &[], count);
+    }
+}
+
+fn ops(scrape: &mut Scrape, node: &Node) {
+    let seen = node.ops.observe();
+    let wide = |n: usize| n as u64;
+    scrape.queue("ops_followers", wide(seen.followers.0), wide(seen.followers.1));
+    scrape.queue("ops_known", wide(seen.known.0), wide(seen.known.1));
+    scrape.queue(
+        "ops_positions",
+        wide(seen.positions_waiting.0),
+        wide(seen.positions_waiting.1),
+    );
+    scrape.queue(
+        "ops_order",
+        wide(seen.order.waiting),
+        wide(seen.order.waiting_max),
+    );
+    let help = "Events that operators may follow, newest in memory.";
+    scrape.gauge("mayday_ops_recent", help, &[], wide(seen.recent));
+    for (what, count) in [
+        ("read", seen.events.0),
+        ("told", seen.events.1),
+        ("missing", seen.missing),
+        ("said", seen.order.said),
+        ("not_said", seen.order.dropped),
+        ("found_by_sweep", seen.sweeps.1),
+    ] {
+        let help =
+            "Events on their way to operators, by what became of them; said and found: stretches of events.";
+        scrape.counter("mayday_ops_events_total", help, &[("what", what)], count);
+    }
+    for (what, count) in [("told", seen.positions.0), ("dropped", seen.positions.1)] {
+        let help = "Positions for operators, by what became of them.";
+        scrape.counter("mayday_ops_positions_total", help, &[("what", what)], count);
+    }
+    for (what, count) in [
+        ("gap", seen.gaps),
+        ("refused", seen.refused),
+        ("failed", seen.failed),
+        ("swept", seen.sweeps.0),
+    ] {
+        let help = "What befell the operators' feed.";
+        scrape.counter("mayday_ops_total", help, &[("what", what)], count);
     }
 }
 

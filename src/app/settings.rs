@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::feed::FeedSettings;
 use crate::actors::history::HistorySettings;
+use crate::actors::lookup::LookupSettings;
+use crate::actors::ops::OpsSettings;
 use crate::actors::redis_bridge::BridgeSettings;
 use crate::actors::settings::ClusterSettings;
-use crate::actors::socketio::SocketIoSettings;
-use crate::bus::redis::{Address, BoardSettings, Options, OutboundLimits, TlsFiles};
+use crate::actors::socketio::{ADMIN, SocketIoSettings};
+use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
 use crate::config::Config;
 use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};
@@ -53,6 +56,8 @@ pub(super) fn actors(config: &Config) -> Settings {
             idempotency: config.retention.idempotency(),
             device_links: config.retention.device_links(),
             devices: config.retention.devices(),
+            feed: config.retention.feed(),
+            dead_letters: config.retention.dead_letters(),
             erasures: config.retention.erasures(),
             slice_max_rows: config.retention.slice_max_rows,
         },
@@ -60,6 +65,17 @@ pub(super) fn actors(config: &Config) -> Settings {
         stale_after: config.locations.stale_after(),
         devices_seen_every: config.devices.seen_every(),
         devices_seen_max: config.devices.seen_max,
+        ops: OpsSettings {
+            followers_max: config.ops.followers_max,
+            recent_max: config.ops.recent_max_events,
+            known_max: config.ops.known_max_incidents,
+            behind_max_bytes: config.ops.behind_max_bytes,
+            positions_every: Duration::from_millis(config.ops.positions_ms),
+            positions_max: config.ops.positions_max,
+            positions_waiting_max: config.ops.positions_waiting_max,
+            radius_max_km: config.ops.radius_max_km,
+            sweep: Duration::from_secs(config.ops.sweep_s),
+        },
         cluster: ClusterSettings {
             heartbeat: Duration::from_millis(config.cluster.heartbeat_ms),
             looks_at_once: config.cluster.looks_max,
@@ -101,7 +117,7 @@ pub(super) fn socketio(config: &Config) -> SocketIoSettings {
     };
     let protocol = socketio::Settings {
         engine: Arc::new(engine),
-        namespaces: vec![Namespace::MAIN, Namespace::of_static("/sos")],
+        namespaces: vec![Namespace::MAIN, Namespace::of_static("/sos"), ADMIN.clone()],
         connect_timeout: given.connect_timeout(),
         attachments: AttachmentLimits {
             max: given.attachments_max,
@@ -151,6 +167,12 @@ pub(super) fn bridge(config: &Config, address: Address) -> std::io::Result<Bridg
             stream_keep: bus.stream_keep(),
             stream_max: bus.stream_max_entries,
         },
+        order: OrderSettings {
+            stream_max: config.ops.stream_max_entries,
+            waiting_max: config.ops.waiting_max_events,
+            batch_max: config.ops.batch_max_events,
+            ..OrderSettings::default()
+        },
         flush_max: bus.flush_max_messages,
         flush_after: bus.flush_after(),
         threads: bus.threads,
@@ -169,6 +191,41 @@ pub(super) fn history(config: &Config) -> HistorySettings {
         batch_max: bus.history_batch_max_fixes,
         interval: bus.history_interval(),
         take_over_after: bus.history_take_over(),
+    }
+}
+
+/// What telling it goes by.
+pub(super) fn feed(config: &Config) -> FeedSettings {
+    let services = &config.services;
+    FeedSettings {
+        at_once: services.feed_requests_max,
+        batch: services.feed_batch_max_events,
+        timeout: services.feed_timeout(),
+        lease: services.feed_lease(),
+        poll: services.feed_poll(),
+        backoff_min: services.feed_backoff_min(),
+        backoff_max: services.feed_backoff_max(),
+        refusals_max: services.feed_refusals_max,
+        breaker_failures: services.breaker_failures,
+        breaker_rest: services.breaker_rest(),
+    }
+}
+
+/// What asking the service that keeps incidents goes by.
+pub(super) fn lookups(config: &Config) -> LookupSettings {
+    let services = &config.services;
+    LookupSettings {
+        shapes: services.lookup_shapes(),
+        timeout: services.lookup_timeout(),
+        deadline: services.lookup_deadline(),
+        tries: services.lookup_tries,
+        pause: services.lookup_pause(),
+        at_once: services.lookups_max,
+        remembered: services.lookup_cache_max,
+        absent_for: services.lookup_absent(),
+        found_for: services.lookup_found(),
+        breaker_failures: services.breaker_failures,
+        breaker_rest: services.breaker_rest(),
     }
 }
 
@@ -207,6 +264,7 @@ pub(super) fn mongo(config: &Config, url: &str) -> MongoOptions {
         slow: mongo.slow_command(),
         lists_from_secondaries: mongo.lists_from_secondaries,
         search_max_messages: config.store.search_max_messages,
+        feed: config.services.feeds(),
         locations_kept: config.retention.locations(),
         migrate: config.store.migrate_on_start,
         migrate_wait: mongo.migrate_wait(),

@@ -9,7 +9,7 @@ use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::incident::Status;
 use crate::domain::people::{Contact, Role};
-use crate::domain::room::UserType;
+use crate::domain::room::{RoomKind, UserType};
 use crate::domain::time::Timestamp;
 use crate::store::KeptFix;
 
@@ -27,8 +27,8 @@ pub struct Sighting {
     pub fix: Fix,
     /// No newer one of theirs is known.
     pub newest: bool,
-    /// The room is a trip.
-    pub trip: bool,
+    /// What the room is.
+    pub kind: RoomKind,
     /// History is to keep it, from the stream: nobody waits until it has.
     pub keep: bool,
 }
@@ -146,6 +146,17 @@ pub enum Cached {
     Away,
 }
 
+/// Fixes that the nodes took, in the order in which they came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moves {
+    /// How far they go: what follows is asked for by this.
+    pub upto: String,
+    /// Those of incidents and trips.
+    pub seen: Vec<Sighting>,
+    /// There is more.
+    pub more: bool,
+}
+
 /// How much was put on the board.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BoardCounts {
@@ -185,6 +196,10 @@ pub trait Board: Send + Sync + 'static {
 
     /// The newest position of each participant of a room, as far as it is there.
     async fn newest(&self, room: &RoomId) -> Vec<(ParticipantId, Fix)>;
+
+    /// What all nodes took after what was asked for last, at most `max`; at first nothing but where to begin. `None` when
+    /// the board cannot tell.
+    async fn moves(&self, after: Option<&str>, max: usize) -> Option<Moves>;
 
     /// A user's session, the same on every node.
     async fn session(&self, user: &UserId) -> Option<SessionNote>;
@@ -232,6 +247,10 @@ impl Board for NoBoard {
 
     async fn newest(&self, _: &RoomId) -> Vec<(ParticipantId, Fix)> {
         vec![]
+    }
+
+    async fn moves(&self, _: Option<&str>, _: usize) -> Option<Moves> {
+        None
     }
 
     async fn session(&self, _: &UserId) -> Option<SessionNote> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::board::{Board, NoBoard};
 use super::news::{News, NodeId, Topic};
+use super::order::Order;
 
 /// How the way to the other nodes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Where the nodes put things for each other.
     fn board(&self) -> Arc<dyn Board> {
         Arc::new(NoBoard)
+    }
+
+    /// The one order of what happens on all nodes; `None`: each node has its own.
+    fn order(&self) -> Option<Arc<dyn Order>> {
+        None
     }
 
     /// How the way to the others is. Costs next to nothing.

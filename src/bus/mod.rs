@@ -11,13 +11,15 @@ pub mod contract_tests;
 pub mod envelope;
 pub mod local;
 mod news;
+pub mod order;
 pub mod redis;
 
 pub use alone::Alone;
 pub use board::{
-    Around, Board, BoardCounts, Cached, IncidentNote, NAMED_MAX, NoBoard, Note, SessionNote, Sighting,
+    Around, Board, BoardCounts, Cached, IncidentNote, Moves, NAMED_MAX, NoBoard, Note, SessionNote, Sighting,
     TripPlace,
 };
 pub use contract::{Bus, Health, Listener, Peer, Vitals};
 pub use local::{Hub, LocalBus};
 pub use news::{Attendance, News, NodeId, Topic};
+pub use order::Order;

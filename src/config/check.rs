@@ -38,6 +38,7 @@ impl Config {
             contacts,
             devices,
             retention,
+            services,
             ..
         } = self;
         let at_least_one = [
@@ -98,6 +99,18 @@ impl Config {
             ("bus.stream_max_entries", wide(bus.stream_max_entries)),
             ("bus.history_interval_s", bus.history_interval_s),
             ("bus.history_batch_max_fixes", wide(bus.history_batch_max_fixes)),
+            ("ops.followers_max", wide(self.ops.followers_max)),
+            ("ops.recent_max_events", wide(self.ops.recent_max_events)),
+            ("ops.known_max_incidents", wide(self.ops.known_max_incidents)),
+            ("ops.behind_max_bytes", wide(self.ops.behind_max_bytes)),
+            ("ops.radius_max_km", u64::from(self.ops.radius_max_km)),
+            ("ops.positions_ms", self.ops.positions_ms),
+            ("ops.positions_max", wide(self.ops.positions_max)),
+            ("ops.positions_waiting_max", wide(self.ops.positions_waiting_max)),
+            ("ops.stream_max_entries", wide(self.ops.stream_max_entries)),
+            ("ops.waiting_max_events", wide(self.ops.waiting_max_events)),
+            ("ops.batch_max_events", wide(self.ops.batch_max_events)),
+            ("ops.sweep_s", self.ops.sweep_s),
             ("auth.ticket_ttl_s", auth.ticket_ttl_s),
             ("auth.tickets_max", wide(auth.tickets_max)),
             ("auth.jwks_refresh_s", auth.jwks_refresh_s),
@@ -105,6 +118,27 @@ impl Config {
             ("auth.jwks_timeout_ms", auth.jwks_timeout_ms),
             ("auth.jwks_max_bytes", wide(auth.jwks_max_bytes)),
             ("auth.jwks_keys_max", wide(auth.jwks_keys_max)),
+            ("services.connect_timeout_ms", services.connect_timeout_ms),
+            ("services.answer_max_bytes", wide(services.answer_max_bytes)),
+            ("services.breaker_rest_ms", services.breaker_rest_ms),
+            ("services.lookup_timeout_ms", services.lookup_timeout_ms),
+            ("services.lookup_deadline_ms", services.lookup_deadline_ms),
+            ("services.lookup_tries", u64::from(services.lookup_tries)),
+            ("services.lookups_max", wide(services.lookups_max)),
+            ("services.feed_timeout_ms", services.feed_timeout_ms),
+            ("services.feed_requests_max", wide(services.feed_requests_max)),
+            (
+                "services.feed_batch_max_events",
+                wide(services.feed_batch_max_events),
+            ),
+            ("services.feed_lease_s", services.feed_lease_s),
+            ("services.feed_poll_ms", services.feed_poll_ms),
+            ("services.feed_backoff_min_ms", services.feed_backoff_min_ms),
+            (
+                "services.feed_refusals_max",
+                u64::from(services.feed_refusals_max),
+            ),
+            ("services.dead_letters_max", wide(services.dead_letters_max)),
             ("limits.anon_window_s", self.limits.anon_window_s),
             ("limits.user_window_s", self.limits.user_window_s),
             ("locations.batch_max_fixes", wide(locations.batch_max_fixes)),
@@ -245,6 +279,46 @@ impl Config {
             ("auth.jwks_refresh_s", auth.jwks_refresh_s, 24 * HOUR_S),
             ("auth.jwks_max_bytes", wide(auth.jwks_max_bytes), 1_048_576),
             ("auth.jwks_keys_max", wide(auth.jwks_keys_max), 1_000),
+            ("services.connect_timeout_ms", services.connect_timeout_ms, 60_000),
+            (
+                "services.answer_max_bytes",
+                wide(services.answer_max_bytes),
+                1_048_576,
+            ),
+            ("services.breaker_rest_ms", services.breaker_rest_ms, 600_000),
+            ("services.lookup_tries", u64::from(services.lookup_tries), 20),
+            ("services.lookup_deadline_ms", services.lookup_deadline_ms, 60_000),
+            ("services.lookups_max", wide(services.lookups_max), 10_000),
+            ("services.feed_timeout_ms", services.feed_timeout_ms, 60_000),
+            (
+                "services.feed_requests_max",
+                wide(services.feed_requests_max),
+                1_000,
+            ),
+            (
+                "services.feed_batch_max_events",
+                wide(services.feed_batch_max_events),
+                1_000,
+            ),
+            ("services.feed_lease_s", services.feed_lease_s, HOUR_S),
+            ("services.feed_poll_ms", services.feed_poll_ms, 60_000),
+            (
+                "services.feed_backoff_max_ms",
+                services.feed_backoff_max_ms,
+                3_600_000,
+            ),
+            (
+                "services.feed_refusals_max",
+                u64::from(services.feed_refusals_max),
+                1_000,
+            ),
+            (
+                "services.dead_letters_max",
+                wide(services.dead_letters_max),
+                1_000_000,
+            ),
+            ("services.lookup_absent_s", services.lookup_absent_s, HOUR_S),
+            ("services.lookup_found_s", services.lookup_found_s, HOUR_S),
             ("locations.shards", wide(locations.shards), 1_024),
             ("locations.tick_ms", locations.tick_ms, 1_000),
             ("rooms.arbiters", wide(rooms.arbiters), 1_024),
@@ -294,6 +368,20 @@ impl Config {
             let what =
                 "must not be greater than sessions.message_max_bytes: a frame is a message or part of one";
             problems.push(Problem::new("sessions.frame_max_bytes", what));
+        }
+        let services = &self.services;
+        if services.looks_up() && services.lookup_deadline_ms >= self.rooms.command_timeout_ms {
+            let what = "must be less than rooms.command_timeout_ms: whoever joins waits no longer than that";
+            problems.push(Problem::new("services.lookup_deadline_ms", what));
+        }
+        if services.feed_timeout_ms.saturating_mul(3) > services.feed_lease_s.saturating_mul(2_000) {
+            let what = "must be at least one and a half times services.feed_timeout_ms: whoever has an incident in hand \
+                        must be able to end a request";
+            problems.push(Problem::new("services.feed_lease_s", what));
+        }
+        if services.feed_backoff_min_ms > services.feed_backoff_max_ms {
+            let what = "must not be greater than services.feed_backoff_max_ms";
+            problems.push(Problem::new("services.feed_backoff_min_ms", what));
         }
         let (links, records) = (retention.devices_anonymise_days, retention.devices_delete_days);
         if links > 0 && records > 0 && records < links {
@@ -373,6 +461,7 @@ impl Config {
         self.check_listeners(problems);
         self.check_keys(problems);
         self.check_bus(problems);
+        self.check_services(problems);
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log.filter) {
             problems.push(Problem::new(
                 "log.filter",
@@ -413,6 +502,31 @@ impl Config {
         }
     }
 
+    fn check_services(&self, problems: &mut Vec<Problem>) {
+        let services = &self.services;
+        if services.has_sos() {
+            let checked = check_url(
+                &services.sos_url,
+                services.sos_allow_http,
+                "services.sos_allow_http",
+            );
+            let plain = || match url::Url::parse(&services.sos_url) {
+                Ok(url) if url.username().is_empty() && url.password().is_none() && url.query().is_none() => {
+                    Ok(())
+                }
+                _ => Err("must hold no name, password or query: its credential is services.sos_token".into()),
+            };
+            if let Err(what) = checked.and_then(|()| plain()) {
+                problems.push(Problem::new("services.sos_url", what));
+            }
+        }
+        let shapes = list(&services.lookup_ids).count();
+        if shapes == 0 || services.lookup_shapes().len() < shapes {
+            let what = "must be one or more of any, uuid, objectid and number, separated by commas";
+            problems.push(Problem::new("services.lookup_ids", what));
+        }
+    }
+
     fn check_keys(&self, problems: &mut Vec<Problem>) {
         let auth = &self.auth;
         if !auth.jwks_url.is_empty() && !auth.jwks_file.is_empty() {
@@ -420,7 +534,7 @@ impl Config {
             problems.push(Problem::new("auth.jwks_file", what));
         }
         if !auth.jwks_url.is_empty()
-            && let Err(what) = check_jwks_url(&auth.jwks_url, auth.jwks_allow_http)
+            && let Err(what) = check_url(&auth.jwks_url, auth.jwks_allow_http, "auth.jwks_allow_http")
         {
             problems.push(Problem::new("auth.jwks_url", what));
         }
@@ -434,8 +548,8 @@ impl Config {
     }
 }
 
-/// Keys that come in the clear are anybody's who is on the way: only from near by, unless the operator says so.
-fn check_jwks_url(text: &str, allow_http: bool) -> Result<(), String> {
+/// What travels in the clear is anybody's who is on the way: only near by, unless the operator says so.
+fn check_url(text: &str, allow_http: bool, allowance: &str) -> Result<(), String> {
     let url = url::Url::parse(text).map_err(|error| format!("must be an address: {error}"))?;
     let near = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),
@@ -446,11 +560,9 @@ fn check_jwks_url(text: &str, allow_http: bool) -> Result<(), String> {
     match url.scheme() {
         "https" => Ok(()),
         "http" if near || allow_http => Ok(()),
-        "http" => Err(
-            "must be https, or an http address of this machine or a private network; \
-                       auth.jwks_allow_http takes any"
-                .into(),
-        ),
+        "http" => Err(format!(
+            "must be https, or an http address of this machine or a private network; {allowance} takes any"
+        )),
         _ => Err("must be an https address".into()),
     }
 }
@@ -533,6 +645,24 @@ mod tests {
                 "auth.jwks_file",
             ),
             ("[auth]\njwks_keys_max = 0", "auth.jwks_keys_max"),
+            ("[services]\nsos_url = 'sos.example.org'", "services.sos_url"),
+            ("[services]\nsos_url = 'http://example.org/'", "services.sos_url"),
+            (
+                "[services]\nsos_url = 'https://me:pass@example.org/'",
+                "services.sos_url",
+            ),
+            ("[services]\nlookup_ids = 'uuid, guid'", "services.lookup_ids"),
+            ("[services]\nlookup_tries = 0", "services.lookup_tries"),
+            ("[services]\nfeed_lease_s = 7", "services.feed_lease_s"),
+            (
+                "[services]\nfeed_backoff_min_ms = 60001",
+                "services.feed_backoff_min_ms",
+            ),
+            ("[services]\nfeed_refusals_max = 0", "services.feed_refusals_max"),
+            (
+                "[services]\nsos_url = 'https://a/'\nlookup_deadline_ms = 10000",
+                "services.lookup_deadline_ms",
+            ),
             ("[auth]\nalgorithms = 'none'", "auth.algorithms"),
             ("[auth]\nkey_files = 'a='", "auth.key_files"),
             ("[auth]\napi_keys = 'a b c'", "auth.api_keys"),

@@ -4,9 +4,10 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Sessions,
-    SocketIo, Tls, Trips,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Services,
+    Sessions, SocketIo, Tls, Trips,
 };
+use crate::actors::lookup::IdShape;
 use crate::domain::budget::MessageBudget;
 use crate::domain::hints::HintPolicy;
 use crate::domain::location::LocationPolicy;
@@ -99,6 +100,32 @@ durations! {
         expiry_warning = from_secs(expiry_warning_s),
         /// How long a ticket is good.
         ticket_ttl = from_secs(ticket_ttl_s),
+    }
+    Services {
+        /// A connection must stand by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// How long a service that does not answer is left alone.
+        breaker_rest = from_millis(breaker_rest_ms),
+        /// An attempt must be answered by then.
+        lookup_timeout = from_millis(lookup_timeout_ms),
+        /// All attempts of a question must be done by then.
+        lookup_deadline = from_millis(lookup_deadline_ms),
+        /// The longest wait before the second one.
+        lookup_pause = from_millis(lookup_pause_ms),
+        /// How long it is remembered that there is no such incident.
+        lookup_absent = from_secs(lookup_absent_s),
+        /// How long it is remembered what is known of one.
+        lookup_found = from_secs(lookup_found_s),
+        /// An event must be taken by then.
+        feed_timeout = from_millis(feed_timeout_ms),
+        /// For how long an incident is one node's to tell of.
+        feed_lease = from_secs(feed_lease_s),
+        /// How often a node looks whether there is something to tell.
+        feed_poll = from_millis(feed_poll_ms),
+        /// The longest wait before the second attempt.
+        feed_backoff_min = from_millis(feed_backoff_min_ms),
+        /// The longest wait before any.
+        feed_backoff_max = from_millis(feed_backoff_max_ms),
     }
     Limits {
         /// The window of an anonymous device's requests.
@@ -211,6 +238,28 @@ impl Auth {
     }
 }
 
+impl Services {
+    /// Whether there is such a service.
+    pub fn has_sos(&self) -> bool {
+        !self.sos_url.is_empty()
+    }
+
+    /// Whether it is asked for incidents that are not known here.
+    pub fn looks_up(&self) -> bool {
+        self.has_sos() && self.lookups
+    }
+
+    /// Whether it is told what happens in incidents.
+    pub fn feeds(&self) -> bool {
+        self.has_sos() && self.feed
+    }
+
+    /// Shapes of the ids that it may know; a word that names none is left out.
+    pub fn lookup_shapes(&self) -> Vec<IdShape> {
+        list(&self.lookup_ids).filter_map(IdShape::parse).collect()
+    }
+}
+
 impl Limits {
     /// No limit on anything, for tests of something else.
     pub fn none() -> Self {
@@ -320,9 +369,19 @@ impl Retention {
         Duration::from_secs(self.devices_anonymise_days as u64 * 86_400)
     }
 
+    /// How long events that a service refused for good are kept; zero: for ever.
+    pub const fn dead_letters(&self) -> Duration {
+        Duration::from_secs(self.dead_letters_days as u64 * 86_400)
+    }
+
     /// How long a backup is kept from bringing back who was erased; zero: for ever.
     pub const fn erasures(&self) -> Duration {
         Duration::from_secs(self.erasures_days as u64 * 86_400)
+    }
+
+    /// How long the order of incidents' events is kept; zero: for ever.
+    pub const fn feed(&self) -> Duration {
+        Duration::from_secs(self.feed_hours as u64 * 3_600)
     }
 
     /// How long the record of a device that is not seen is kept; zero: for ever.

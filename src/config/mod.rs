@@ -20,10 +20,10 @@ pub use check::INTERNAL;
 pub use load::{ConfigError, Problem};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
-pub use secrets::{DeviceSecrets, SecretError, Secrets};
+pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets};
 pub use sections::{
     Abuse, Areas, Auth, Cluster, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations,
-    Log, Mongo, Pages, Retention, Rooms, Sessions, Store, Tls, Trips,
+    Log, Mongo, Pages, Retention, Rooms, Services, Sessions, Store, Tls, Trips,
 };
 pub use tokens::{ApiKey, ApiKeys, KeyFile, KeyFiles, TokenAlgorithm, TokenAlgorithms};
 pub use value::{LogFormat, OutsideArea, ProxyHeader, StoreUrl, TlsVersion};

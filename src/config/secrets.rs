@@ -19,6 +19,45 @@ pub struct Secrets {
     pub device: DeviceSecrets,
     /// By which the blocked are recognised.
     pub block: Secret,
+    /// What is shared with the service that keeps incidents; `None`: there is no such service.
+    pub sos: Option<SosSecrets>,
+}
+
+/// What is shared with the service that keeps incidents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SosSecrets {
+    /// What it wants to see.
+    pub token: Secret,
+    /// By which what it is told is signed; `None`: it is told nothing.
+    pub signing: Option<Secret>,
+}
+
+impl SosSecrets {
+    /// What the settings or files of the data folder hold. Nothing is generated: the service knows them already.
+    ///
+    /// # Errors
+    /// When one is missing, or its file cannot be read, is readable by others, or holds no secret.
+    pub fn load(config: &Config) -> Result<Option<Self>, SecretError> {
+        if !config.services.has_sos() {
+            return Ok(None);
+        }
+        let folder = config.data.path.join("secrets");
+        let given_or = |given: &Option<Secret>, key| match given {
+            Some(secret) => Ok(secret.clone()),
+            None => agreed(&folder, key),
+        };
+        Ok(Some(Self {
+            token: given_or(&config.services.sos_token, "services.sos_token")?,
+            signing: if config.services.feeds() {
+                Some(given_or(
+                    &config.services.sos_signing_secret,
+                    "services.sos_signing_secret",
+                )?)
+            } else {
+                None
+            },
+        }))
+    }
 }
 
 /// By which device tokens are made, and were made before.
@@ -66,6 +105,14 @@ pub enum SecretError {
         /// Where it is looked for when it is not set.
         path: PathBuf,
     },
+    /// Another service knows it as well, so it cannot be made up.
+    #[error("{key}: another service knows it too, so none is generated; set it, or put it into {}", path.display())]
+    NotAgreed {
+        /// The key of the settings.
+        key: &'static str,
+        /// Where it is looked for when it is not set.
+        path: PathBuf,
+    },
     /// The system has no randomness.
     #[error("no randomness: {0}")]
     Random(getrandom::Error),
@@ -96,6 +143,7 @@ impl Secrets {
             jwt: given_or(&config.auth.jwt_secret, "auth.jwt_secret")?,
             internal: given_or(&config.auth.internal_token, "auth.internal_token")?,
             block: given_or(&config.abuse.block_secret, "abuse.block_secret")?,
+            sos: SosSecrets::load(config)?,
             device: DeviceSecrets {
                 current: given_or(&config.auth.device_secret, "auth.device_secret")?,
                 previous: match &config.auth.device_secret_previous {
@@ -105,6 +153,12 @@ impl Secrets {
             },
         })
     }
+}
+
+/// One that another service knows as well: it cannot be generated.
+fn agreed(folder: &Path, key: &'static str) -> Result<Secret, SecretError> {
+    let path = folder.join(key.rsplit('.').next().unwrap_or(key));
+    read(&path)?.ok_or(SecretError::NotAgreed { key, path })
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> SecretError {
@@ -270,6 +324,24 @@ mod tests {
                 .block
                 .matches("b".repeat(32).as_bytes())
         );
+    }
+
+    #[test]
+    fn what_another_service_knows_is_never_generated() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        assert_eq!(SosSecrets::load(&config).unwrap(), None);
+        config.services.sos_url = "http://127.0.0.1:9".into();
+        let error = Secrets::load(&config).unwrap_err().to_string();
+        assert!(error.starts_with("services.sos_token: "), "{error}");
+        let token = "t".repeat(32);
+        write_draft(&config.data.path.join("secrets/sos_token"), &token).unwrap();
+        let error = Secrets::load(&config).unwrap_err().to_string();
+        assert!(error.starts_with("services.sos_signing_secret: "), "{error}");
+        config.services.sos_signing_secret = Some(Secret::new(&"s".repeat(32)).unwrap());
+        let from_file = Secrets::load(&config).unwrap().sos;
+        config.services.sos_token = Some(Secret::new(&token).unwrap());
+        assert_eq!(Secrets::load(&config).unwrap().sos, from_file);
     }
 
     #[test]

@@ -335,6 +335,67 @@ sections! {
         /// Tickets not yet used.
         tickets_max: usize = 100_000,
     }
+    /// The service that keeps incidents.
+    services: Services {
+        /// Where it is; empty: there is none.
+        sos_url: String = String::new(),
+        /// Authorities, PEM, that vouch for it beside those of the system.
+        sos_ca_file: String = String::new(),
+        /// It may be spoken to in the clear anywhere, not only nearby.
+        sos_allow_http: bool = false,
+        /// What it wants to see in `X-Internal-Token`; none: from the file.
+        sos_token: Option<Secret> = None,
+        /// By which what it is told is signed; none: from the file.
+        sos_signing_secret: Option<Secret> = None,
+        /// A connection must stand by then.
+        connect_timeout_ms: u64 = 1_000,
+        /// The largest answer that is read.
+        answer_max_bytes: usize = 65_536,
+        /// Failures in a row after which it is left alone; 0: never.
+        breaker_failures: u32 = 5,
+        /// For how long.
+        breaker_rest_ms: u64 = 5_000,
+        /// Whether it is asked for incidents that are not known here.
+        lookups: bool = true,
+        /// Shapes of the ids that it may know.
+        lookup_ids: String = "any".into(),
+        /// An attempt must be answered by then.
+        lookup_timeout_ms: u64 = 1_000,
+        /// All attempts of a question must be done by then.
+        lookup_deadline_ms: u64 = 3_000,
+        /// Attempts of a question.
+        lookup_tries: u32 = 3,
+        /// The longest wait before the second one.
+        lookup_pause_ms: u64 = 100,
+        /// Questions on their way at once.
+        lookups_max: usize = 64,
+        /// Answers that are remembered.
+        lookup_cache_max: usize = 10_000,
+        /// How long it is remembered that there is no such incident, or that it is over.
+        lookup_absent_s: u64 = 10,
+        /// How long it is remembered what is known of one.
+        lookup_found_s: u64 = 10,
+        /// Whether it is told what happens in incidents.
+        feed: bool = true,
+        /// An event must be taken by then.
+        feed_timeout_ms: u64 = 5_000,
+        /// Incidents that one node tells of at once.
+        feed_requests_max: usize = 16,
+        /// Events of one incident that are read at once, and told before others have their turn.
+        feed_batch_max_events: usize = 50,
+        /// For how long an incident is one node's to tell of.
+        feed_lease_s: u64 = 30,
+        /// How often a node looks whether there is something to tell that it did not hear of.
+        feed_poll_ms: u64 = 1_000,
+        /// The longest wait before the second attempt.
+        feed_backoff_min_ms: u64 = 500,
+        /// The longest wait before any.
+        feed_backoff_max_ms: u64 = 60_000,
+        /// Refusals after which an event is given up.
+        feed_refusals_max: u32 = 5,
+        /// Events given up that are kept.
+        dead_letters_max: usize = 10_000,
+    }
     /// Log lines.
     log: Log {
         /// How they look.
@@ -595,12 +656,43 @@ sections! {
         devices_delete_days: u32 = 90,
         /// Reports of misconduct; 0: for ever.
         reports_days: u32 = 90,
+        /// The order of incidents' events, by which operators resume; 0: for ever.
+        feed_hours: u32 = 72,
+        /// Events that a service refused for good; 0: for ever.
+        dead_letters_days: u32 = 30,
         /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
         erasures_days: u32 = 400,
         /// How often the janitor looks.
         sweep_s: u64 = 60,
         /// Rows it removes in one transaction.
         slice_max_rows: usize = 5_000,
+    }
+    /// What operators follow.
+    ops: Ops {
+        /// Followers on this node.
+        followers_max: usize = 200,
+        /// The newest events that they share in memory.
+        recent_max_events: usize = 4_096,
+        /// Incidents whose standing is remembered while somebody follows.
+        known_max_incidents: usize = 200_000,
+        /// With so much waiting a follower gets nothing more until half of it is gone.
+        behind_max_bytes: usize = 262_144,
+        /// The widest circle of a filter.
+        radius_max_km: u32 = 500,
+        /// How often positions are told.
+        positions_ms: u64 = 3_000,
+        /// Positions in one message.
+        positions_max: usize = 5_000,
+        /// Positions that wait.
+        positions_waiting_max: usize = 100_000,
+        /// The most entries of the order that the nodes share in Redis.
+        stream_max_entries: usize = 1_000_000,
+        /// What waits to be said to it.
+        waiting_max_events: usize = 65_536,
+        /// What is said at once.
+        batch_max_events: usize = 500,
+        /// How often it is looked whether anything was not said.
+        sweep_s: u64 = 60,
     }
     /// The pages people look at.
     pages: Pages {

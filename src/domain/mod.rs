@@ -5,13 +5,16 @@
 
 pub mod area;
 pub mod bounds;
+pub mod breaker;
 pub mod budget;
 pub mod conduct;
+pub mod dead_letter;
 pub mod geo;
 pub mod hints;
 pub mod ids;
 pub mod incident;
 pub mod location;
+pub mod ops;
 pub mod people;
 pub mod phone;
 pub mod room;

@@ -42,6 +42,10 @@ scopes! {
     TripsRead = "trips:read",
     /// Begin and end trips.
     TripsWrite = "trips:write",
+    /// Look at the event feed and its dead letters.
+    OutboxRead = "outbox:read",
+    /// Send dead letters again.
+    OutboxWrite = "outbox:write",
 }
 
 impl Scope {

@@ -18,6 +18,7 @@ fn secrets() -> Secrets {
         jwt: secret("j"),
         internal: secret("i"),
         block: secret("b"),
+        sos: None,
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,

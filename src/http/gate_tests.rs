@@ -18,6 +18,7 @@ fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
         jwt: secret("j"),
         internal: secret("i"),
         block: secret("b"),
+        sos: None,
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,

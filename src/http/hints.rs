@@ -148,6 +148,11 @@ impl Pass for SocketPass {
             .map_err(|spent| spent.budget.wait)
     }
 
+    /// By REST the join itself is charged to this.
+    fn look_up(&self) -> Result<(), std::time::Duration> {
+        self.create_room()
+    }
+
     fn raised(&self, sos: &RoomId, position: Option<Position>) {
         let gate = &self.gate;
         gate.hints()

@@ -22,6 +22,7 @@ pub mod pages;
 pub mod request;
 pub mod routes;
 pub mod services;
+pub mod sister;
 pub mod socketio;
 pub mod tickets;
 pub mod upgrade;

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
+use super::feed::FeedPage;
 use super::meters::Observed;
+use super::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled};
 use super::types::{
     Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
     IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign,
@@ -106,6 +108,41 @@ pub trait Store: Send + Sync + 'static {
     /// One incident's projection.
     async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError>;
 
+    /// The projections of those of `rooms` that are incidents, in no order.
+    async fn incidents_of(&self, rooms: &[RoomId]) -> Result<Vec<IncidentRow>, StoreError> {
+        let mut found = Vec::new();
+        for room in rooms {
+            found.extend(self.incident(room).await?);
+        }
+        Ok(found)
+    }
+
+    /// Stretches of logs, each from one `seq` to another, both included: all their events, by room and `seq`. What is
+    /// not there is left out.
+    async fn stretches(&self, wanted: &[(RoomId, Seq, Seq)]) -> Result<Vec<Event>, StoreError> {
+        let mut found = Vec::new();
+        for (room, from, to) in wanted {
+            let before = Seq::new(from.get().saturating_sub(1));
+            let count = to.get().saturating_sub(before.get());
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            found.extend(self.events(room, before, count).await?);
+        }
+        found.sort_by(|a, b| (&a.room, a.seq).cmp(&(&b.room, b.seq)));
+        Ok(found)
+    }
+
+    /// Whether it keeps an order over its rooms: [`Store::feed_after`].
+    fn keeps_feed(&self) -> bool {
+        false
+    }
+
+    /// Events of incidents after `after` in the order in which they became durable, at most `limit` (0: only where
+    /// the order stands). `None`: this store, which many may write to, keeps no order over its rooms.
+    async fn feed_after(&self, after: u64, limit: usize) -> Result<Option<FeedPage>, StoreError> {
+        let _ = (after, limit);
+        Ok(None)
+    }
+
     /// Incidents by query. Those at the same time or distance come in an order that does not change.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Listed>, StoreError>;
 
@@ -193,6 +230,38 @@ pub trait Store: Send + Sync + 'static {
     /// Blocks in the order of their keys, at most `limit`, those that have ended too as long as no purge has
     /// removed them; `after` is the last one of the page before.
     async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError>;
+
+    /// Incidents whose events wait to be told and are due, nobody else's for as long as the lease: the outbox gets a row
+    /// with an append to an incident, in the same step, when the store was opened so that there is one. Leases go by
+    /// the store's own clock. A claim with nothing due writes nothing.
+    async fn outbox_claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError>;
+
+    /// Notes how far incidents were told, in the order given, and says of each what is left. What was claimed by another
+    /// token since stays as it is. An incident that was told all it has leaves the outbox. Doing it twice changes
+    /// nothing.
+    async fn outbox_settle(&self, settle: Vec<Settle>) -> Result<Vec<Settled>, StoreError>;
+
+    /// How much waits.
+    async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError>;
+
+    /// Events that were given up, the newest first, at most `limit`; `after` is the last one of the page before.
+    async fn dead_letters(
+        &self,
+        after: Option<DeadPlace>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// The dead letter of an event.
+    async fn dead_letter(&self, room: &RoomId, seq: Seq) -> Result<Option<DeadLetter>, StoreError>;
+
+    /// Keeps a dead letter; an earlier one of the same event is replaced.
+    async fn put_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError>;
+
+    /// Takes a dead letter off the list. Answers whether there was one.
+    async fn drop_dead_letter(&self, room: &RoomId, seq: Seq) -> Result<bool, StoreError>;
+
+    /// Keeps the newest dead letters, so many. Answers how many went.
+    async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError>;
 
     /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys,
     /// signs of life, fixes, reports they wrote, their name on blocks they made. Their pseudonyms stay in the

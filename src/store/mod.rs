@@ -5,9 +5,11 @@
 pub mod codec;
 pub mod contract;
 pub mod embedded;
+pub mod feed;
 pub(crate) mod history_page;
 pub mod meters;
 pub mod mongo;
+pub mod outbox;
 pub mod projection;
 pub mod schema;
 pub mod types;
@@ -18,5 +20,7 @@ pub(crate) mod contract_tests;
 
 pub use contract::{AppendError, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedOptions, backup};
+pub use feed::{FeedEvent, FeedPage};
 pub use mongo::{Mongo, MongoOptions};
+pub use outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled, Then};
 pub use types::*;

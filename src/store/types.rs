@@ -351,6 +351,10 @@ pub struct Retention {
     pub devices: std::time::Duration,
     /// Reports of misconduct.
     pub reports: std::time::Duration,
+    /// The order of incidents' events, by which operators resume.
+    pub feed: std::time::Duration,
+    /// Events that a service refused for good.
+    pub dead_letters: std::time::Duration,
     /// Marks of the erased, by which a backup knows whom not to bring back.
     pub erasures: std::time::Duration,
     /// The most rows of each kind that one call removes; 0 counts as 1.
@@ -376,6 +380,10 @@ pub struct Purged {
     pub reports: u64,
     /// Blocks that had ended.
     pub blocks: u64,
+    /// Places in the order of incidents' events.
+    pub feed: u64,
+    /// Events that a service had refused for good.
+    pub dead_letters: u64,
     /// There may be more: call again.
     pub more: bool,
 }

@@ -28,7 +28,7 @@ use super::error::CommandError;
 use super::janitor::Janitor;
 use super::node::Node;
 use super::pass::Pass;
-use super::room::{Act, By, Glimpse, Outcome, Reply, RoomView};
+use super::room::{Act, By, Glimpse, Manner, Outcome, Reply, RoomView};
 use super::session::{Credential, SessionActor};
 use crate::delivery::Outbox;
 use crate::domain::geo::Fix;
@@ -149,14 +149,38 @@ impl Engine {
         command: Command,
         display_name: Option<String>,
     ) -> Result<Outcome, CommandError> {
-        self.node.saw(who);
         let mut act = Act::new(By::Person(Arc::clone(who), None), command, Reply::nobody());
         act.display_name = display_name;
+        self.carry_out(room, who, act).await
+    }
+
+    /// Brings somebody into an incident who asks for it; a room of another kind is none. One that is not known here
+    /// may be the SOS service's: that is asked first.
+    ///
+    /// # Errors
+    /// Why they are not in.
+    pub async fn join_sos(
+        &self,
+        sos: &RoomId,
+        who: &Arc<Identity>,
+        user_type: UserType,
+        display_name: Option<String>,
+    ) -> Result<Outcome, CommandError> {
+        let mut act = Act::new(
+            By::Person(Arc::clone(who), None),
+            Command::Join { user_type },
+            Reply::nobody(),
+        );
+        (act.display_name, act.manner) = (display_name, Manner::Incident);
+        self.carry_out(sos, who, act).await
+    }
+
+    async fn carry_out(&self, room: &RoomId, who: &Identity, act: Act) -> Result<Outcome, CommandError> {
+        self.node.saw(who);
         let outcome = self.node.room(room).act(act).await;
-        if let Err(CommandError::Rejected(_)) = &outcome {
-            return outcome;
-        }
-        if let Err(error) = &outcome {
+        if let Err(error) = &outcome
+            && !matches!(error, CommandError::Rejected(_))
+        {
             self.node.observer.refused(error.code());
         }
         outcome

@@ -1,7 +1,7 @@
 //! Puts a node together.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use actix::{Actor, Arbiter, ArbiterHandle};
 use parking_lot::Mutex;
@@ -15,10 +15,12 @@ use crate::actors::clock::Clock;
 use crate::actors::cluster::{Cluster, Hearing, Herald};
 use crate::actors::directory::Directory;
 use crate::actors::janitor::{Chore, Done, Janitor};
+use crate::actors::lookup::Lookups;
 use crate::actors::memberships::Memberships;
 use crate::actors::node::Node;
 use crate::actors::notes::Notes;
 use crate::actors::observer::Observer;
+use crate::actors::ops::Ops;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::trips::Trips;
@@ -44,6 +46,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// Whom staff keep out.
     pub blocks: Arc<Blocks>,
+    /// Who is asked for incidents that are not known here.
+    pub lookups: Option<Arc<Lookups>>,
     /// What else is to be done at every sweep.
     pub chores: Vec<Chore>,
 }
@@ -59,6 +63,7 @@ impl Engine {
             settings,
             observer,
             blocks,
+            lookups,
             chores,
         } = parts;
         let own = settings.arbiters;
@@ -77,6 +82,7 @@ impl Engine {
             directory: Directory::default(),
             areas: Areas::default(),
             trips: Trips::new(settings.trips_max),
+            ops: Ops::new(&*bus, &store, &clock, settings.ops.clone()),
             janitor: Done::default(),
             raising: Turns::default(),
             draining: AtomicBool::new(false),
@@ -87,6 +93,8 @@ impl Engine {
             settings,
             observer,
             blocks,
+            lookups,
+            feed: OnceLock::new(),
         });
         node.registry.bind(&node);
         let janitor = Janitor::new(Arc::clone(&node), heard, chores);
@@ -108,6 +116,7 @@ impl Engine {
             return;
         };
         self.node.areas.start(&self.node, &first);
+        self.node.ops.start(&self.node, &first);
         self.batchers.start(&self.node, &arbiters);
         self.node.registry.spread_over(arbiters);
         Janitor::start_in_arbiter(&first, move |_| janitor);

@@ -19,12 +19,12 @@ use actix::{Actor, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, oneshot};
 
-use crate::actors::clock::{Clock, SystemClock};
+use crate::actors::clock::{Clock, SystemClock, random};
 use crate::bus::redis::{
-    BoardSettings, Channels, Connection, Inbound, InboundCounts, Options, Outbound, OutboundLimits,
-    RedisBoard, Subscriptions,
+    BoardSettings, Channels, Connection, Inbound, InboundCounts, Options, OrderSettings, Outbound,
+    OutboundLimits, RedisBoard, RedisOrder, Subscriptions,
 };
-use crate::bus::{Board, Bus, Health, Listener, News, NodeId, Peer, Topic, Vitals};
+use crate::bus::{Board, Bus, Health, Listener, News, NodeId, Order, Peer, Topic, Vitals};
 
 /// How long the last messages have to leave when the process ends.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -52,6 +52,8 @@ pub struct BridgeSettings {
     pub grace: Duration,
     /// What the nodes put where all can read it.
     pub board: BoardSettings,
+    /// The order of what happens on all nodes.
+    pub order: OrderSettings,
     /// How often this node says that it lives.
     pub heartbeat: Duration,
     /// A node that says nothing for this long is gone.
@@ -102,6 +104,7 @@ struct Shared {
 pub struct RedisBus {
     shared: Arc<Shared>,
     board: Arc<RedisBoard>,
+    order: Arc<RedisOrder>,
 }
 
 /// What the bus has done, for metrics.
@@ -145,11 +148,17 @@ impl RedisBus {
                 shared.settings.board.clone(),
                 || SystemClock.now(),
             );
-            let _ = built.send((Arc::clone(&shared), board));
+            let order = RedisOrder::start(
+                shared.commands.clone(),
+                &shared.channels,
+                shared.settings.order.clone(),
+                u64::from_be_bytes(random()),
+            );
+            let _ = built.send((Arc::clone(&shared), board, order));
             actor::RedisBridge::new(shared, again).start();
         });
-        let (shared, board) = shared.await.map_err(|_| BridgeError::NoArbiter)?;
-        Ok(Arc::new(Self { shared, board }))
+        let (shared, board, order) = shared.await.map_err(|_| BridgeError::NoArbiter)?;
+        Ok(Arc::new(Self { shared, board, order }))
     }
 
     /// The connection for commands, which all may use.
@@ -175,6 +184,7 @@ impl RedisBus {
         while busy() && self.health() == Health::Connected && Instant::now() < until {
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        self.order.settle().await;
         shared.closing.store(true, Relaxed);
         heartbeat::farewell(shared).await;
     }
@@ -276,6 +286,10 @@ impl Bus for RedisBus {
 
     fn board(&self) -> Arc<dyn Board> {
         Arc::clone(&self.board) as Arc<dyn Board>
+    }
+
+    fn order(&self) -> Option<Arc<dyn Order>> {
+        Some(Arc::clone(&self.order) as Arc<dyn Order>)
     }
 
     fn beat(&self, vitals: Vitals) {

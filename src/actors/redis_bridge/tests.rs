@@ -18,6 +18,7 @@ pub(super) async fn die_when_told(_: Arc<Shared>) {
 async fn lonely() -> Arc<RedisBus> {
     let settings = BridgeSettings {
         board: BoardSettings::default(),
+        order: OrderSettings::default(),
         redis: Options {
             address: BusUrl::new("redis://127.0.0.1:1").parse().unwrap().unwrap(),
             tls: crate::bus::redis::TlsFiles::default(),

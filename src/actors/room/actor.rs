@@ -14,6 +14,7 @@ use super::messages::{Look, Poke, Positions, Reload, Rest, Ticketed, Work};
 use super::noted::Noted;
 use super::seats::{Phase, RoomShared};
 use super::steps::Step;
+use super::unknown::Unknown;
 use crate::actors::cluster::Counts;
 use crate::actors::error::CommandError;
 use crate::actors::gate::Gate;
@@ -70,6 +71,7 @@ pub struct RoomActor {
     pub(super) asking_signs: bool,
     /// There may be other nodes.
     pub(super) clustered: bool,
+    pub(super) unknown: Unknown,
     pub(super) remote: Remote,
 }
 
@@ -88,6 +90,7 @@ impl RoomActor {
             clustered: node.cluster.clustered,
             remote: Remote::new(),
             asking_signs: false,
+            unknown: Unknown::default(),
             id,
             node,
             shared,
@@ -297,9 +300,10 @@ impl RoomActor {
             idempotency: None,
         };
         let steps = self.decide_some(now, &mut append);
+        let asked = self.ask_service(ctx);
         if append.events.is_empty() {
             self.core.settle();
-            if steps.is_empty() {
+            if steps.is_empty() && !asked {
                 self.look(ctx);
                 return;
             }
@@ -364,6 +368,9 @@ impl RoomActor {
                 break;
             }
             self.remote.sure = self.remote.sure.saturating_sub(1);
+            let Some(step) = self.set_aside(step) else {
+                continue;
+            };
             steps.push(step);
         }
         steps
@@ -379,6 +386,11 @@ impl RoomActor {
                 self.remote.drives = true;
                 self.shared.set_drives(true);
                 self.release(steps, ctx);
+                if self.core.state.kind == Some(RoomKind::Sos)
+                    && let Some(feed) = self.node.feed.get()
+                {
+                    feed.wake();
+                }
                 self.note_incident();
                 self.drive_links(ctx);
                 self.take_waiting(ctx);

@@ -29,6 +29,7 @@ impl RoomActor {
     /// Tells those who sit here what happened on another node.
     pub(super) fn announce_heard(&mut self, event: &Event) {
         self.say(event, None);
+        self.node.ops.happened(event, &self.core.state, false);
         self.note_change(event, None);
     }
 
@@ -37,6 +38,7 @@ impl RoomActor {
     pub(super) fn announce(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
         self.say(event, origin);
         self.node.observer.event(event.body.kind());
+        self.node.ops.happened(event, &self.core.state, true);
         self.tell_of_change(event);
         self.note_change(event, origin);
     }

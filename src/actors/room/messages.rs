@@ -41,10 +41,12 @@ pub enum Manner {
     Automatic,
     /// They asked for a trip, and for nothing else.
     Trip,
-    /// They asked to, and say as what they come.
+    /// They asked for an incident, and say as what they come.
     Stated,
     /// They are back where they were, and are told nothing but what they missed.
     Resumed,
+    /// They asked for an incident, and for nothing else.
+    Incident,
 }
 
 /// A command on its way through a room.
@@ -64,6 +66,8 @@ pub struct Act {
     pub contacts: Option<Arc<ContactBook>>,
     /// For `Create` of a trip: the records of those on it.
     pub people: Vec<Person>,
+    /// The service that may know the room has been asked for it.
+    pub looked_up: bool,
     /// A name to go by in this room instead of the credential's.
     pub display_name: Option<String>,
     /// Who waits for the answer.
@@ -81,6 +85,7 @@ impl Act {
             idempotency: None,
             contacts: None,
             people: Vec::new(),
+            looked_up: false,
             display_name: None,
             reply,
         }

@@ -26,6 +26,7 @@ mod replicas;
 mod seating;
 mod seats;
 mod steps;
+mod unknown;
 
 pub use actor::RoomActor;
 pub use door::Door;

@@ -142,7 +142,7 @@ impl RoomActor {
         }
     }
 
-    fn reject(&mut self, act: Act, rejection: Rejection, now: Timestamp) {
+    pub(super) fn reject(&mut self, act: Act, rejection: Rejection, now: Timestamp) {
         self.node
             .observer
             .refused(CommandError::Rejected(rejection.clone()).code());

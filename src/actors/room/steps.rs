@@ -137,6 +137,11 @@ impl RoomActor {
                 if act.manner == Manner::Trip && self.core.state.trip.is_none() {
                     return Err(Rejection::NotFound);
                 }
+                if matches!(act.manner, Manner::Incident | Manner::Stated)
+                    && self.core.state.kind.is_some_and(|kind| kind != RoomKind::Sos)
+                {
+                    return Err(Rejection::NotFound);
+                }
                 // Who sits in a room hears everything in it.
                 if session.is_some() && matches!(command, Command::Join { .. } | Command::Create { .. }) {
                     let reading = identity.allows(Scope::IncidentsRead);

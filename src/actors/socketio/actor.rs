@@ -16,63 +16,50 @@ use tokio::sync::oneshot;
 
 use super::carrier::{Candidate, Carrier, Way, packets, tell, websocket};
 use super::commands::Client;
-use super::door::{Admitted, Door};
+use super::door::Door;
+use super::events::Asked;
 use super::messages::{Attach, BeginPost, Heard, Poll, PollGone, Post, PostGone, Waiting, What};
-use super::outcome::{Done, Refused};
-use super::resume;
 use super::seat::Seat;
 use super::settings::SocketIoSettings;
 use crate::actors::batcher::Batchers;
-use crate::actors::clock::random;
 use crate::actors::node::Node;
 use crate::delivery::{CloseReason, EndReason, Frame, Hub, Outbox, Phase};
 use crate::domain::budget::MessageBudget;
 use crate::domain::time::Timestamp;
-use crate::wire::Reading;
-use crate::wire::incident::{self, ClientMessage, Word};
+use crate::wire::incident::ClientMessage;
 use crate::wire::socketio::engine::{self, Effect, PollId, Refusal, Session, SocketId, Transport};
-use crate::wire::socketio::{Args, ConnectError, Connection, Encoded, Event, Namespace, Resume};
-
-/// The longest message, in characters (protocol page, section 3).
-const CONTENT_MAX_CHARS: usize = 2000;
-
-/// Who waits for what became of an event.
-struct Asked {
-    namespace: Namespace,
-    /// The acknowledgement that is wanted.
-    id: Option<u64>,
-}
+use crate::wire::socketio::{Connection, Event};
 
 /// A connection of an incident client.
 pub struct SocketIoActor {
-    node: Arc<Node>,
-    batcher: Batchers,
-    settings: Arc<SocketIoSettings>,
-    hub: Hub,
-    connection: Connection,
-    way: Way,
-    outbox: Arc<Outbox>,
-    poll: Option<(PollId, oneshot::Sender<String>)>,
-    candidate: Option<Candidate>,
-    seats: SmallVec<[Seat; 1]>,
-    door: Box<dyn Door>,
+    pub(super) node: Arc<Node>,
+    pub(super) batcher: Batchers,
+    pub(super) settings: Arc<SocketIoSettings>,
+    pub(super) hub: Hub,
+    pub(super) connection: Connection,
+    pub(super) way: Way,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) poll: Option<(PollId, oneshot::Sender<String>)>,
+    pub(super) candidate: Option<Candidate>,
+    pub(super) seats: SmallVec<[Seat; 1]>,
+    pub(super) door: Box<dyn Door>,
     /// Events that wait until the one before them was handed on.
-    queue: VecDeque<(Asked, Client, ClientMessage)>,
+    pub(super) queue: VecDeque<(Asked, Client, ClientMessage)>,
     /// One is being handed on.
-    handing: bool,
+    pub(super) handing: bool,
     /// Commands without an answer yet.
-    pending: usize,
-    budget: MessageBudget,
-    refused: u32,
-    noted: Timestamp,
-    timer: Option<(Instant, SpawnHandle)>,
+    pub(super) pending: usize,
+    pub(super) budget: MessageBudget,
+    pub(super) refused: u32,
+    pub(super) noted: Timestamp,
+    pub(super) timer: Option<(Instant, SpawnHandle)>,
     /// Waits for something to fetch.
-    fetching: Option<SpawnHandle>,
+    pub(super) fetching: Option<SpawnHandle>,
     /// Runs when the connection has ended.
     _guard: Box<dyn std::any::Any>,
 }
 
-type Ctx = Context<SocketIoActor>;
+pub(super) type Ctx = Context<SocketIoActor>;
 
 impl SocketIoActor {
     /// Starts a connection on this thread, whose hub this is. `guard` is dropped when it ends.
@@ -133,7 +120,7 @@ impl SocketIoActor {
     }
 
     /// Carries out what is to be done, until there is no more.
-    fn carry(&mut self, ctx: &mut Ctx) {
+    pub(super) fn carry(&mut self, ctx: &mut Ctx) {
         loop {
             self.fetch();
             let effects = self.connection.take_effects();
@@ -291,237 +278,6 @@ impl SocketIoActor {
                 ctx.stop();
             }
             Event::Acked { .. } | Event::Unanswered { .. } | Event::Upgraded(_) => {}
-        }
-    }
-
-    fn turn_away(&mut self, namespace: &Namespace, error: &ConnectError, ctx: &mut Ctx) {
-        self.connection.refuse(namespace, error);
-        self.carry(ctx);
-    }
-
-    /// Somebody may sit down: where they were, if they show that they were there, or anew.
-    fn admit(&mut self, namespace: Namespace, admitted: Admitted, resume: Option<Resume>, ctx: &mut Ctx) {
-        let who = Arc::clone(&admitted.credential.identity);
-        let known = resume.and_then(|resume| {
-            let sid = self.door.sid_of(&namespace, &who.subject, &resume.pid)?;
-            Some((sid, resume.pid, resume.offset))
-        });
-        let (node, events_max) = (Arc::clone(&self.node), self.settings.recovery_max_events);
-        let find = async move {
-            let (sid, pid, offset) = known?;
-            let resumed = resume::find(&node, &who, &offset, events_max).await?;
-            Some((sid, pid, resumed))
-        };
-        ctx.spawn(find.into_actor(self).map(move |found, act, ctx| {
-            let resumed = act.seat(&namespace, admitted, found, ctx);
-            act.mind_the_end(&namespace, ctx);
-            if let Some((resumed, client)) = resumed {
-                // After this, as everything that they are told from now on.
-                ctx.spawn(resumed.take_up(client).into_actor(act));
-            }
-            act.carry(ctx);
-        }));
-    }
-
-    fn seat(
-        &mut self,
-        namespace: &Namespace,
-        admitted: Admitted,
-        found: Option<(String, String, resume::Resumed)>,
-        ctx: &mut Ctx,
-    ) -> Option<(resume::Resumed, Client)> {
-        let begun = Instant::now();
-        let recovers = self.settings.protocol.recovery;
-        let whose = &admitted.credential.identity.subject;
-        let (sid, pid, resumed) = match found {
-            Some((sid, pid, resumed)) => (sid, Some(pid), Some(resumed)),
-            None => {
-                let sid = hex::encode(random::<10>());
-                let pid = recovers.then(|| self.door.pid(namespace, whose, &sid));
-                (sid, pid, None)
-            }
-        };
-        if !self.connection.accept(namespace, &sid, pid.as_deref()) {
-            return None;
-        }
-        // What greets them leaves before anything that is put into their outbox.
-        self.carry(ctx);
-        let seat = Seat::take(&self.node, &self.outbox, namespace.clone(), admitted, recovers);
-        let client = self.client(&seat);
-        let held = self
-            .node
-            .blocks
-            .holds(&seat.session.identity().subject, self.node.now());
-        let session = Arc::clone(&seat.session);
-        self.seats.push(seat);
-        self.note();
-        self.node.observer.connected(begun.elapsed());
-        // Blocked while it was opened: whoever closes sessions has not seen this one.
-        if held {
-            session.close(CloseReason::Forbidden);
-        }
-        resumed.map(|resumed| (resumed, client))
-    }
-
-    fn client(&self, seat: &Seat) -> Client {
-        Client {
-            node: Arc::clone(&self.node),
-            batcher: self.batcher.clone(),
-            session: Arc::clone(&seat.session),
-        }
-    }
-
-    fn stand_up(&mut self, namespace: &Namespace) {
-        if let Some(at) = self.seats.iter().position(|seat| seat.namespace == *namespace) {
-            self.seats.swap_remove(at).leave(&self.node);
-        }
-    }
-
-    /// They are here. Worth a note now and then.
-    fn note(&mut self) {
-        let now = self.node.now();
-        if now.since(self.noted) >= self.node.settings.devices_seen_every {
-            self.noted = now;
-            for seat in &self.seats {
-                self.node.saw(seat.session.identity());
-            }
-        }
-    }
-
-    fn event(&mut self, asked: Asked, name: &str, args: &Args, ctx: &mut Ctx) {
-        let now = self.node.now();
-        if !self.budget.take(now) {
-            self.too_many(&asked);
-            return;
-        }
-        self.refused = 0;
-        self.note();
-        let reading = Reading {
-            now,
-            max_ahead: self.node.settings.locations.max_ahead,
-            radius_max_km: self.node.settings.radius_max_km,
-            content_max_chars: CONTENT_MAX_CHARS,
-        };
-        let Some(seat) = self.seats.iter().find(|seat| seat.namespace == asked.namespace) else {
-            return;
-        };
-        let client = self.client(seat);
-        match incident::parse(name, args, &reading) {
-            Ok(ClientMessage::RefreshCredential { token }) => self.renew(asked, token.reveal(), ctx),
-            Ok(_) if self.pending >= self.settings.pending_max => {
-                self.refuse(
-                    &asked,
-                    &Refused::new("BUSY", "too much waits for answers already"),
-                );
-            }
-            Ok(message) => {
-                self.pending += 1;
-                self.queue.push_back((asked, client, message));
-                self.hand_next(ctx);
-            }
-            Err(error) => self.refuse(&asked, &error.into()),
-        }
-    }
-
-    /// One too many is refused; whoever goes on all the same is sent away.
-    fn too_many(&mut self, asked: &Asked) {
-        self.refused += 1;
-        if self.refused > self.settings.refused_max {
-            let _ = self.outbox.close(CloseReason::TooManyMessages);
-            return;
-        }
-        let wait = self.budget.wait().as_secs() + 1;
-        let refused = Refused::new("RATE_LIMITED", format!("Too many, come back in {wait} s"));
-        self.refuse(asked, &refused);
-    }
-
-    /// Hands on what waits, one after the other.
-    fn hand_next(&mut self, ctx: &mut Ctx) {
-        if self.handing {
-            return;
-        }
-        let Some((asked, client, message)) = self.queue.pop_front() else {
-            return;
-        };
-        self.handing = true;
-        ctx.spawn(client.begin(message).into_actor(self).map(|answer, act, ctx| {
-            act.handing = false;
-            ctx.spawn(answer.into_actor(act).map(move |answer, act, ctx| {
-                act.pending -= 1;
-                match answer {
-                    Ok(done) => act.done(&asked, &done),
-                    Err(refused) => act.refuse(&asked, &refused),
-                }
-                act.carry(ctx);
-            }));
-            act.hand_next(ctx);
-        }));
-    }
-
-    fn done(&mut self, asked: &Asked, done: &Done) {
-        if let Some(word) = &done.word {
-            self.say(&asked.namespace, word);
-        }
-        if let Some(id) = asked.id {
-            let args = Args::build().encoded(&done.ack()).done();
-            let _ = self.connection.ack(&asked.namespace, id, args);
-        }
-    }
-
-    fn refuse(&mut self, asked: &Asked, refused: &Refused) {
-        self.node.observer.refused(refused.code);
-        self.say(&asked.namespace, &refused.word());
-        if let Some(id) = asked.id {
-            let args = Args::build().encoded(&refused.ack()).done();
-            let _ = self.connection.ack(&asked.namespace, id, args);
-        }
-    }
-
-    fn say(&mut self, namespace: &Namespace, word: &Word) {
-        let encoded = Encoded::event(namespace, None, word.name, &word.args());
-        let _ = self.connection.send(namespace, encoded);
-    }
-
-    fn renew(&mut self, asked: Asked, token: String, ctx: &mut Ctx) {
-        let seat = self
-            .seats
-            .iter_mut()
-            .find(|seat| seat.namespace == asked.namespace);
-        let Some(seat) = seat else { return };
-        let judging = match seat.lease.judge(token) {
-            Ok(judging) => judging,
-            Err(why) => return self.refuse(&asked, &Refused::new(why.code, why.message)),
-        };
-        ctx.spawn(judging.into_actor(self).map(move |judged, act, ctx| {
-            let now = act.node.now();
-            let seat = act
-                .seats
-                .iter_mut()
-                .find(|seat| seat.namespace == asked.namespace);
-            let Some(seat) = seat else { return };
-            match seat.lease.renew(&seat.session, judged, now) {
-                Ok(()) => act.done(&asked, &Done::nothing()),
-                Err(why) => act.refuse(&asked, &Refused::new(why.code, why.message)),
-            }
-            act.mind_the_end(&asked.namespace, ctx);
-            act.carry(ctx);
-        }));
-    }
-
-    /// Warns and closes when a seat's credential ends.
-    fn mind_the_end(&mut self, namespace: &Namespace, ctx: &mut Ctx) {
-        let now = self.node.now();
-        let settings = &self.node.settings;
-        let Some(seat) = self.seats.iter_mut().find(|seat| seat.namespace == *namespace) else {
-            return;
-        };
-        let next = seat.lease.look(&seat.session, now, settings);
-        let timer = next.map(|delay| {
-            let namespace = namespace.clone();
-            ctx.run_later(delay, move |act, ctx| act.mind_the_end(&namespace, ctx))
-        });
-        if let Some(before) = seat.lease.set_timer(timer) {
-            ctx.cancel_future(before);
         }
     }
 }

@@ -48,7 +48,7 @@ impl Client {
                 sos,
                 user_type,
                 display_name,
-            } => self.join(sos, user_type, display_name).await,
+            } => self.join(sos, user_type, display_name),
             ClientMessage::Location { sos, fix, .. } => {
                 self.locate(&sos, fix).await.map(|()| done(Done::of(&sos)))
             }
@@ -115,7 +115,7 @@ impl Client {
         self.node.incident(room, self.session.identity()).await
     }
 
-    async fn join(
+    fn join(
         &self,
         sos: RoomId,
         user_type: Option<UserType>,
@@ -127,13 +127,14 @@ impl Client {
                 "This connection is in too many incidents",
             ));
         }
-        self.incident(&sos).await?;
         let mut act = self.acting(Command::Join {
             user_type: user_type.unwrap_or(UserType::Citizen),
         });
-        if user_type.is_some() {
-            act.manner = Manner::Stated;
-        }
+        // Only an incident will do; the room asks for one that is not known here.
+        act.manner = match user_type {
+            Some(_) => Manner::Stated,
+            None => Manner::Incident,
+        };
         act.display_name = display_name;
         let answer = self.hand(&sos, act)?;
         let client = self.clone();
@@ -276,7 +277,7 @@ impl Client {
         }
         let found = self.node.store.messages(&sos, None, skip + limit, None).await;
         let found = found.map_err(CommandError::from)?;
-        let mut said: Vec<Said<'_>> = found
+        let said: Vec<Said<'_>> = found
             .messages
             .iter()
             .skip(skip)
@@ -289,8 +290,6 @@ impl Client {
                 relay: message.relay.as_ref(),
             })
             .collect();
-        // As they were said.
-        said.reverse();
         Ok(Done {
             word: Some(history_response(&sos, &said)),
             ..Done::at(&sos, view.state.seq)

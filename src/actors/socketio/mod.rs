@@ -6,16 +6,20 @@
 //! [`Door`] knows.
 
 mod actor;
+mod admin;
 mod carrier;
 mod commands;
 mod door;
+mod events;
 mod messages;
 mod outcome;
 mod resume;
 mod seat;
+mod seating;
 mod settings;
 
 pub use actor::SocketIoActor;
+pub use admin::ADMIN;
 pub use carrier::Carrier;
 pub use door::{Admitted, Door};
 pub use messages::{Attach, BeginPost, Poll, PollGone, Post, PostGone, Waiting};

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::actors::node::Node;
+use crate::actors::ops::Following;
 use crate::actors::session::voice::{Incident, Voice};
 use crate::actors::session::{Lease, SessionShared};
 use crate::delivery::{EndReason, Outbox};
@@ -16,6 +17,8 @@ pub(super) struct Seat {
     pub namespace: Namespace,
     pub session: Arc<SessionShared>,
     pub lease: Lease,
+    /// The feed that they follow, in `/admin`.
+    pub following: Option<Following>,
     _guard: Box<dyn Any + Send>,
 }
 
@@ -48,6 +51,7 @@ impl Seat {
             namespace,
             session,
             lease: Lease::new(credential.expires_at, credential.judge),
+            following: None,
             _guard: guard,
         }
     }

@@ -8,6 +8,7 @@ mod failure;
 mod inbound;
 mod link;
 mod options;
+mod order;
 mod outbound;
 mod subscriptions;
 
@@ -19,5 +20,6 @@ pub use failure::Failure;
 pub use inbound::{Inbound, InboundCounts};
 pub use link::{Listen, Push, Server};
 pub use options::{Options, TlsFiles};
+pub use order::{OrderSettings, RedisOrder};
 pub use outbound::{Message, Outbound, OutboundLimits};
 pub use subscriptions::{Subscriptions, Work};

@@ -33,6 +33,10 @@ impl From<CommandError> for ApiError {
             CommandError::MayNotBroadcast => {
                 Self::forbidden("User is not authorized to broadcast to this room")
             }
+            CommandError::SosServiceAway(wait) => {
+                Self::unavailable("The SOS service does not answer, try again", wait)
+            }
+            CommandError::TooMany(wait) => Self::rate_limited(wait),
             CommandError::NoEmergency => Self::conflict("No active emergency"),
             CommandError::Geo(error) => field_error(error.field(), &error.to_string()),
             CommandError::FromTheFuture => Self::invalid("timestamp", "lies in the future"),
@@ -232,6 +236,7 @@ mod tests {
             CommandError::Store(StoreError::Busy),
             CommandError::Store(StoreError::Full),
             CommandError::Store(StoreError::Unavailable("gone".into())),
+            CommandError::SosServiceAway(SOON),
         ] {
             let response = ApiError::from(error.clone()).error_response();
             assert_eq!(response.status(), 503, "{error:?}");

@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod messages;
 mod operations;
+mod outbox;
 mod params;
 mod participants;
 mod positions;

@@ -9,6 +9,7 @@ use actix_web::{Error, FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::room::Seq;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
 
@@ -37,6 +38,20 @@ impl FromRequest for TripId {
         let id = request.match_info().get("trip").unwrap_or_default();
         let id = RoomId::new(id).map_err(|_| ApiError::not_found("Trip not found").into());
         ready(id.map(Self))
+    }
+}
+
+/// `{seq}`: an event's place in its log. What cannot be one is an event that is not there.
+pub(super) struct EventSeq(pub Seq);
+
+impl FromRequest for EventSeq {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let seq = request.match_info().get("seq").unwrap_or_default().parse();
+        let seq = seq.map_err(|_| ApiError::not_found("Dead letter not found").into());
+        ready(seq.map(|seq| Self(Seq::new(seq))))
     }
 }
 

@@ -38,11 +38,12 @@ pub(super) async fn join(
 ) -> Result<HttpResponse, ApiError> {
     let who = &caller.identity;
     let body = JoinBody::parse(&body.0, api.engine.node().settings.region)?;
-    api.incident(&id, who).await?;
-    let command = Command::Join {
-        user_type: body.user_type,
-    };
-    let outcome = api.engine.act(&id, who, command, body.display_name).await?;
+    let JoinBody {
+        user_type,
+        display_name,
+        ..
+    } = body;
+    let outcome = api.engine.join_sos(&id, who, user_type, display_name).await?;
     if let Some(who) = outcome.participant {
         let from = From {
             caller: &caller,

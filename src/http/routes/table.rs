@@ -5,7 +5,9 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
-use super::{conduct, contacts, devices, events, messages, operations, participants, positions, rooms};
+use super::{
+    conduct, contacts, devices, events, messages, operations, outbox, participants, positions, rooms,
+};
 use super::{services, sos, status, tickets, trips, uploads};
 use crate::http::access::Access;
 use crate::http::limits::Class;
@@ -83,6 +85,9 @@ pub const ROWS: &[Row] = rows! {
     POST "/api/participants/left" Writes SERVICE => |r| r.to(services::left);
     GET "/api/participants/{id}/active" General SERVICE => |r| r.to(services::active);
     GET "/api/participants/{id}/count" General SERVICE => |r| r.to(services::count);
+
+    GET "/internal/outbox" General SERVICE => |r| r.to(outbox::read);
+    POST "/internal/outbox/{id}/{seq}/retry" Writes SERVICE => |r| r.to(outbox::retry);
 
     // For circle clients: bare JSON.
     POST "/api/location" Locations ONESELF => |r| r.to(uploads::location);

@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 use super::pids::Pids;
 use crate::actors::Credential;
-use crate::actors::socketio::{Admitted, Door};
+use crate::actors::socketio::{ADMIN, Admitted, Door};
 use crate::domain::people::Subject;
 use crate::http::address::Address;
 use crate::http::auth::{X_DEVICE_ID, X_DEVICE_TOKEN, X_INTERNAL_TOKEN};
@@ -163,7 +163,7 @@ impl Door for SocketDoor {
             gate.fetch_keys_for(&head).await;
             gate.fetch_ticket_for(&head).await;
             let (caller, guard) = gate.admit_from(&head, address).map_err(|error| told(&error))?;
-            if namespace.as_str() == "/admin" && !caller.identity.role.is_staff() {
+            if namespace == ADMIN && !caller.identity.role.is_staff() {
                 return Err(refusal(
                     "UNAUTHORIZED",
                     "UNAUTHORIZED: this namespace is for staff",

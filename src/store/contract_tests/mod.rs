@@ -3,8 +3,10 @@
 //! An implementation gives a [`Harness`] and one line, `store_contract!(name, Harness)`.
 
 pub mod conduct;
+pub mod feed;
 pub mod incidents;
 pub mod logs;
+pub mod outbox;
 pub mod positions;
 pub mod privacy;
 pub mod records;
@@ -100,6 +102,11 @@ macro_rules! store_contract {
                     pages_have_what_stood_all_the_time_once_whatever_happens_between_them,
                     a_search_finds_across_the_date_line_and_at_the_pole,
                 }
+                feed::{
+                    many_rooms_are_read_at_once,
+                    events_of_incidents_have_one_order,
+                    an_order_goes_on_after_reopening_and_a_purge,
+                }
                 positions::{
                     a_batch_of_fixes_twice_changes_nothing,
                     fixes_that_were_not_sampled_are_judged_in_their_own_order,
@@ -121,6 +128,16 @@ macro_rules! store_contract {
                     many_positions_are_erased_all_the_same,
                     a_device_that_is_not_seen_is_cut_from_its_pseudonyms_and_then_forgotten,
                     devices_are_purged_in_slices,
+                }
+                outbox::{
+                    an_incident_waits_to_be_told_and_other_rooms_do_not,
+                    what_was_told_is_not_told_again,
+                    whoever_is_late_moves_nothing,
+                    what_was_sent_in_vain_is_due_again_when_it_is_time,
+                    what_happens_meanwhile_is_told_too,
+                    of_many_that_claim_at_once_each_incident_is_somebodys,
+                    given_up_events_are_listed_newest_first_until_they_are_dropped_or_too_many_or_too_old,
+                    what_waits_survives_reopening_and_a_rebuild,
                 }
                 upkeep::{
                     a_purge_removes_what_is_too_old_and_nothing_else,

@@ -2,13 +2,14 @@
 
 use rusqlite::params;
 
+use super::feed;
 use super::open::Note;
-use super::privacy;
 use super::project::project;
 use super::rows::{RoomKey, find_room, put_room};
 use super::writes::Writes;
+use super::{outbox, privacy};
 use crate::domain::people::{Person, Subject};
-use crate::domain::room::{Event, EventBody};
+use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::store::codec;
 use crate::store::contract::{AppendError, StoreError};
@@ -56,6 +57,12 @@ pub(super) fn append(
         put_person(writes, key, person, row.last_at)?;
     }
     put_room(&mut writes.db, key, &append.room, &row)?;
+    if row.kind == Some(RoomKind::Sos) && !append.events.is_empty() {
+        feed::add(writes, key, row.head, append.events.len(), row.last_at)?;
+    }
+    if writes.feed {
+        outbox::note(writes, key, append, &row)?;
+    }
     let note = Note::of(key, &append.room, was_open, &row, &append.events);
     writes.notes.extend(note);
     writes.events += append.events.len() as u64;

@@ -45,6 +45,16 @@ const MIGRATIONS: Plan<'static> = &[
         sql: include_str!("migrations/0003_conduct.sql"),
         rebuilds: false,
     },
+    Migration {
+        name: "0004_feed",
+        sql: include_str!("migrations/0004_feed.sql"),
+        rebuilds: false,
+    },
+    Migration {
+        name: "0005_outbox",
+        sql: include_str!("migrations/0005_outbox.sql"),
+        rebuilds: false,
+    },
 ];
 
 /// The version that this program writes.
@@ -413,6 +423,24 @@ mod tests {
             "when is not known"
         );
         assert!(found.steps[1].applied.unwrap().at.is_some());
+    }
+
+    #[test]
+    fn what_stood_before_there_was_an_outbox_has_nothing_to_tell() {
+        let conn = Connection::open_in_memory().unwrap();
+        migrate_by(&MIGRATIONS[..3], &conn).unwrap();
+        conn.execute(
+            "INSERT INTO rooms (key, id, kind, head) VALUES (1, 'sos-1', 'sos', 5)",
+            [],
+        )
+        .unwrap();
+        let done = migrate(&conn).unwrap();
+        assert_eq!((done.from, done.to), (3, LATEST));
+        for table in ["outbox", "dead_letters"] {
+            let sql = format!("SELECT count(*) FROM {table}");
+            let rows: i64 = conn.query_row(&sql, [], |row| row.get(0)).unwrap();
+            assert_eq!(rows, 0, "{table}");
+        }
     }
 
     #[test]

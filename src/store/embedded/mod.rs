@@ -4,6 +4,7 @@
 mod append;
 pub mod backup;
 mod conduct;
+mod feed;
 mod fixes;
 mod geo;
 mod gone;
@@ -14,6 +15,7 @@ mod messages;
 mod migrations;
 mod open;
 mod options;
+mod outbox;
 mod privacy;
 mod project;
 mod queue;
@@ -35,6 +37,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -62,6 +65,8 @@ pub struct Embedded {
     meters: Arc<Meters>,
     open: Arc<OpenIncidents>,
     options: EmbeddedOptions,
+    /// The last room that was looked at for something to tell.
+    told: Arc<AtomicI64>,
     /// Ends when the last thread has.
     ended: Mutex<mpsc::Receiver<()>>,
 }
@@ -91,6 +96,7 @@ impl Embedded {
             meters,
             open: Arc::clone(&open),
             options: options.clone(),
+            told: Arc::new(AtomicI64::new(i64::MIN)),
             ended: Mutex::new(ended),
         };
         store.start_readers(readers, &lock, &alive)?;
@@ -237,7 +243,7 @@ fn prepare(conn: &Connection, options: &EmbeddedOptions) -> Result<(), StoreErro
         )));
     }
     migrations::migrate(conn)?;
-    Ok(())
+    outbox::free(conn)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {

@@ -43,6 +43,8 @@ pub struct EmbeddedOptions {
     pub check_integrity: bool,
     /// The key of the marks by which a backup knows whom not to bring back; `None`: the erased leave no mark.
     pub erasure_secret: Option<Vec<u8>>,
+    /// Note what incidents have to tell.
+    pub feed: bool,
     /// Bring an older schema up to date; otherwise it is refused.
     pub migrate: bool,
 }
@@ -65,6 +67,7 @@ impl EmbeddedOptions {
             search_max_messages: 20_000,
             check_integrity: true,
             erasure_secret: None,
+            feed: false,
             migrate: true,
         }
     }

@@ -9,7 +9,8 @@ use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
 use super::{
-    Embedded, answered, append, conduct, fixes, history, incidents, messages, privacy, records, rooms, upkeep,
+    Embedded, answered, append, conduct, feed, fixes, history, incidents, messages, outbox, privacy, records,
+    rooms, upkeep,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
@@ -19,7 +20,9 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
+use crate::store::feed::FeedPage;
 use crate::store::meters::{Observed, bump, total};
+use crate::store::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled};
 use crate::store::types::{
     Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
     IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign,
@@ -114,6 +117,24 @@ impl Store for Embedded {
         }
         let (query, open) = (query.clone(), Arc::clone(&self.open));
         self.read(Lane::Rest, move |db| incidents::incidents(db, &open, &query))
+            .await
+    }
+
+    async fn incidents_of(&self, rooms: &[RoomId]) -> Result<Vec<IncidentRow>, StoreError> {
+        let rooms = rooms.to_vec();
+        self.read(Lane::Rest, move |db| {
+            let found = rooms.iter().map(|room| incidents::incident(db, room));
+            found.filter_map(Result::transpose).collect()
+        })
+        .await
+    }
+
+    fn keeps_feed(&self) -> bool {
+        true
+    }
+
+    async fn feed_after(&self, after: u64, limit: usize) -> Result<Option<FeedPage>, StoreError> {
+        self.read(Lane::Rest, move |db| feed::after(db, after, limit).map(Some))
             .await
     }
 
@@ -271,6 +292,62 @@ impl Store for Embedded {
 
     async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError> {
         self.read(Lane::Rest, move |db| conduct::blocks(db, after, limit))
+            .await
+    }
+
+    async fn outbox_claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+        let from = Arc::clone(&self.told);
+        let due = self
+            .read(Lane::Rest, move |db| outbox::due(db, &from, claim.limit))
+            .await?;
+        if due.is_empty() {
+            return Ok(vec![]);
+        }
+        self.write(Lane::Rest, due.len(), move |writes| {
+            outbox::claim(writes, &due, claim)
+        })
+        .await
+    }
+
+    async fn outbox_settle(&self, settle: Vec<Settle>) -> Result<Vec<Settled>, StoreError> {
+        self.write(Lane::Rest, settle.len(), move |writes| {
+            outbox::settle(writes, &settle)
+        })
+        .await
+    }
+
+    async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError> {
+        self.read(Lane::Rest, outbox::depth).await
+    }
+
+    async fn dead_letters(
+        &self,
+        after: Option<DeadPlace>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read(Lane::Rest, move |db| outbox::letters(db, after.as_ref(), limit))
+            .await
+    }
+
+    async fn dead_letter(&self, room: &RoomId, seq: Seq) -> Result<Option<DeadLetter>, StoreError> {
+        let room = room.clone();
+        self.read(Lane::Rest, move |db| outbox::letter_of(db, &room, seq))
+            .await
+    }
+
+    async fn put_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.write(Lane::Rest, 1, move |writes| outbox::bury(writes, &letter))
+            .await
+    }
+
+    async fn drop_dead_letter(&self, room: &RoomId, seq: Seq) -> Result<bool, StoreError> {
+        let room = room.clone();
+        self.write(Lane::Rest, 1, move |writes| outbox::unbury(writes, &room, seq))
+            .await
+    }
+
+    async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError> {
+        self.write(Lane::Rest, 1, move |writes| outbox::trim(writes, keep))
             .await
     }
 

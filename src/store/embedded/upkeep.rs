@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::feed;
 use super::open::Note;
 use super::privacy;
 use super::project::{forget, project};
@@ -49,6 +50,16 @@ pub(super) fn purge(
             params![now.before(retention.reports).ms(), slice],
         )? as u64;
     }
+    if !retention.feed.is_zero() {
+        purged.feed = feed::purge(&mut writes.db, now.before(retention.feed), slice)?;
+    }
+    if !retention.dead_letters.is_zero() {
+        purged.dead_letters = writes.db.run(
+            "DELETE FROM dead_letters WHERE (room, seq) IN
+                 (SELECT room, seq FROM dead_letters WHERE at < ?1 ORDER BY at LIMIT ?2)",
+            params![now.before(retention.dead_letters).ms(), slice],
+        )? as u64;
+    }
     purged.blocks = writes.db.run(
         "DELETE FROM blocks WHERE key IN (SELECT key FROM blocks WHERE until <= ?1 ORDER BY until LIMIT ?2)",
         params![now.ms(), slice],
@@ -58,6 +69,8 @@ pub(super) fn purge(
         purged.idempotency,
         purged.reports,
         purged.blocks,
+        purged.feed,
+        purged.dead_letters,
     ];
     purged.more = most.into_iter().any(|removed| removed >= slice.unsigned_abs());
     privacy::purge(writes, now, retention, &mut purged)?;

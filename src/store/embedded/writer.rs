@@ -72,6 +72,7 @@ impl Writer {
     fn serve(&self, conn: &Connection, group: &mut Group) -> Result<(), StoreError> {
         let mut writes = Writes::new(Db::new(conn))?;
         writes.marker = self.options.marker();
+        writes.feed = self.options.feed;
         let (mut erasing, mut not_before) = (false, Instant::now());
         loop {
             let begun = Instant::now();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::params;
 
+use super::feed;
 use super::gone::Marker;
 use super::open::Note;
 use super::sql::Db;
@@ -24,11 +25,15 @@ pub(super) struct Writes<'c> {
     pub erased: bool,
     /// What the list of open incidents has to take over once this is on disk.
     pub notes: Vec<Note>,
+    /// Incidents have something to tell with every append.
+    pub feed: bool,
     /// Marks those who are erased; `None`: they leave no mark.
     pub marker: Option<Marker>,
     /// Somebody was erased: what is written has to be looked up among the erased. `None`: not looked yet.
     erasures: Option<bool>,
     next_key: i64,
+    /// The last place in the order of incidents' events; `None`: not looked yet.
+    position: Option<i64>,
     keys: HashMap<RoomId, i64>,
 }
 
@@ -44,9 +49,11 @@ impl<'c> Writes<'c> {
             fixes: 0,
             erased: false,
             notes: Vec::new(),
+            feed: false,
             marker: None,
             erasures: None,
             next_key,
+            position: None,
             keys: HashMap::new(),
         })
     }
@@ -65,6 +72,7 @@ impl<'c> Writes<'c> {
     pub fn rollback(&mut self) -> Result<(), StoreError> {
         self.keys.clear();
         self.erasures = None;
+        self.position = None;
         if self.db.conn().is_autocommit() {
             Ok(())
         } else {
@@ -93,6 +101,15 @@ impl<'c> Writes<'c> {
         let key = self.next_key;
         self.next_key += 1;
         key
+    }
+
+    /// The next `count` places in the order of incidents' events: the last of them.
+    pub fn fresh_positions(&mut self, count: i64) -> Result<i64, StoreError> {
+        let last = match self.position {
+            Some(last) => last,
+            None => feed::head(&mut self.db)?,
+        };
+        Ok(*self.position.insert(last + count))
     }
 
     /// A room's key; a room that has none yet gets one.

@@ -31,6 +31,9 @@ pub(super) const DEVICES: &str = "devices";
 pub(super) const IDEMPOTENCY: &str = "idempotency";
 pub(super) const REPORTS: &str = "reports";
 pub(super) const BLOCKS: &str = "blocks";
+pub(super) const OUTBOX: &str = "outbox";
+pub(super) const OUTBOX_NOTES: &str = "outbox_notes";
+pub(super) const DEAD_LETTERS: &str = "dead_letters";
 /// What the engine notes of itself: migrations, the lock, the pulse, how far positions were purged.
 pub(super) const ENGINE: &str = "engine";
 

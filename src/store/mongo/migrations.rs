@@ -40,11 +40,18 @@ struct Migration {
 }
 
 /// All of them, in order. One that was released never changes: what is wrong with it is put right by the next.
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "0001_rooms",
-    text: include_str!("migrations/0001_rooms.json"),
-    rebuilds: false,
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "0001_rooms",
+        text: include_str!("migrations/0001_rooms.json"),
+        rebuilds: false,
+    },
+    Migration {
+        name: "0002_outbox",
+        text: include_str!("migrations/0002_outbox.json"),
+        rebuilds: false,
+    },
+];
 
 impl Migration {
     fn step(&self, version: usize) -> MigrationStep {

@@ -18,6 +18,7 @@ mod incidents;
 mod messages;
 mod migrations;
 mod options;
+mod outbox;
 mod plan;
 mod privacy;
 mod queue;

@@ -43,6 +43,8 @@ pub struct MongoOptions {
     pub lists_from_secondaries: bool,
     /// Messages that one search looks through before it says where it stopped.
     pub search_max_messages: usize,
+    /// Note what incidents have to tell.
+    pub feed: bool,
     /// Positions are removed by the server itself after so long; zero: never.
     pub locations_kept: Duration,
     /// Bring an older schema up to date; otherwise it is refused.
@@ -80,6 +82,7 @@ impl MongoOptions {
             slow: Duration::from_millis(100),
             lists_from_secondaries: true,
             search_max_messages: 20_000,
+            feed: false,
             locations_kept: Duration::ZERO,
             migrate: true,
             migrate_wait: Duration::from_secs(60),

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use mongodb::bson::DateTime;
+use mongodb::bson::oid::ObjectId;
 
 use super::docs::{
     EventDoc, IncidentDoc, KeyDoc, KeyName, ParticipantDoc, Point, RoomDoc, StayDoc, date, number,
 };
+use super::outbox::NoteDoc;
 use super::queue::Pending;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::people::{Person, Subject};
-use crate::domain::room::{Event, EventBody};
+use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::store::codec;
 use crate::store::contract::{AppendError, StoreError};
 use crate::store::projection::{Change, RoomRow};
@@ -56,18 +58,21 @@ pub(super) struct Plan {
     pub new_participants: Vec<ParticipantDoc>,
     pub changed_participants: Vec<ParticipantDoc>,
     pub keys: Vec<KeyDoc>,
+    /// What incidents have to tell.
+    pub notes: Vec<NoteDoc>,
     /// Devices that take part, and when they were seen.
     pub devices: BTreeMap<String, DateTime>,
 }
 
 impl Plan {
-    /// Goes through a group in order.
-    pub fn of(group: &[Pending], known: Known) -> Result<Self, StoreError> {
+    /// Goes through a group in order. `feed`: it is noted what incidents have to tell.
+    pub fn of(group: &[Pending], known: Known, feed: bool) -> Result<Self, StoreError> {
         let mut planner = Planner {
             plan: Self::default(),
             rooms: HashMap::new(),
             people: HashMap::new(),
             known,
+            feed,
         };
         for pending in group {
             let outcome = planner.take(&pending.append)?;
@@ -91,6 +96,7 @@ struct Planner {
     rooms: HashMap<RoomId, Room>,
     people: HashMap<String, Somebody>,
     known: Known,
+    feed: bool,
 }
 
 impl Planner {
@@ -117,6 +123,16 @@ impl Planner {
         let room = self.room(&append.room)?;
         room.is_touched = true;
         let last_at = date(room.row.last_at);
+        let (head, tells) = (room.row.head, room.row.kind == Some(RoomKind::Sos));
+        if let Some(first) = append.events.first().filter(|_| self.feed && tells) {
+            self.plan.notes.push(NoteDoc {
+                id: ObjectId::new(),
+                room: append.room.as_str().to_owned(),
+                taken: number(append.after),
+                head: number(head),
+                since: date(first.at),
+            });
+        }
         for person in &append.people {
             self.record(&append.room, person, last_at);
         }
@@ -325,6 +341,7 @@ pub(super) fn replay(doc: &RoomDoc, people: Vec<ParticipantDoc>, log: &[Event]) 
         rooms: HashMap::new(),
         people: HashMap::new(),
         known,
+        feed: false,
     };
     let room = Room {
         row: RoomRow::default(),

@@ -23,6 +23,9 @@ use crate::store::codec::{self, corrupt};
 use crate::store::contract::StoreError;
 use crate::store::types::{IncidentRow, ListingCircle, Membership, StoredRoom};
 
+/// Stretches of logs that one command asks for.
+const STRETCHES_MAX: usize = 100;
+
 /// A room with all that belongs to it. The log first: whom it names is then known to the records.
 pub(super) async fn load(db: &Db, room: &RoomId, kept_from: Timestamp) -> Outcome<Option<StoredRoom>> {
     let events = events(db, room, Seq::ZERO, usize::MAX).await?;
@@ -93,6 +96,22 @@ pub(super) async fn events(db: &Db, room: &RoomId, after: Seq, max: usize) -> Ou
     Ok(events)
 }
 
+/// Stretches of logs, both ends included, by room and seq.
+pub(super) async fn stretches(db: &Db, wanted: &[(RoomId, Seq, Seq)]) -> Outcome<Vec<Event>> {
+    let mut events = Vec::new();
+    for piece in wanted.chunks(STRETCHES_MAX) {
+        let any = piece.iter().map(|(room, from, to)| {
+            doc! { "roomId": room.as_str(), "seq": { "$gte": number(*from), "$lte": number(*to) } }
+        });
+        let filter = doc! { "$or": any.collect::<Vec<_>>() };
+        for found in Find::new(EVENTS, filter).all::<EventDoc>(db).await? {
+            events.push(found.event(&codec::parse_room(&found.room_id)?)?);
+        }
+    }
+    events.sort_by(|a, b| (&a.room, a.seq).cmp(&(&b.room, b.seq)));
+    Ok(events)
+}
+
 /// Rooms that may change by themselves, in the order in which they were made.
 pub(super) async fn live(db: &Db, after: Option<&RoomId>, max: usize) -> Outcome<Vec<RoomId>> {
     let mut filter = doc! { "live": true };
@@ -126,6 +145,16 @@ pub(super) async fn incident(db: &Db, id: &RoomId) -> Outcome<Option<IncidentRow
         Some(room) => Ok(room.incident()?),
         None => Ok(None),
     }
+}
+
+/// Those of these rooms that are incidents.
+pub(super) async fn incidents_of(db: &Db, rooms: &[RoomId]) -> Outcome<Vec<IncidentRow>> {
+    let found = by_id(db, rooms.iter().map(RoomId::as_str).collect()).await?;
+    let mut incidents = Vec::with_capacity(found.len());
+    for room in found.values() {
+        incidents.extend(room.incident()?);
+    }
+    Ok(incidents)
 }
 
 /// What rooms have of a subject, by room.

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use super::queue::Pending;
 use super::{
-    Mongo, UPKEEP_MAX, conduct, fixes, history, incidents, messages, privacy, records, rooms, stopped, upkeep,
+    Mongo, UPKEEP_MAX, conduct, fixes, history, incidents, messages, outbox, privacy, records, rooms,
+    stopped, upkeep,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
@@ -19,6 +20,7 @@ use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::meters::{Observed, Remote, bump, total};
+use crate::store::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled};
 use crate::store::types::{
     Append, DeviceRecord, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
     IncidentRow, KeptFix, KeptKey, Listed, ListingCircle, Membership, Place, Purged, Retention, Sign,
@@ -117,6 +119,18 @@ impl Store for Mongo {
     async fn incident(&self, room: &RoomId) -> Result<Option<IncidentRow>, StoreError> {
         let room = room.clone();
         self.read(true, async move |to| rooms::incident(&to.db, &room).await)
+            .await
+    }
+
+    async fn incidents_of(&self, rooms: &[RoomId]) -> Result<Vec<IncidentRow>, StoreError> {
+        let rooms = rooms.to_vec();
+        self.read(false, async move |to| rooms::incidents_of(&to.db, &rooms).await)
+            .await
+    }
+
+    async fn stretches(&self, wanted: &[(RoomId, Seq, Seq)]) -> Result<Vec<Event>, StoreError> {
+        let wanted = wanted.to_vec();
+        self.read(false, async move |to| rooms::stretches(&to.db, &wanted).await)
             .await
     }
 
@@ -276,6 +290,54 @@ impl Store for Mongo {
 
     async fn blocks(&self, after: Option<BlockKey>, limit: usize) -> Result<Vec<Block>, StoreError> {
         self.read(false, async move |to| conduct::blocks(&to.db, after, limit).await)
+            .await
+    }
+
+    async fn outbox_claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.write(false, async move |to| outbox::claim(&to.db, claim).await)
+            .await
+    }
+
+    async fn outbox_settle(&self, settle: Vec<Settle>) -> Result<Vec<Settled>, StoreError> {
+        self.write(false, async move |to| outbox::settle(&to.db, &settle).await)
+            .await
+    }
+
+    async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError> {
+        self.read(false, async move |to| outbox::depth(&to.db).await)
+            .await
+    }
+
+    async fn dead_letters(
+        &self,
+        after: Option<DeadPlace>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read(false, async move |to| {
+            outbox::letters(&to.db, after.as_ref(), limit).await
+        })
+        .await
+    }
+
+    async fn dead_letter(&self, room: &RoomId, seq: Seq) -> Result<Option<DeadLetter>, StoreError> {
+        let room = room.clone();
+        self.read(false, async move |to| outbox::letter_of(&to.db, &room, seq).await)
+            .await
+    }
+
+    async fn put_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.write(false, async move |to| outbox::bury(&to.db, &letter).await)
+            .await
+    }
+
+    async fn drop_dead_letter(&self, room: &RoomId, seq: Seq) -> Result<bool, StoreError> {
+        let room = room.clone();
+        self.write(false, async move |to| outbox::unbury(&to.db, &room, seq).await)
+            .await
+    }
+
+    async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError> {
+        self.write(false, async move |to| outbox::trim(&to.db, keep).await)
             .await
     }
 

@@ -16,8 +16,8 @@ use mongodb::{ClientSession, bson};
 
 use super::Shared;
 use super::docs::{
-    DEVICES, EVENTS, IDEMPOTENCY, KeyDoc, KeyName, PARTICIPANTS, ParticipantDoc, ROOMS, RoomDoc, keys_of,
-    place_key,
+    DEVICES, EVENTS, IDEMPOTENCY, KeyDoc, KeyName, OUTBOX_NOTES, PARTICIPANTS, ParticipantDoc, ROOMS,
+    RoomDoc, keys_of, place_key,
 };
 use super::error::{Cause, Failure, Outcome};
 use super::plan::{Known, Plan, concerned};
@@ -191,7 +191,7 @@ impl Writer {
 
     async fn carry_out(&self, session: &mut ClientSession, piece: &Piece) -> Outcome<Plan> {
         let known = self.known(session, piece).await?;
-        let plan = Plan::of(&piece.group, known)?;
+        let plan = Plan::of(&piece.group, known, self.shared.options.feed)?;
         // Without anything to write, too: that what was read is there to stay is only known afterwards.
         self.put(session, &plan).await?;
         self.shared.db.commit(session).await?;
@@ -300,6 +300,8 @@ impl Writer {
             return Err(Failure::taken());
         }
         db.insert_in(session, EVENTS, &plan.events).await?;
+        // Inserted and never changed here: whoever tells of them must not get into the way of an append.
+        db.insert_in(session, OUTBOX_NOTES, &plan.notes).await?;
         // Before those are written who came afterwards.
         let emptied = plan.emptied.iter().map(|(room, at)| {
             doc! {

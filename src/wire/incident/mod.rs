@@ -8,6 +8,7 @@
 //! Most things have two names, the one that clients in the field listen for and the one that followed it. A client
 //! hears each thing once under each of its names ([`Words`]), and a client of another dialect under neither.
 
+pub mod admin;
 mod answers;
 mod client;
 mod event;

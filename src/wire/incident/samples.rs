@@ -1,17 +1,19 @@
 //! Every event that an incident client may get, for documents and tests. What a document shows is what the encoders
 //! write.
 
+use super::admin;
 use super::answers::{Said, error, heartbeat, history_response, participants_response, pong, typing};
 use super::event::encode_event;
 use super::live::translate;
 use super::words::{Word, Words};
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId, UserId};
-use crate::domain::incident::{IncidentType, Status};
+use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
+use crate::domain::ops::Summary;
 use crate::domain::people::{Person, Role, Subject};
-use crate::domain::room::{Actor, Event, EventBody, LeaveReason, Relay, Seq, UserType};
+use crate::domain::room::{Actor, Event, EventBody, LeaveReason, Relay, RoomKind, Seq, UserType};
 use crate::wire::json::{ServerMessage, UserView, samples};
-use crate::wire::rest::{ParticipantView, Sender};
+use crate::wire::rest::{OpsEventView, OpsPositionView, OpsPositionsView, ParticipantView, Sender};
 use crate::wire::socketio::Json;
 
 pub use samples::AT;
@@ -82,6 +84,43 @@ pub fn each(full: bool, mut to: impl FnMut(&Word)) {
     all(typing(&cast.sos, BEN, true, full.then_some("Ben")));
     all(typing(&cast.sos, BEN, false, full.then_some("Ben")));
     all(Words::from_iter(asked_for(&cast, full)));
+    all(Words::from_iter(for_operators(&cast, full)));
+}
+
+fn for_operators(cast: &Cast, full: bool) -> Vec<Word> {
+    let event = Event {
+        room: cast.sos.clone(),
+        seq: Seq::new(7),
+        at: AT,
+        actor: Actor::Participant(BEN),
+        body: EventBody::StatusChanged {
+            from: Status::Active,
+            to: Status::Responding,
+            note: None,
+            lower_case: false,
+        },
+    };
+    let summary = Summary {
+        status: Status::Responding,
+        kind: IncidentType::Medical,
+        severity: Severity::High,
+        city_id: full.then(|| "MNL".to_owned()),
+        position: full.then_some(cast.fix.position),
+        silent: false,
+        visibility: Visibility::Public,
+        created_at: AT,
+    };
+    let cursor = "0-19a7d0c2b5e-3-0";
+    let shown = OpsEventView::of(&event, &summary, cursor);
+    let kind = if full { RoomKind::Sos } else { RoomKind::Trip };
+    let position = OpsPositionView::of(&cast.sos, kind, BEN, &cast.fix);
+    let positions = OpsPositionsView::new(AT, vec![position]);
+    let json = |value: Result<String, serde_json::Error>| value.expect("invariant: views are JSON");
+    vec![
+        admin::subscribed(cursor, !full),
+        admin::event(json(serde_json::to_string(&shown))),
+        admin::positions(json(serde_json::to_string(&positions))),
+    ]
 }
 
 fn said_live(cast: &Cast, full: bool) -> Vec<ServerMessage<'_>> {

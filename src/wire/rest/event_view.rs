@@ -41,6 +41,26 @@ impl<'a> EventView<'a> {
     }
 }
 
+/// What the service that keeps incidents is told of an event: `POST {sos_service}/internal/realtime/event`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToldEvent<'a> {
+    sos_id: &'a str,
+    event: &'static str,
+    data: EventView<'a>,
+}
+
+impl<'a> ToldEvent<'a> {
+    /// Shows an event as `GET /sos/{id}/events` does, under its name.
+    pub fn of(event: &'a Event) -> Self {
+        Self {
+            sos_id: event.room.as_str(),
+            event: event.body.kind(),
+            data: EventView::of(event),
+        }
+    }
+}
+
 /// An event of a room's log that somebody did, or that happened to them, as they are told it themselves.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DeedView {

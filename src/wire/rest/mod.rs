@@ -15,6 +15,8 @@ mod fields;
 mod hints_view;
 mod location;
 mod location_view;
+mod ops_view;
+mod outbox;
 mod people_view;
 mod query;
 pub mod schemas;
@@ -22,6 +24,7 @@ mod services;
 mod services_schemas;
 mod services_view;
 mod sos;
+mod sos_answer;
 mod sos_view;
 mod trips;
 
@@ -40,10 +43,12 @@ pub use conduct::{BlockBody, BlockView, BlocksQuery, ReportBody, ReportView, Rep
 pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
 pub use cursor::{IncidentCursor, PersonCursor, RoomCursor};
 pub use envelope::{Failure, Page, Success};
-pub use event_view::{DeedView, EventView};
+pub use event_view::{DeedView, EventView, ToldEvent};
 pub use hints_view::HintsView;
 pub use location::{Batch, LocationBody, RejectedFix};
 pub use location_view::{Feature, FeatureCollection, LocationView};
+pub use ops_view::{OpsEventView, OpsPositionView, OpsPositionsView};
+pub use outbox::{DeadLetterView, OutboxQuery, OutboxView, ResentView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
 pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
 pub use services::{
@@ -52,5 +57,6 @@ pub use services::{
 };
 pub use services_view::{CountView, MemberView, NearStateView, RescuerView, StateView};
 pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
+pub use sos_answer::SosAnswer;
 pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosView};
 pub use trips::{NearTripView, NearbyQuery, TripBody, TripFacts, TripStatus, TripView};

@@ -1,6 +1,6 @@
 //! Incidents, as sister services speak of them: by their own names for people.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::body::{self, BodyError};
 use super::fields::Fields;
@@ -35,8 +35,11 @@ impl InitBody {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
-        let object = body::object(body)?;
-        let mut fields = Fields::of_body(&object);
+        Self::read(&body::object(body)?)
+    }
+
+    pub(super) fn read(object: &Map<String, Value>) -> Result<Self, BodyError> {
+        let mut fields = Fields::of_body(object);
         let sos = sos(&mut fields);
         let citizen = named(&mut fields, "citizenId");
         let place = fields.nested("location", place).flatten();
@@ -368,7 +371,7 @@ fn kind(name: &'static str, value: &Loose<'_>) -> Checked<Option<IncidentType>> 
     )
 }
 
-fn status(name: &'static str, value: &Loose<'_>) -> Checked<Option<Status>> {
+pub(super) fn status(name: &'static str, value: &Loose<'_>) -> Checked<Option<Status>> {
     field::one_of(name, value, Status::parse, Status::ALL, Status::as_str)
 }
 

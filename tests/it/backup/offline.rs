@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::{backs_up, file, log_of, restores, run, wipe};
+use crate::support::sister::{Mood, SosService};
 use crate::support::{Engine, fire, now_ms};
 
 #[tokio::test]
@@ -150,4 +151,25 @@ async fn secrets_are_in_a_backup_only_when_asked_for() {
     // Her token is as good as it was.
     let ana = engine.bearer(token.trim());
     ana.get(&format!("/api/v1/sos/{sos}")).await.data(200);
+}
+
+#[tokio::test]
+async fn what_was_not_told_yet_is_told_after_a_restore() {
+    let mut service = SosService::that(|_| Mood::status(200));
+    let url = service.url();
+    let mut engine = Engine::start(&SosService::told(&url, &[]));
+    let ana = engine.user("Ana");
+    let told = ana.raises(fire()).await;
+    service.was_asked(2).await;
+    service.ends();
+    let untold = ana.raises(fire()).await;
+    let backup = file(&engine, "a.backup");
+    backs_up(&engine, &backup).await;
+    wipe(&mut engine);
+    restores(&engine, &backup).await.well();
+    engine.restart();
+    service.starts();
+    let asked = service.was_asked(4).await;
+    let heads = crate::services::telling::in_order(&asked, true);
+    assert_eq!(heads, std::collections::BTreeMap::from([(told, 2), (untold, 2)]));
 }

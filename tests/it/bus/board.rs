@@ -10,7 +10,7 @@ use mayday::domain::ids::{ParticipantId, RoomId, UserId};
 use mayday::domain::incident::Status;
 use mayday::domain::people::{Contact, Role};
 use mayday::domain::phone::PhoneNumber;
-use mayday::domain::room::UserType;
+use mayday::domain::room::{RoomKind, UserType};
 use mayday::domain::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn seen(trip: &str, n: u64, north: f64, at: Timestamp) -> Sighting {
             .with_motion(Some(4.5), None, Some(90.0))
             .unwrap(),
         newest: true,
-        trip: true,
+        kind: RoomKind::Trip,
         keep: false,
     }
 }
@@ -141,9 +141,9 @@ async fn positions_go_into_the_stream_and_trips_onto_the_map_until_they_end() {
     let board = board_at(&redis.url(), settings()).await;
     let at = now();
     let mut late = seen("t1", 1, 0.5, at.before(Duration::from_secs(60)));
-    (late.newest, late.trip) = (false, true);
+    (late.newest, late.kind) = (false, RoomKind::Trip);
     let walker = Sighting {
-        trip: false,
+        kind: RoomKind::Sos,
         ..seen("sos", 7, 0.0, at)
     };
     board.put(Note::Positions(vec![

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::Arbiter;
 use mayday::actors::redis_bridge::{BridgeSettings, RedisBus};
 use mayday::bus::contract_tests::{Harness, bus_contract};
-use mayday::bus::redis::{BoardSettings, OutboundLimits};
+use mayday::bus::redis::{BoardSettings, OrderSettings, OutboundLimits};
 use mayday::bus::{Bus, NodeId};
 
 use super::options;
@@ -17,6 +17,7 @@ use crate::support::redis::{Redis, RedisCluster, Sentinels};
 pub fn settings(url: &str) -> BridgeSettings {
     BridgeSettings {
         board: BoardSettings::default(),
+        order: OrderSettings::default(),
         redis: options(url),
         outbound: OutboundLimits {
             messages_max: 65_536,

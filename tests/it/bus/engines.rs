@@ -53,6 +53,7 @@ impl Pair {
                     ..Settings::default()
                 },
                 observer: Arc::new(NoObserver),
+                lookups: None,
                 chores: vec![],
             }));
         }

@@ -10,6 +10,7 @@ use mayday::bus::{Board, Note, Sighting};
 use mayday::domain::geo::{Fix, Position};
 use mayday::domain::ids::{ParticipantId, RoomId};
 use mayday::domain::location::LocationPolicy;
+use mayday::domain::room::RoomKind;
 use mayday::domain::time::Timestamp;
 use mayday::store::{Embedded, EmbeddedOptions, HistoryQuery, KeptFix, Store};
 use tempfile::TempDir;
@@ -38,7 +39,7 @@ fn sightings() -> Vec<Sighting> {
                 .with_motion(Some(4.5), None, Some(271.0))
                 .unwrap(),
             newest: !n.is_multiple_of(5),
-            trip: false,
+            kind: RoomKind::Sos,
             keep: true,
         }
     };

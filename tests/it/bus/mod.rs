@@ -2,10 +2,11 @@
 
 mod board;
 mod connection;
-mod contract;
+pub mod contract;
 mod engines;
 mod faults;
 mod history;
+mod order;
 mod shared;
 
 use std::time::Duration;

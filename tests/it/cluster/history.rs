@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Cluster;
-use crate::support::{HERE, eventually, fire};
+use crate::support::{HERE, eventually, fire, now_ms};
 
 /// Each far enough from the last to be kept.
 const FIXES: usize = 40;
@@ -16,10 +16,12 @@ async fn where_somebody_was_is_in_history_though_their_node_died() {
     let sos = ana.raises(fire()).await;
     let mut at_ana = ana.connect().await;
     at_ana.joins(&sos).await;
+    // Two of one millisecond are one: each says when it was measured, or quick answers would lose some.
+    let begun = now_ms() - FIXES as u64;
     for n in 1..=FIXES {
         at_ana
             .says(json!({
-                "type": "location-update", "roomId": sos,
+                "type": "location-update", "roomId": sos, "timestamp": begun + n as u64,
                 "latitude": HERE.0 + n as f64 * 0.001, "longitude": HERE.1,
             }))
             .await;

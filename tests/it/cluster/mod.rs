@@ -6,6 +6,7 @@ mod faults;
 mod history;
 mod incident;
 mod nodes;
+mod telling;
 
 use crate::support::redis::Redis;
 use crate::support::{Engine, UNLIMITED, eventually, mongo};

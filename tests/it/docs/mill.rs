@@ -100,6 +100,7 @@ impl<'d> Mill<'d> {
                 "{participant}" => self.id(chance, &known.participants, sound, |chance| {
                     format!("p-{}", chance.hex(16))
                 }),
+                "{seq}" => (1 + chance.below(9)).to_string(),
                 part if part.starts_with('{') => self.id(chance, &known.sos, sound, |chance| chance.hex(32)),
                 part => part.to_owned(),
             });

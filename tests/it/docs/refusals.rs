@@ -104,7 +104,8 @@ fn operations(sos: &str, participant: &str) -> Vec<Operation> {
                 path: template
                     .replace("{id}", sos)
                     .replace("{participant}", participant)
-                    .replace("{trip}", "trip-1"),
+                    .replace("{trip}", "trip-1")
+                    .replace("{seq}", "1"),
                 by_service: false,
                 statuses: it["responses"]
                     .as_object()

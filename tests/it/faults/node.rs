@@ -21,9 +21,10 @@ use mayday::domain::phone::PhoneNumber;
 use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
-    Append, AppendError, DeviceRecord, Embedded, EmbeddedOptions, Erased, FoundMessages, HistoryFix,
-    HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix, KeptKey, Listed, ListingCircle,
-    Membership, Place, Purged, Retention, Sign, Store, StoreError, StoreStats, StoredRoom, Tally,
+    Append, AppendError, Claim, Claimed, DeadLetter, DeadPlace, DeviceRecord, Embedded, EmbeddedOptions,
+    Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix,
+    KeptKey, Listed, ListingCircle, Membership, OutboxDepth, Place, Purged, Retention, Settle, Settled, Sign,
+    Store, StoreError, StoreStats, StoredRoom, Tally,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -244,6 +245,42 @@ impl Store for Meddling {
         self.inner.blocks(after, limit).await
     }
 
+    async fn outbox_claim(&self, claim: Claim) -> Result<Vec<Claimed>, StoreError> {
+        self.inner.outbox_claim(claim).await
+    }
+
+    async fn outbox_settle(&self, settle: Vec<Settle>) -> Result<Vec<Settled>, StoreError> {
+        self.inner.outbox_settle(settle).await
+    }
+
+    async fn outbox_depth(&self) -> Result<OutboxDepth, StoreError> {
+        self.inner.outbox_depth().await
+    }
+
+    async fn dead_letters(
+        &self,
+        after: Option<DeadPlace>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.inner.dead_letters(after, limit).await
+    }
+
+    async fn dead_letter(&self, room: &RoomId, seq: Seq) -> Result<Option<DeadLetter>, StoreError> {
+        self.inner.dead_letter(room, seq).await
+    }
+
+    async fn put_dead_letter(&self, letter: DeadLetter) -> Result<(), StoreError> {
+        self.inner.put_dead_letter(letter).await
+    }
+
+    async fn drop_dead_letter(&self, room: &RoomId, seq: Seq) -> Result<bool, StoreError> {
+        self.inner.drop_dead_letter(room, seq).await
+    }
+
+    async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError> {
+        self.inner.trim_dead_letters(keep).await
+    }
+
     async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {
         self.inner.erase(subject, now).await
     }
@@ -294,6 +331,7 @@ impl Node {
             clock: Arc::new(SystemClock),
             settings,
             observer: Arc::new(NoObserver),
+            lookups: None,
             chores: vec![],
         });
         Self {

@@ -1,13 +1,14 @@
 //! Incident clients: the field's own Socket.IO client against the engine, by polling, by WebSocket, and moving from the
 //! one to the other.
 
+mod admin;
 mod door;
 mod recovery;
 mod rows;
 mod sides;
 mod transports;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Engine, Person, Puppet, Puppets, fire};
 
@@ -65,15 +66,13 @@ async fn scene_on(engine: Engine, transports: &[&str]) -> Scene {
 
 /// These hear that somebody came who was not in before.
 async fn come(clients: &mut [&mut Puppet], sos: &str, who: &Value, name: &str) {
-    use serde_json::json;
     for client in clients {
-        client
-            .expect_each(
-                &["sos:init", "sos:room:joined", "participant:joined"],
-                json!({"sosId": sos, "userId": who}),
-            )
-            .await;
-        assert!(!name.is_empty());
+        let who = json!({"sosId": sos, "userId": who});
+        client.expect("sos:init", who.clone()).await;
+        for event in ["sos:room:joined", "participant:joined"] {
+            let told = client.expect(event, who.clone()).await;
+            assert_eq!(told["displayName"], name, "{told}");
+        }
     }
 }
 

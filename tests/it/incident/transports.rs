@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{POLLING, UPGRADE, scene};
-use crate::support::{Engine, Puppets, exchange};
+use crate::support::{Engine, Pki, Puppets, eventually, exchange, fire};
 
 #[tokio::test]
 async fn nothing_is_lost_twice_or_out_of_order_while_a_client_moves_to_a_websocket() {
@@ -14,7 +14,7 @@ async fn nothing_is_lost_twice_or_out_of_order_while_a_client_moves_to_a_websock
     let engine = Engine::start(&settings);
     let puppets = Puppets::start();
     let (ana, ben) = (engine.user("Ana"), engine.user("Ben"));
-    let sos = ana.raises(crate::support::fire()).await;
+    let sos = ana.raises(fire()).await;
     let mut at_ana = puppets.connect("Ana", &ana, "/", &["websocket"]).await;
     at_ana.joins(&sos).await;
     // Several, since a worker may be the first one's or another.
@@ -206,7 +206,7 @@ async fn a_session_is_opened_posted_to_and_ended_by_a_second_poll() {
             let answer = asked(&engine, "GET", &session, "").await;
             answer.starts_with("HTTP/1.1 400 ").then_some(answer)
         };
-        crate::support::eventually("a second poll is refused", waits).await
+        eventually("a second poll is refused", waits).await
     };
     let (first, second) = tokio::join!(first, second);
     assert!(first.starts_with("HTTP/1.1 "), "{first}");
@@ -259,4 +259,53 @@ async fn whoever_connects_to_nothing_is_sent_away() {
     assert!(answer.ends_with("\r\n\r\n1"), "{answer}");
     let answer = asked(&engine, "GET", &session, "").await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[tokio::test]
+async fn clients_move_to_a_websocket_under_tls() {
+    let pki = Pki::new();
+    let engine = pki.engine(&[]);
+    let puppets = Puppets::start();
+    let (ana, ben) = (engine.user("Ana"), engine.user("Ben"));
+    let sos = ana.raises(fire()).await;
+    // Several, since the socket may come to the worker that has the polls, or to another one.
+    for round in 0..4 {
+        let url = format!("https://{}/sos", engine.tls_address());
+        let options = json!({"transports": UPGRADE, "auth": ben.shows(), "rejectUnauthorized": false});
+        let mut at_ben = puppets.open_at("Ben", &url, options).await;
+        at_ben.expect_connect(false).await;
+        at_ben.joins(&sos).await;
+        let content = format!("word {round}");
+        let path = format!("/api/v1/sos/{sos}/messages");
+        ana.post(&path, json!({"content": content})).await.data(201);
+        at_ben
+            .expect("message:broadcast", json!({"content": content}))
+            .await;
+        // The way there is the first thing that a client goes about.
+        while at_ben.transport().await != "websocket" {}
+        at_ben.hears_nothing_more().await;
+        at_ben.disconnects().await;
+        at_ben.expect_disconnect("io client disconnect").await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_there_when_the_engine_ends_is_sent_away_and_it_ends_in_time() {
+    let settings = [("drain.grace_ms", "20000"), ("drain.spread_ms", "100")];
+    let mut engine = Engine::start(&settings);
+    let puppets = Puppets::start();
+    let ana = engine.user("Ana");
+    let options =
+        |transports: &[&str]| json!({"transports": transports, "auth": ana.shows(), "reconnection": false});
+    let mut clients = Vec::new();
+    for transports in [POLLING, &["websocket"]] {
+        let mut client = puppets.open("Ana", &ana, "/", options(transports)).await;
+        client.expect_connect(false).await;
+        clients.push(client);
+    }
+    engine.ask_to_end();
+    for client in &mut clients {
+        client.expect_disconnect("transport close").await;
+    }
+    assert!(engine.ended().success());
 }

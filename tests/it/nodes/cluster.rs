@@ -103,6 +103,7 @@ impl Cluster {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             settings: self.settings.clone(),
             observer: Arc::new(NoObserver),
+            lookups: None,
             chores: vec![],
         });
         self.nodes.push(engine);

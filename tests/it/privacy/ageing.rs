@@ -64,6 +64,7 @@ fn start() -> Node {
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         settings,
         observer: Arc::new(NoObserver),
+        lookups: None,
         chores: vec![],
     });
     Node {

@@ -1,10 +1,12 @@
 //! The internal API as sister services use it: what they say of incidents is heard by those who are in.
 
 mod attending;
+mod looking_up;
 mod messaging;
 mod raising;
 mod rescuing;
 mod steering;
+pub mod telling;
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -11,6 +11,7 @@ pub mod people;
 pub mod puppet;
 pub mod raw;
 pub mod redis;
+pub mod sister;
 pub mod stories;
 pub mod tls;
 
@@ -23,7 +24,12 @@ pub use stories::*;
 pub use tls::Pki;
 
 /// What must never be printed or logged.
-pub const SECRET_WORDS: [&str; 2] = [engine::SECRET, engine::INTERNAL_TOKEN];
+pub const SECRET_WORDS: [&str; 4] = [
+    engine::SECRET,
+    engine::INTERNAL_TOKEN,
+    sister::TOKEN,
+    sister::SIGNING,
+];
 
 use std::future::Future;
 use std::time::Duration;

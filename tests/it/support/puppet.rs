@@ -26,7 +26,8 @@ type Ears = Arc<Mutex<HashMap<u64, mpsc::Sender<Value>>>>;
 
 /// The process.
 pub struct Puppets {
-    child: Child,
+    /// Ends with this.
+    _child: Child,
     commands: Arc<tokio::sync::Mutex<ChildStdin>>,
     ears: Ears,
     last: AtomicU64,
@@ -84,7 +85,7 @@ impl Puppets {
             }
         });
         Self {
-            child,
+            _child: child,
             commands: Arc::new(tokio::sync::Mutex::new(commands)),
             ears,
             last: AtomicU64::new(0),
@@ -108,6 +109,11 @@ impl Puppets {
 
     /// Opens a client with these options of its own.
     pub async fn open(&self, name: &str, person: &Person, namespace: &str, options: Value) -> Puppet {
+        self.open_at(name, &person.url("http", namespace), options).await
+    }
+
+    /// The same at any address.
+    pub async fn open_at(&self, name: &str, url: &str, options: Value) -> Puppet {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let (ear, heard) = mpsc::channel(HEARD_MAX);
         self.ears.lock().insert(number, ear);
@@ -120,16 +126,10 @@ impl Puppets {
             asked: 0,
             log: Vec::new(),
         };
-        let url = person.url("http", namespace);
         puppet
             .tell(json!({"do": "open", "url": url, "options": options}))
             .await;
         puppet
-    }
-
-    /// Whether the process still runs.
-    pub fn lives(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
     }
 }
 

@@ -16,7 +16,7 @@ use futures_util::{StreamExt, stream};
 use redis::{Pipeline, cmd, pipe};
 
 use super::{Channels, Connection, Failure};
-use crate::bus::{Around, Board, BoardCounts, Cached, Health, Note, SessionNote, TripPlace};
+use crate::bus::{Around, Board, BoardCounts, Cached, Health, Moves, Note, SessionNote, TripPlace};
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::Contact;
@@ -250,6 +250,38 @@ impl Board for RedisBoard {
             .iter()
             .filter_map(|(who, text)| texts::read_newest(who, text))
             .collect()
+    }
+
+    async fn moves(&self, after: Option<&str>, max: usize) -> Option<Moves> {
+        let connection = &self.shared.connection;
+        let mut read = cmd("XRANGE");
+        match after {
+            // The first is the one that was read last.
+            Some(after) => read
+                .arg(keys::STREAM)
+                .arg(after)
+                .arg("+")
+                .arg("COUNT")
+                .arg(max + 1),
+            None => {
+                read = cmd("XREVRANGE");
+                read.arg(keys::STREAM).arg("+").arg("-").arg("COUNT").arg(1)
+            }
+        };
+        let found: Vec<(String, HashMap<String, String>)> = self.ask(connection.ask(&read)).await?;
+        let last = found.last().map(|(id, _)| id.clone());
+        let mut moves = Moves {
+            upto: last.unwrap_or_else(|| after.unwrap_or("0-0").to_owned()),
+            more: after.is_some() && found.len() > max,
+            seen: vec![],
+        };
+        if let Some(after) = after {
+            let new = found.iter().filter(|(id, _)| id != after);
+            moves.seen = new
+                .filter_map(|(_, fields)| texts::read_sighting(fields))
+                .collect();
+        }
+        Some(moves)
     }
 
     async fn session(&self, user: &UserId) -> Option<SessionNote> {

@@ -12,6 +12,7 @@ use crate::bus::{IncidentNote, SessionNote, Sighting};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::Contact;
+use crate::domain::room::RoomKind;
 use crate::domain::time::Timestamp;
 
 /// Writes an incident unless a newer state of it stands there.
@@ -128,6 +129,9 @@ impl<'a> Pipelines<'a> {
                     command.arg(*name).arg(value);
                 }
             });
+            if let Some(kind) = texts::shown_kind(sighting.kind) {
+                command.arg(texts::KIND).arg(kind);
+            }
             if sighting.keep {
                 command.arg(texts::KEEP).arg("1");
             }
@@ -143,7 +147,7 @@ impl<'a> Pipelines<'a> {
         for sighting in sightings.iter().filter(|sighting| sighting.newest) {
             let (room, fix) = (&sighting.room, &sighting.fix);
             rooms.entry(room).or_default().insert(sighting.participant, fix);
-            if sighting.trip {
+            if sighting.kind == RoomKind::Trip {
                 trips.insert(room, fix);
             }
         }

@@ -1,14 +1,16 @@
 //! What stands in the keys: JSON and fields that other programs read (protocol page, section 6). Names are only added.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bus::{IncidentNote, SessionNote};
+use crate::bus::{IncidentNote, SessionNote, Sighting};
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::{Contact, Role};
 use crate::domain::phone::PhoneNumber;
+use crate::domain::room::RoomKind;
 use crate::domain::time::Timestamp;
 use crate::store::KeptFix;
 use crate::wire::stamp::rfc3339_text;
@@ -164,6 +166,33 @@ pub(super) const ENTRY: [&str; 9] = [
 
 /// The field of an entry that history is to keep: that of others is not there.
 pub(super) const KEEP: &str = "keep";
+
+/// The field that says what the room is, where staff may see it.
+pub(super) const KIND: &str = "kind";
+
+/// What an entry says of its room: that of a circle says nothing.
+pub(super) fn shown_kind(kind: RoomKind) -> Option<&'static str> {
+    matches!(kind, RoomKind::Sos | RoomKind::Trip).then(|| kind.as_str())
+}
+
+/// Reads an entry of an incident or a trip; `None` for any other.
+pub(super) fn read_sighting(fields: &HashMap<String, String>) -> Option<Sighting> {
+    let field = |name: &str| fields.get(name).map(String::as_str);
+    let kind = field(KIND)?;
+    let kind = RoomKind::ALL
+        .iter()
+        .copied()
+        .find(|known| known.as_str() == kind)?;
+    let mut values = ENTRY[2..8].iter();
+    Some(Sighting {
+        room: RoomId::new(field(ENTRY[0])?).ok()?,
+        participant: field(ENTRY[1])?.parse().ok()?,
+        fix: read_fix(|| field(values.next()?))?,
+        newest: field(ENTRY[8])? == "0",
+        kind,
+        keep: field(KEEP).is_some(),
+    })
+}
 
 /// The values of an entry's fields behind the room's and the participant's, in a buffer that is used again.
 pub(super) fn entry(fix: &Fix, late: bool, mut field: impl FnMut(&[u8])) {

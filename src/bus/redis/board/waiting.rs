@@ -292,7 +292,7 @@ mod tests {
             participant: person(n),
             fix: Fix::new(Position::new(1.0, 2.0).unwrap(), Timestamp::from_ms(5)),
             newest: true,
-            trip: false,
+            kind: crate::domain::room::RoomKind::Circle,
             keep: false,
         }
     }

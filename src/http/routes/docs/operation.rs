@@ -360,10 +360,15 @@ pub(super) fn path_parameters(path: &'static str) -> impl Iterator<Item = Value>
         let (schema, text) = match name {
             "participant" => ("Participant", "Somebody in an incident."),
             "trip" => ("Room", "The trip."),
+            "seq" => ("", "An event's place in the incident's log."),
             _ => ("Room", "The incident."),
         };
+        let schema = match schema {
+            "" => json!({"type": "integer", "minimum": 1}),
+            name => reference(name),
+        };
         Some(json!({
-            "name": name, "in": "path", "required": true, "schema": reference(schema), "description": text,
+            "name": name, "in": "path", "required": true, "schema": schema, "description": text,
         }))
     })
 }

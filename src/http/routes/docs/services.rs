@@ -6,8 +6,8 @@ use super::incidents::data;
 use super::operation::{Describer, Operation};
 use crate::config::Config;
 use crate::http::error::Code;
-use crate::wire::rest::schemas::nearby_query;
-use crate::wire::rest::{NearTripView, TripView};
+use crate::wire::rest::schemas::{nearby_query, pages_query};
+use crate::wire::rest::{NearTripView, OutboxView, ResentView, TripView};
 
 const TAG: &str = "Sister services";
 const UNKNOWN: &str = "Trip not found";
@@ -20,6 +20,7 @@ fn trip() -> Value {
 }
 
 pub(super) fn describe(to: &mut Describer<'_>, config: &Config) {
+    outbox(to);
     let one = to.data::<TripView<'_>>();
     let mut ended = trip();
     (ended["status"], ended["endedAt"]) = ("ENDED".into(), "2026-11-21T01:58:02.114Z".into());
@@ -74,5 +75,43 @@ pub(super) fn describe(to: &mut Describer<'_>, config: &Config) {
         )
         .query(nearby_query(config.trips.radius_max_km))
         .answers(200, "The trips.", many, data(json!([near]))),
+    );
+}
+
+fn outbox(to: &mut Describer<'_>) {
+    let view = to.data::<OutboxView>();
+    let sos = "7b0d3a4f6d0e4a53b6c1f09a77a3d2f1";
+    let shown = json!({
+        "on": true, "breaker": "CLOSED", "waiting": 2, "oldestAt": "2026-11-21T01:18:46.087Z", "oldestAgeS": 4,
+        "dead": 1, "deadLetters": [{
+            "sosId": sos, "seq": 7, "event": "message", "status": 422, "attempts": 5,
+            "at": "2026-11-21T01:20:00.000Z",
+        }], "nextCursor": null,
+    });
+    to.add(
+        Operation::new("GET", "/internal/outbox", TAG, "outbox", "What the SOS service was not told yet")
+            .text(
+                "How many incidents have events that the service named in `services.sos_url` has not taken, on all nodes, \
+                 and a page of those events that it refused for good, the newest first. Needs the scope `outbox:read`.",
+            )
+            .query(pages_query())
+            .answers(200, "What waits.", view, data(shown)),
+    );
+    let resent = to.data::<ResentView>();
+    let path = "/internal/outbox/{id}/{seq}/retry";
+    to.add(
+        Operation::new("POST", path, TAG, "resend", "Send a dead letter again")
+            .text(
+                "At once, and once: it leaves the list when the service takes it. The incident's later events have long \
+                 gone on. Needs the scope `outbox:write`.",
+            )
+            .refuses(Code::NotFound, "Dead letter not found")
+            .refuses(Code::Conflict, "The event feed is off")
+            .answers(
+                200,
+                "The service has it.",
+                resent,
+                data(json!({"sosId": sos, "seq": 7, "taken": true})),
+            ),
     );
 }

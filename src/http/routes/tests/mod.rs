@@ -90,6 +90,7 @@ impl Rig {
             jwt: secret.clone(),
             internal: secret.clone(),
             block: secret.clone(),
+            sos: None,
             device: DeviceSecrets {
                 current: secret.clone(),
                 previous: None,
@@ -106,6 +107,7 @@ impl Rig {
             clock: Arc::new(SystemClock),
             settings: Settings::default(),
             observer: Arc::new(NoObserver),
+            lookups: None,
             chores: vec![],
         });
         let readiness = Arc::new(Readiness::new(

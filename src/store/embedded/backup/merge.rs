@@ -17,7 +17,7 @@ use super::super::queue::Lane;
 use super::super::rows::{self, RoomKey};
 use super::super::sql::Db;
 use super::super::writes::Writes;
-use super::super::{Embedded, append, fixes, migrations, privacy, records, rooms, schema};
+use super::super::{Embedded, append, fixes, migrations, outbox, privacy, records, rooms, schema};
 use super::restore::Incoming;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
@@ -267,6 +267,7 @@ impl Merge {
                 break;
             }
         }
+        self.outbox(theirs, room, after)?;
         self.signs(theirs, room)?;
         self.reports(theirs, room)?;
         if after == Seq::ZERO {
@@ -282,6 +283,28 @@ impl Merge {
         };
         (self.tell)(&self.merged, touched);
         Ok(true)
+    }
+
+    /// What the backup's incident had to tell, and had given up.
+    fn outbox(&self, theirs: RoomKey, room: &RoomId, had: Seq) -> Result<(), StoreError> {
+        let mut there = Db::new(&self.theirs);
+        let (taken, letters) = (
+            outbox::taken(&mut there, theirs)?,
+            outbox::letters_of(&mut there, theirs)?,
+        );
+        if taken.is_none() && letters.is_empty() {
+            return Ok(());
+        }
+        let (room, letters) = (room.clone(), Arc::new(letters));
+        self.write(1 + letters.len(), move || {
+            let (room, letters) = (room.clone(), Arc::clone(&letters));
+            move |writes: &mut Writes<'_>| {
+                if let Some(taken) = taken {
+                    outbox::take_over(writes, &room, taken, had)?;
+                }
+                letters.iter().try_for_each(|letter| outbox::bury(writes, letter))
+            }
+        })
     }
 
     /// People of the backup's room whom the log here does not name yet: whoever it names and has no record here
@@ -323,7 +346,13 @@ impl Merge {
         });
         let outcome = self.write(weight, move || {
             let append = Arc::clone(&append);
-            move |writes: &mut Writes<'_>| append::append(writes, &append)
+            move |writes: &mut Writes<'_>| {
+                // What was told then is not told again; what was not is taken over below.
+                let feed = std::mem::take(&mut writes.feed);
+                let outcome = append::append(writes, &append);
+                writes.feed = feed;
+                outcome
+            }
         })?;
         match outcome {
             Ok(()) => Ok(true),

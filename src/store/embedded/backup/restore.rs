@@ -16,7 +16,7 @@ use crate::store::embedded::options::{EmbeddedOptions, FILE};
 use crate::store::embedded::snapshot::{self, Draft};
 use crate::store::embedded::sql::Db;
 use crate::store::embedded::writes::Writes;
-use crate::store::embedded::{migrations, privacy, schema};
+use crate::store::embedded::{feed, migrations, privacy, schema};
 
 /// Where a restore is prepared, in the data folder.
 const FOLDER: &str = "restore";
@@ -145,6 +145,7 @@ pub fn stage(data: &Path, backup: &Path) -> Result<Staged, BackupError> {
         return Err(BackupError::Damaged("its database fails the integrity check"));
     }
     migrations::migrate(&conn)?;
+    feed::begin_anew(&conn)?;
     drop(conn);
     Ok(Staged {
         data: data.to_path_buf(),

@@ -26,13 +26,20 @@ pub struct InFolder {
     folder: TempDir,
 }
 
+fn options(path: &std::path::Path) -> EmbeddedOptions {
+    EmbeddedOptions {
+        feed: true,
+        ..EmbeddedOptions::new(path)
+    }
+}
+
 impl Harness for InFolder {
     type S = Embedded;
 
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
-            store: Embedded::open(EmbeddedOptions::new(folder.path())).unwrap(),
+            store: Embedded::open(options(folder.path())).unwrap(),
             folder,
         }
     }
@@ -44,7 +51,7 @@ impl Harness for InFolder {
     async fn reopen(self) -> Self {
         self.store.close().await;
         Self {
-            store: Embedded::open(EmbeddedOptions::new(self.folder.path())).unwrap(),
+            store: Embedded::open(options(self.folder.path())).unwrap(),
             folder: self.folder,
         }
     }

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::backup::{self, BackupOptions, Incoming, Merged, RestoreOptions, Restored};
 use crate::domain::people::{Contact, ContactBook, Subject};
+use crate::domain::room::Seq;
 use crate::domain::testing::{report, room};
 use crate::domain::time::Timestamp;
 use crate::store::contract::Store;
 use crate::store::contract_tests::scribe::{Scribe, device, kept, key, ms, phone, put, raised, user};
-use crate::store::types::{DeviceRecord, Retention};
+use crate::store::outbox::{Claim, DeadLetter, Settle, Then};
+use crate::store::types::{Append, DeviceRecord, Retention};
 use crate::store::{Embedded, EmbeddedOptions};
 
 const SECRET: &[u8] = b"a secret of the tests, thirty-two bytes";
@@ -19,6 +22,7 @@ const BEGUN: i64 = 5_000_000;
 fn open(folder: &Path) -> Arc<Embedded> {
     let options = EmbeddedOptions {
         erasure_secret: Some(SECRET.to_vec()),
+        feed: true,
         ..EmbeddedOptions::new(folder)
     };
     Arc::new(Embedded::open(options).unwrap())
@@ -171,18 +175,131 @@ async fn whoever_was_erased_before_and_came_again_is_in_the_backup() {
     }
 }
 
+#[tokio::test]
+async fn what_is_merged_comes_last_in_the_order_and_a_store_that_was_put_in_place_begins_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let store = open(&data);
+    let mut scribe = raised(&*store, "both", report()).await;
+    put(&*store, scribe.join(1)).await;
+    backup::backup(&data, &file, BackupOptions::default(), ms(BEGUN)).unwrap();
+    let whole = store.feed_after(0, 100).await.unwrap().unwrap();
+
+    let other = folder.path().join("other");
+    let running = open(&other);
+    raised(&*running, "own", report()).await;
+    let before = running.feed_after(0, 100).await.unwrap().unwrap();
+    merged(&running, &other, &file).await;
+    let after = running.feed_after(0, 100).await.unwrap().unwrap();
+    assert_eq!(
+        (after.epoch, &after.events[..before.events.len()]),
+        (before.epoch, &*before.events)
+    );
+    let came: Vec<_> = after.events[before.events.len()..]
+        .iter()
+        .map(|feed| &feed.event)
+        .collect();
+    assert_eq!(
+        came,
+        whole.events.iter().map(|feed| &feed.event).collect::<Vec<_>>()
+    );
+
+    store.close().await;
+    drop(store);
+    let force = RestoreOptions {
+        force: true,
+        ..RestoreOptions::default()
+    };
+    backup::stage(&data, &file)
+        .unwrap()
+        .restore(force, ms(BEGUN))
+        .unwrap();
+    let placed = open(&data).feed_after(0, 100).await.unwrap().unwrap();
+    assert_ne!(
+        placed.epoch, whole.epoch,
+        "what was given out since may be given out again"
+    );
+    assert_eq!(placed.events, whole.events);
+}
+
+#[tokio::test]
+async fn what_was_told_before_the_backup_is_not_told_again_and_the_rest_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let store = open(&data);
+    let mut half = raised(&*store, "half", report()).await;
+    raised(&*store, "told", report()).await;
+    raised(&*store, "untold", report()).await;
+    let claim = |token| Claim {
+        token,
+        lease: Duration::from_secs(60),
+        limit: 10,
+    };
+    store.outbox_claim(claim(1)).await.unwrap();
+    let letter = DeadLetter {
+        room: room("told"),
+        seq: Seq::new(2),
+        kind: "joined".into(),
+        status: 422,
+        attempts: 5,
+        at: ms(BEGUN),
+    };
+    let settle = |name, taken, dead| Settle {
+        room: room(name),
+        token: 1,
+        taken: Seq::new(taken),
+        attempts: 0,
+        refusals: 0,
+        since: None,
+        then: Then::Release(Duration::ZERO),
+        dead,
+    };
+    let all = vec![settle("half", 1, vec![]), settle("told", 2, vec![letter.clone()])];
+    store.outbox_settle(all).await.unwrap();
+    let before = half.clone();
+    put(&*store, half.say(0, "help")).await;
+    backup::backup(&data, &file, BackupOptions::default(), ms(BEGUN)).unwrap();
+
+    // One of them stands there already, and was told as far as it goes.
+    let other = folder.path().join("other");
+    let ours = open(&other);
+    let beginning = Append {
+        room: room("half"),
+        after: Seq::ZERO,
+        events: before.log,
+        people: vec![],
+        idempotency: None,
+    };
+    put(&*ours, beginning).await;
+    ours.outbox_claim(claim(1)).await.unwrap();
+    ours.outbox_settle(vec![settle("half", 2, vec![])]).await.unwrap();
+    merged(&ours, &other, &file).await;
+    let mut found = ours.outbox_claim(claim(2)).await.unwrap();
+    found.sort_by(|a, b| a.room.cmp(&b.room));
+    let told: Vec<_> = found
+        .iter()
+        .map(|it| (it.room.as_str(), it.taken.get(), it.head.get()))
+        .collect();
+    assert_eq!(told, [("half", 2, 3), ("untold", 0, 2)]);
+    assert_eq!(ours.dead_letters(None, 10).await, Ok(vec![letter]));
+}
+
 /// Every table, and how a merge deals with it.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 20] = [
     ("blocks", "the newer of two"),
     ("contacts", "for those who have none"),
+    ("dead_letters", "of rooms that were taken"),
     ("devices", "the one that was seen last"),
     ("erased", "this store's own: writes that are on their way"),
     ("events", "what is missing of a room's log"),
+    ("feed", "what comes in has its places at the end"),
+    ("feed_epoch", "this store's own"),
     ("fixes", "what is missing, of those who have a record"),
     ("geo", "projected"),
     ("gone", "all"),
     ("idempotency", "what is missing"),
     ("incidents", "projected"),
+    ("outbox", "of rooms that were taken: what was not told then"),
     ("participants", "projected"),
     ("people", "of those whom the log names anew"),
     ("presence", "of rooms that were taken"),

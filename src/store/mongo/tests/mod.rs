@@ -20,7 +20,8 @@ impl Harness for OnServer {
     type S = Mongo;
 
     async fn start() -> Self {
-        let options = MongoOptions::new(server::shared().await);
+        let mut options = MongoOptions::new(server::shared().await);
+        options.feed = true;
         Self {
             store: Mongo::open(options.clone()).await.unwrap(),
             options,

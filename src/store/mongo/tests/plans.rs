@@ -4,6 +4,7 @@ use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
 use super::{Mongo, MongoOptions, server};
+use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
 use crate::domain::location::LocationPolicy;
 use crate::domain::room::Seq;
@@ -12,6 +13,7 @@ use crate::store::contract::Store;
 use crate::store::contract_tests::scribe::{
     everything, kept, key, ms, phone, place, put, raised, record, user,
 };
+use crate::store::outbox::{Claim, DeadPlace, Settle, Then};
 use crate::store::types::{HistoryQuery, IncidentQuery, Retention, Sight, Sign};
 
 /// Asks everything that is asked while an engine runs.
@@ -42,6 +44,7 @@ async fn ask_all(store: &Mongo) {
         at: ms(1),
     };
     store.note_signs(vec![sign]).await.unwrap();
+    tell(store, &sos).await;
     let lists = [
         everything(),
         IncidentQuery {
@@ -76,6 +79,8 @@ async fn ask_all(store: &Mongo) {
     }
     let day = std::time::Duration::from_secs(86_400);
     let retention = Retention {
+        feed: day,
+        dead_letters: day,
         locations: day,
         idempotency: day,
         device_links: day,
@@ -84,9 +89,48 @@ async fn ask_all(store: &Mongo) {
         erasures: day,
         slice_max_rows: 100,
     };
+    store.incidents_of(&[room("sos")]).await.unwrap();
+    store
+        .stretches(&[
+            (room("sos"), Seq::new(1), Seq::new(2)),
+            (room("other"), Seq::new(1), Seq::new(9)),
+        ])
+        .await
+        .unwrap();
     store.purge(ms(1_000), &retention).await.unwrap();
     store.erase(&user(5), ms(1_000)).await.unwrap();
     store.ping().await.unwrap();
+}
+
+/// What is asked to tell the service that keeps incidents.
+async fn tell(store: &Mongo, sos: &RoomId) {
+    let claim = Claim {
+        token: 1,
+        lease: std::time::Duration::from_secs(60),
+        limit: 10,
+    };
+    assert!(!store.outbox_claim(claim).await.unwrap().is_empty());
+    let settle = Settle {
+        room: sos.clone(),
+        token: 1,
+        taken: Seq::new(1),
+        attempts: 0,
+        refusals: 0,
+        since: None,
+        then: Then::Keep(claim.lease),
+        dead: vec![],
+    };
+    store.outbox_settle(vec![settle]).await.unwrap();
+    store.outbox_depth().await.unwrap();
+    let place = DeadPlace {
+        at: ms(1),
+        room: sos.clone(),
+        seq: Seq::new(1),
+    };
+    store.dead_letters(Some(place), 10).await.unwrap();
+    store.dead_letters(None, 10).await.unwrap();
+    store.dead_letter(sos, Seq::new(1)).await.unwrap();
+    store.trim_dead_letters(10).await.unwrap();
 }
 
 fn asks_by_time(command: &Document) -> bool {
@@ -99,7 +143,10 @@ fn asks_by_time(command: &Document) -> bool {
 
 #[tokio::test]
 async fn no_question_reads_a_whole_collection() {
-    let options = MongoOptions::new(server::shared().await);
+    let options = MongoOptions {
+        feed: true,
+        ..MongoOptions::new(server::shared().await)
+    };
     let store = Mongo::open(options).await.unwrap();
     let mut scribe = raised(&store, "sos", report()).await;
     put(&store, scribe.join(1)).await;

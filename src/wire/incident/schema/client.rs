@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::admin;
 use super::super::client::{HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX, HISTORY_SKIP_MAX};
 use super::super::samples::{AT, SOS};
 use super::{Described, sos};
-use crate::domain::incident::Status;
+use crate::domain::incident::{IncidentType, Status};
 use crate::domain::room::UserType;
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::schema::{
@@ -27,6 +28,7 @@ pub fn client_messages(bounds: &Bounds) -> Vec<Described> {
     found.extend(moving());
     found.extend(talk(bounds));
     found.extend(upkeep());
+    found.extend(operating());
     found
 }
 
@@ -165,6 +167,49 @@ fn talk(bounds: &Bounds) -> Vec<Described> {
             json!({"sosId": SOS, "limit": 20, "skip": 0}),
         ),
         described("participants:active:request", "Asks who is in.", in_sos(), bare()),
+    ]
+}
+
+/// In `/admin`, by staff.
+fn operating() -> Vec<Described> {
+    let types = IncidentType::ALL.iter().map(|it| it.as_str());
+    let statuses = Status::ALL.iter().map(|it| it.as_str());
+    let circle = json!({
+        "type": ["object", "null"],
+        "required": ["latitude", "longitude", "radiusKm"],
+        "properties": {
+            "latitude": latitude(), "longitude": longitude(),
+            "radiusKm": {"type": "number", "exclusiveMinimum": 0, "description": "Kilometres, at most `ops.radius_max_km`."},
+        },
+        "description": "Only of incidents that were raised within this circle.",
+    });
+    let each =
+        |names: Value, what: &str| json!({"type": ["array", "null"], "items": names, "description": what});
+    vec![
+        described(
+            admin::SUBSCRIBE,
+            "In `/admin`: every event of incidents that fit, from now on or after `cursor`, in the order in which they \
+             happened. It takes the place of the one before.",
+            Shape::new()
+                .may("cityId", note(NAME_MAX_CHARS, "Only of this city."))
+                .may("types", each(word_of(types, "A type."), "Only of these types."))
+                .may(
+                    "statuses",
+                    each(
+                        word_of(statuses, "A status."),
+                        "Only of incidents that stand so, or stood so until this event.",
+                    ),
+                )
+                .may("area", circle)
+                .may("cursor", note(128, "That of the last event that was seen.")),
+            json!({"cityId": "MNL", "types": ["FIRE"], "statuses": ["ACTIVE"], "cursor": "0-19a7d0c2b5e-3-0"}),
+        ),
+        described(
+            admin::UNSUBSCRIBE,
+            "In `/admin`: no events any more.",
+            Shape::new(),
+            json!({}),
+        ),
     ]
 }
 

@@ -64,6 +64,10 @@ pub const ERRORS: &[(&str, &str)] = &[
         "TIMEOUT",
         "It may have been done all the same. Send it again; give messages an `id`.",
     ),
+    (
+        "SOS_SERVICE_UNAVAILABLE",
+        "To a join: whether there is such an incident only another service knows, and it does not answer. Come back later.",
+    ),
     ("STORE_FULL", "Nothing can be kept now. Send it again later."),
     (
         "STORE_UNAVAILABLE",
@@ -109,6 +113,7 @@ fn shape(name: &str) -> Option<(&'static str, Shape)> {
         .or_else(|| moving(name))
         .or_else(|| talking(name))
         .or_else(|| upkeep(name))
+        .or_else(|| operating(name))
 }
 
 /// Somebody in an incident, now or when it came into the log.
@@ -287,6 +292,45 @@ fn talking(name: &str) -> Option<(&'static str, Shape)> {
                     json!({"type": "integer", "minimum": 0, "description": "How many are in."}),
                 )
                 .has("timestamp", millis("When.")),
+        ),
+        _ => return None,
+    })
+}
+
+/// In `/admin`.
+fn operating(name: &str) -> Option<(&'static str, Shape)> {
+    let object = |description: &str| json!({"type": "object", "description": description});
+    Some(match name {
+        "admin:subscribed" => (
+            "In `/admin`: what comes next happened after this place.",
+            Shape::new()
+                .has("cursor", text("The place, for `admin:subscribe`."))
+                .has(
+                    "gap",
+                    json!({
+                        "type": "boolean",
+                        "description": "Some of what followed the cursor that was given is not kept any more: load anew.",
+                    }),
+                ),
+        ),
+        "admin:event" => (
+            "In `/admin`: an event of an incident, in the order in which they happened over all nodes. Its fields are \
+             those of the incident's log over HTTP.",
+            Shape::new()
+                .has("sosId", sos())
+                .has("seq", place())
+                .has("at", reference("Instant"))
+                .has("actor", reference("Actor"))
+                .has("type", text("What happened."))
+                .has("data", object("What else is to be said of it."))
+                .has("sos", object("How the incident stands after it."))
+                .has("cursor", text("Go on after this one.")),
+        ),
+        "admin:positions" => (
+            "In `/admin`: the newest position of everybody who moved since the last time, in incidents and on trips.",
+            Shape::new()
+                .has("positions", json!({"type": "array", "items": {"type": "object"}, "description": "They."}))
+                .has("at", reference("Instant")),
         ),
         _ => return None,
     })

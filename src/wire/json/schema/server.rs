@@ -64,6 +64,10 @@ pub const ERRORS: &[(&str, &str)] = &[
     ("BUSY", "Too much waits. Send it again a moment later."),
     ("STORE_BUSY", "Too much waits. Send it again a moment later."),
     (
+        "SOS_SERVICE_UNAVAILABLE",
+        "Whether there is such an incident only another service knows, and it does not answer. Come back later.",
+    ),
+    (
         "ROOM_RESTARTED",
         "It may have been done all the same. Send it again; give messages an `id`.",
     ),
