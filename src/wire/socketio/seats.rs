@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::namespace::Namespace;
 
 /// How a client stands to a namespace.
@@ -26,7 +28,8 @@ struct Awaited {
 /// The namespaces of a client.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
-    seats: Vec<(Namespace, Seat)>,
+    /// Mostly one. A vector would make room for four, in every connection that there is.
+    seats: SmallVec<[(Namespace, Seat); 1]>,
     awaited: Vec<Awaited>,
     last_id: u64,
 }
