@@ -30,7 +30,7 @@ pub enum Voice {
     /// One JSON object in each frame.
     Json,
     /// Events of Socket.IO.
-    Incident(Incident),
+    Incident(Box<Incident>),
 }
 
 /// An incident client's seat in a namespace.

@@ -36,7 +36,7 @@ impl Seat {
             pass,
             guard,
         } = admitted;
-        let voice = Voice::Incident(Incident::new(&namespace, recovers));
+        let voice = Voice::Incident(Box::new(Incident::new(&namespace, recovers)));
         let session = SessionShared::new(
             credential.identity,
             (Arc::clone(outbox), voice),
