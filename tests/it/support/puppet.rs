@@ -166,6 +166,13 @@ impl Puppet {
         self.answer(ask).await
     }
 
+    /// It comes to be on this transport.
+    pub async fn moves_to(&mut self, transport: &str) {
+        let moves = async { while self.transport().await != transport {} };
+        let moved = timeout(DEADLINE, moves).await;
+        assert!(moved.is_ok(), "the client never came to {transport}");
+    }
+
     /// Its connection breaks, without a word.
     pub async fn is_cut(&self) {
         self.tell(json!({"do": "cut"})).await;
