@@ -1,7 +1,7 @@
 //! Mayday: a realtime emergency engine.
 //!
 //! The layers, each of which knows only those to its left (a test keeps it so):
-//! `domain` ← `wire`, `store`, `delivery` ← `bus`, `transport` ← `actors` ← `http` ← `app`.
+//! `domain` ← `wire`, `store`, `delivery`, `notify` ← `bus`, `transport` ← `actors` ← `http` ← `app`.
 //! `ARCHITECTURE.md` is the map.
 
 pub mod actors;
@@ -14,6 +14,7 @@ pub mod domain;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;
+pub mod notify;
 pub mod store;
 pub mod telemetry;
 pub mod transport;

@@ -3,6 +3,9 @@
 //! Nothing in `domain` knows JSON, a clock, a socket, randomness or an actor. Time and fresh ids are
 //! arguments; the same inputs always give the same outputs.
 
+#[macro_use]
+mod named;
+
 pub mod area;
 pub mod bounds;
 pub mod breaker;
@@ -14,6 +17,7 @@ pub mod hints;
 pub mod ids;
 pub mod incident;
 pub mod location;
+pub mod notify;
 pub mod ops;
 pub mod people;
 pub mod phone;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::jobs::JobWrite;
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
@@ -24,6 +25,8 @@ pub struct Append {
     pub people: Vec<Person>,
     /// Makes a retry of the same request find this room.
     pub idempotency: Option<IdempotencyKey>,
+    /// Changes to jobs, made in the same step.
+    pub jobs: Vec<JobWrite>,
 }
 
 impl Append {

@@ -1,4 +1,4 @@
-//! The layers keep their order: `domain ← wire, store, delivery ← bus, transport ← actors ← http ← app, main`.
+//! The layers keep their order: `domain ← wire, store, delivery, notify ← bus, transport ← actors ← http ← app, main`.
 //! Settings and telemetry stand beside `http`.
 
 use std::collections::BTreeSet;
@@ -6,16 +6,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use. What is not listed may use everything.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
     ("delivery", &["domain"]),
+    ("notify", &["domain"]),
     ("bus", &["domain", "wire", "store"]),
     ("transport", &["domain", "wire", "store", "delivery"]),
     (
         "actors",
-        &["domain", "wire", "store", "bus", "delivery", "transport"],
+        &[
+            "domain",
+            "wire",
+            "store",
+            "bus",
+            "delivery",
+            "transport",
+            "notify",
+        ],
     ),
     (
         "config",
@@ -26,6 +35,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "bus",
             "delivery",
             "transport",
+            "notify",
             "actors",
         ],
     ),
@@ -38,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "bus",
             "delivery",
             "transport",
+            "notify",
             "actors",
             "config",
         ],
@@ -51,6 +62,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "bus",
             "delivery",
             "transport",
+            "notify",
             "actors",
             "config",
             "telemetry",

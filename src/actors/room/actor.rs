@@ -298,6 +298,7 @@ impl RoomActor {
             events: Vec::new(),
             people: Vec::new(),
             idempotency: None,
+            jobs: Vec::new(),
         };
         let steps = self.decide_some(now, &mut append);
         let asked = self.ask_service(ctx);

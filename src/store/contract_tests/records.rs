@@ -32,6 +32,7 @@ pub async fn a_persons_record_is_replaced_and_never_doubled<H: Harness>() {
         events: vec![],
         people: vec![record(5)],
         idempotency: None,
+        jobs: Vec::new(),
     };
     put(store, only_records).await;
     let people = store.load(&room("sos")).await.unwrap().unwrap().people;

@@ -129,6 +129,7 @@ impl Scribe {
             events,
             people,
             idempotency: None,
+            jobs: Vec::new(),
         })
     }
 

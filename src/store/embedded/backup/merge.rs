@@ -343,6 +343,7 @@ impl Merge {
             events,
             people,
             idempotency: None,
+            jobs: Vec::new(),
         });
         let outcome = self.write(weight, move || {
             let append = Arc::clone(&append);

@@ -269,6 +269,7 @@ async fn what_was_told_before_the_backup_is_not_told_again_and_the_rest_is() {
         events: before.log,
         people: vec![],
         idempotency: None,
+        jobs: Vec::new(),
     };
     put(&*ours, beginning).await;
     ours.outbox_claim(claim(1)).await.unwrap();
