@@ -125,6 +125,7 @@ impl Bench {
                 subject,
                 key: RoomId::from_random(self.bytes()).to_string(),
             }),
+            jobs: Vec::new(),
             room,
         }
     }
