@@ -238,6 +238,7 @@ async fn what_a_dead_node_left_half_told_is_told_by_another() {
         ],
         people: vec![Person::new(who, ana.identity())],
         idempotency: None,
+        jobs: Vec::new(),
     };
     cluster.store.append(append).await.unwrap();
     for guest in [&ana, &ben] {
