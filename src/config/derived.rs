@@ -374,6 +374,11 @@ impl Retention {
         Duration::from_secs(self.dead_letters_days as u64 * 86_400)
     }
 
+    /// How long a vendor's name for a message is known; zero: for ever.
+    pub const fn receipts(&self) -> Duration {
+        Duration::from_secs(self.receipts_days as u64 * 86_400)
+    }
+
     /// How long a backup is kept from bringing back who was erased; zero: for ever.
     pub const fn erasures(&self) -> Duration {
         Duration::from_secs(self.erasures_days as u64 * 86_400)

@@ -660,6 +660,8 @@ sections! {
         feed_hours: u32 = 72,
         /// Events that a service refused for good; 0: for ever.
         dead_letters_days: u32 = 30,
+        /// By which vendors name messages that they took; 0: for ever.
+        receipts_days: u32 = 7,
         /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
         erasures_days: u32 = 400,
         /// How often the janitor looks.

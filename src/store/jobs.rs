@@ -22,6 +22,11 @@ impl JobId {
         Self(if id == 0 { 1 } else { id })
     }
 
+    /// From a number that is stored; `None`: no job has it.
+    pub const fn new(number: i64) -> Option<Self> {
+        if number > 0 { Some(Self(number)) } else { None }
+    }
+
     /// Its number, for stores.
     pub const fn get(self) -> i64 {
         self.0
@@ -52,9 +57,10 @@ pub struct NewJob {
 pub enum JobWrite {
     /// A new one. One of the same name that is there already stays as it is.
     Add(NewJob),
-    /// How one fared. Nothing of it counts when the job is no longer the caller's.
+    /// How one fared. Nothing of it counts when the job is no longer the caller's: dropped, or somebody else's. A lease
+    /// that has run out does not matter as long as nobody has claimed the job since.
     Settle(JobSettle),
-    /// One may be begun now that was to wait. One that is in hand may when it is released.
+    /// One may be begun now that was to wait. One that is in hand may be when it is released.
     Hasten(JobId),
     /// One is not to be done, whoever has it in hand.
     Drop(JobId),
