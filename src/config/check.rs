@@ -18,6 +18,7 @@ impl Config {
         let all_read = problems.is_empty();
         self.check_ranges(problems);
         self.check_texts(problems);
+        self.check_notify(problems);
         if all_read {
             self.check_pairs(problems);
         }
@@ -549,7 +550,7 @@ impl Config {
 }
 
 /// What travels in the clear is anybody's who is on the way: only near by, unless the operator says so.
-fn check_url(text: &str, allow_http: bool, allowance: &str) -> Result<(), String> {
+pub(super) fn check_url(text: &str, allow_http: bool, allowance: &str) -> Result<(), String> {
     let url = url::Url::parse(text).map_err(|error| format!("must be an address: {error}"))?;
     let near = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),

@@ -6,6 +6,7 @@
 mod check;
 mod derived;
 mod load;
+mod notify;
 mod proxies;
 mod secret;
 mod secrets;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use check::INTERNAL;
 pub use load::{ConfigError, Problem};
+pub use notify::{Msg91, Notify, NotifySecrets, Twilio, notify_settings, vendors_on};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets};

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::load::Reader;
+use super::notify::Notify;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
 use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
@@ -35,11 +36,12 @@ macro_rules! sections {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Config {
             $($(#[$doc])* pub $section: $name,)*
+            /// Messages to people who are not connected.
+            pub notify: Notify,
         }
 
         impl Config {
-            /// The sections and the keys of each.
-            pub const KEYS: &'static [(&'static str, &'static [&'static str])] =
+            const OWN_KEYS: &'static [(&'static str, &'static [&'static str])] =
                 &[$((stringify!($section), &[$(stringify!($key)),*])),*];
 
             pub(super) fn read(from: &mut Reader) -> Self {
@@ -48,10 +50,18 @@ macro_rules! sections {
                     $($section: $name {
                         $($key: from.take(stringify!($section), stringify!($key), default.$section.$key),)*
                     },)*
+                    notify: Notify::read(from),
                 }
             }
         }
     };
+}
+
+impl Config {
+    /// The sections and the keys of each.
+    pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+        Self::OWN_KEYS.iter().chain(Notify::KEYS).copied()
+    }
 }
 
 sections! {

@@ -24,6 +24,7 @@ mod layers;
 mod life;
 mod mongo;
 mod nodes;
+mod notify;
 mod ops;
 mod pages;
 mod privacy;

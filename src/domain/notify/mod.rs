@@ -99,6 +99,8 @@ named! {
         SosRaised = "SOS_RAISED",
         /// It stands, and nobody has acknowledged it, or nobody has touched it for too long.
         SosReminder = "SOS_REMINDER",
+        /// Somebody has taken it on.
+        SosAcknowledged = "SOS_ACKNOWLEDGED",
         /// It is over.
         SosOver = "SOS_OVER",
         /// It was called off by whoever raised it: nothing had happened.
