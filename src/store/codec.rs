@@ -71,7 +71,9 @@ pub fn parse_subject(text: &str) -> Result<Subject, StoreError> {
         Some(("d:", id)) => DeviceId::new(id).map(Subject::Device),
         Some(("s:", name)) => ServiceName::new(name).map(Subject::Service),
         Some(("p:", phone)) => {
-            return PhoneNumber::from_e164(phone).map(Subject::Phone).map_err(|_| corrupt("a subject"));
+            return PhoneNumber::from_e164(phone)
+                .map(Subject::Phone)
+                .map_err(|_| corrupt("a subject"));
         }
         _ => return Err(corrupt("a subject")),
     };

@@ -13,11 +13,11 @@ use serde_json::{Map, Value, json};
 
 use super::SentToken;
 use super::stamp::Stamp;
-use crate::domain::room::Means;
 use crate::domain::geo::{ACCURACY_MAX_M, HEADING_MAX_DEG, SPEED_MAX_MS};
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
 use crate::domain::people::Role;
+use crate::domain::room::Means;
 use crate::domain::room::{LeaveReason, UserType};
 
 /// Where documents keep the schemas that they refer to.

@@ -156,7 +156,11 @@ impl NotifyActor {
         let at = self.lanes.iter().map(|lane| lane.look_at).min();
         let Some(at) = at else { return };
         let now = Instant::now();
-        if self.timer.as_ref().is_some_and(|(set, _)| *set <= at && *set > now) {
+        if self
+            .timer
+            .as_ref()
+            .is_some_and(|(set, _)| *set <= at && *set > now)
+        {
             return;
         }
         if let Some((_, timer)) = self.timer.take() {

@@ -51,7 +51,8 @@ impl JobBody {
             Self::Incident => Kept::Incident,
             Self::Send(send) => Kept::Send(Box::new(KeptSend::of(send))),
         };
-        serde_json::to_string(&kept).expect("invariant: it has neither maps with odd keys nor numbers that are none")
+        serde_json::to_string(&kept)
+            .expect("invariant: it has neither maps with odd keys nor numbers that are none")
     }
 
     /// Reads it.
@@ -144,7 +145,12 @@ impl KeptSend {
             raised: send.raised_at.map(Timestamp::ms),
             stage: KeptStage::of(&send.progress.stage),
             tries: send.progress.tries,
-            passed: send.progress.passed.iter().map(|one| one.as_str().into()).collect(),
+            passed: send
+                .progress
+                .passed
+                .iter()
+                .map(|one| one.as_str().into())
+                .collect(),
             twice: send.progress.twice,
         }
     }
@@ -165,7 +171,11 @@ impl KeptSend {
             progress: Progress {
                 stage: self.stage.read()?,
                 tries: self.tries,
-                passed: self.passed.iter().map(|one| vendor(one)).collect::<Result<_, _>>()?,
+                passed: self
+                    .passed
+                    .iter()
+                    .map(|one| vendor(one))
+                    .collect::<Result<_, _>>()?,
                 twice: self.twice,
             },
         })
@@ -294,7 +304,12 @@ mod tests {
             Just(Stage::Here),
             (vendor(), at()).prop_map(|(vendor, since)| Stage::Asking { vendor, since }),
             (vendor(), any::<Option<String>>(), at(), any::<u32>()).prop_map(
-                |(vendor, reference, since, asked)| Stage::Taken { vendor, reference, since, asked }
+                |(vendor, reference, since, asked)| Stage::Taken {
+                    vendor,
+                    reference,
+                    since,
+                    asked
+                }
             ),
         ]
     }
@@ -330,7 +345,10 @@ mod tests {
 
     #[test]
     fn to_look_at_an_incident_says_nothing_else() {
-        assert_eq!(JobBody::decode(&JobBody::Incident.encode()), Ok(JobBody::Incident));
+        assert_eq!(
+            JobBody::decode(&JobBody::Incident.encode()),
+            Ok(JobBody::Incident)
+        );
         assert_eq!(JobBody::decode("{}"), Err(BadBody));
     }
 }

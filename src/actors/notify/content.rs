@@ -30,7 +30,10 @@ pub(super) fn of_incident(
             values.insert(name.to_owned(), value);
         }
     };
-    put("person", snapshot.owner.as_ref().and_then(|owner| owner.name.clone()));
+    put(
+        "person",
+        snapshot.owner.as_ref().and_then(|owner| owner.name.clone()),
+    );
     put("kind", Some(report.kind.as_str().to_owned()));
     put("message", Some(report.message.clone()));
     let place = [&report.address.barangay, &report.address.city];
@@ -38,7 +41,9 @@ pub(super) fn of_incident(
     put("place", Some(place.join(", ")));
     put(
         "map",
-        report.position.map(|position| map(&shared.settings.map_url, position)),
+        report
+            .position
+            .map(|position| map(&shared.settings.map_url, position)),
     );
     put(
         "acknowledge",
@@ -48,7 +53,10 @@ pub(super) fn of_incident(
     let age = report.raised_at.map(|at| snapshot.created_at.since(at));
     put("age", age.filter(|age| *age >= LATE).map(spoken));
     if occasion == Occasion::SosReminder {
-        put("minutes", Some((now.since(snapshot.created_at).as_secs() / 60).to_string()));
+        put(
+            "minutes",
+            Some((now.since(snapshot.created_at).as_secs() / 60).to_string()),
+        );
     }
     Content {
         occasion,
@@ -65,7 +73,9 @@ pub(super) fn of_trouble(room: &RoomId, reason: &str) -> Content {
         occasion: Occasion::Trouble,
         locale: Locale::default(),
         drill: false,
-        values: values.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        values: values
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
     }
 }
 

@@ -284,7 +284,11 @@ impl Progress {
                         if gone && self.passed.last() != Some(&vendor) {
                             self.pass(vendor);
                         }
-                        if self.others(vendor, choices) { AT_ONCE } else { pause }
+                        if self.others(vendor, choices) {
+                            AT_ONCE
+                        } else {
+                            pause
+                        }
                     }
                 };
                 Verdict {
@@ -388,7 +392,13 @@ impl Progress {
     }
 
     /// What the vendor that took it said about it.
-    pub fn asked(&mut self, settings: &RetrySettings, answer: Asked, choices: &[Choice], now: Timestamp) -> Verdict {
+    pub fn asked(
+        &mut self,
+        settings: &RetrySettings,
+        answer: Asked,
+        choices: &[Choice],
+        now: Timestamp,
+    ) -> Verdict {
         if let Stage::Taken { asked, .. } = &mut self.stage {
             *asked = asked.saturating_add(1);
         }

@@ -29,7 +29,10 @@ fn choice(vendor: Vendor, can_search: bool, idempotent: bool) -> Choice {
 }
 
 fn sms() -> Vec<Choice> {
-    vec![choice(Vendor::Twilio, true, false), choice(Vendor::Msg91, false, false)]
+    vec![
+        choice(Vendor::Twilio, true, false),
+        choice(Vendor::Msg91, false, false),
+    ]
 }
 
 fn code() -> String {
@@ -58,8 +61,12 @@ impl Story {
     }
 
     fn next(&mut self) -> Next {
-        self.progress
-            .next(&settings(), self.state, &self.choices, (self.now, self.expires_at))
+        self.progress.next(
+            &settings(),
+            self.state,
+            &self.choices,
+            (self.now, self.expires_at),
+        )
     }
 
     fn moves(&mut self, to: DeliveryState) {
@@ -100,7 +107,11 @@ fn what_one_vendor_refuses_the_next_one_gets_at_once() {
     );
     assert_eq!(verdict.news, Some((DeliveryState::Accepted, None)));
     assert!(!story.progress.twice);
-    assert_eq!(story.next(), Next::Wait(SECOND * 600), "MSG91 cannot be asked, it may give back");
+    assert_eq!(
+        story.next(),
+        Next::Wait(SECOND * 600),
+        "MSG91 cannot be asked, it may give back"
+    );
 }
 
 #[test]
@@ -120,8 +131,19 @@ fn a_vendor_that_is_busy_for_long_is_not_waited_for_when_there_is_another() {
 #[test]
 fn an_attempt_of_unknown_outcome_is_looked_for_before_anybody_else_is_asked() {
     let mut story = Story::new(sms());
-    story.sends(Vendor::Twilio, Sent::Unknown { code: "TIMEOUT".into() });
-    assert!(matches!(story.next(), Next::Search { vendor: Vendor::Twilio, .. }));
+    story.sends(
+        Vendor::Twilio,
+        Sent::Unknown {
+            code: "TIMEOUT".into(),
+        },
+    );
+    assert!(matches!(
+        story.next(),
+        Next::Search {
+            vendor: Vendor::Twilio,
+            ..
+        }
+    ));
     let found = Ok(Some("SM1".to_owned()));
     let verdict = story
         .progress
@@ -230,7 +252,10 @@ fn a_dead_destination_is_nobodys_and_one_that_is_gone_is_forgotten() {
 fn a_message_whose_time_is_over_is_not_sent() {
     let mut story = Story::new(sms());
     story.now = story.expires_at;
-    assert_eq!(story.next(), Next::Finish(Some((DeliveryState::Expired, "EXPIRED"))));
+    assert_eq!(
+        story.next(),
+        Next::Finish(Some((DeliveryState::Expired, "EXPIRED")))
+    );
 }
 
 #[derive(Clone, Debug)]

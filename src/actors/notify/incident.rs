@@ -13,7 +13,7 @@ use crate::actors::error::CommandError;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::notify::plan::{self, Facts, Look, Message, Step, Target};
-use crate::domain::notify::{Destination, DeliveryState, Occasion};
+use crate::domain::notify::{DeliveryState, Destination, Occasion};
 use crate::domain::people::{Contact, Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Command, NOTIFICATIONS_MAX, Planned, Rejection, Told};
@@ -136,7 +136,14 @@ async fn tell(
     let first = snapshot.told.next_id();
     for (id, message) in (first..).zip(&found) {
         let contact = message.who.and_then(|who| names.get(&who).copied());
-        jobs.push(JobWrite::Add(job(errand, snapshot, (id, occasion), message, contact, now)));
+        jobs.push(JobWrite::Add(job(
+            errand,
+            snapshot,
+            (id, occasion),
+            message,
+            contact,
+            now,
+        )));
     }
     let planned = found.iter().map(|message| Planned {
         to: message.who,
@@ -221,7 +228,8 @@ fn job(
         state: DeliveryState::Pending,
         to: message.to.clone(),
         content: content::of_incident(shared, snapshot, occasion, message.who, contact, now),
-        raised_at: (occasion == Occasion::SosRaised && message.after.is_zero()).then_some(snapshot.created_at),
+        raised_at: (occasion == Occasion::SosRaised && message.after.is_zero())
+            .then_some(snapshot.created_at),
         expires_at: now + message.after + shared.settings.plan.ttl,
         progress: Progress::default(),
     };
@@ -239,7 +247,11 @@ fn job(
 /// What a message is called by every attempt and every vendor. An incident's id may be 64 characters long: its digest
 /// stands for it where vendors take fewer.
 fn message_key(room: &RoomId, id: u32, to: &Destination) -> String {
-    format!("m-{}-{id}-{}", digest(room.as_str()), to.channel().as_str().to_ascii_lowercase())
+    format!(
+        "m-{}-{id}-{}",
+        digest(room.as_str()),
+        to.channel().as_str().to_ascii_lowercase()
+    )
 }
 
 /// The job that minds a message: whoever knows the message knows the job.
@@ -282,7 +294,7 @@ pub(super) fn digest(text: &str) -> String {
 }
 
 /// The identity by which the engine looks at what it keeps.
-pub(super) fn operator() -> Arc<crate::domain::people::Identity> {
+pub fn operator() -> Arc<crate::domain::people::Identity> {
     let name = crate::domain::ids::ServiceName::new("mayday").expect("invariant: a name");
     Arc::new(crate::domain::people::Identity::service(
         name,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::incident::message_job;
 use super::Notifier;
+use super::incident::message_job;
 use crate::actors::error::CommandError;
+use crate::actors::node::Node;
 use crate::actors::room::{Act, By, Reply};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::notify::{DeliveryState, Vendor};
@@ -70,7 +71,7 @@ impl Notifier {
         let shared = self.shared();
         match shared.node()?.room(&room).act(act).await {
             Ok(outcome) => {
-                shared.after_moves(&room, &outcome.events).await;
+                shared.follow_up(&room, &outcome.events).await;
                 Ok(Heard::Noted)
             }
             Err(CommandError::Rejected(Rejection::NotFound | Rejection::WrongKind)) => Ok(Heard::Unknown),
@@ -100,39 +101,43 @@ impl Notifier {
         if !shared.settings.acknowledging.contains(&first) {
             return Ok(Heard::Unknown);
         }
-        let places = shared.store.places(&Subject::Phone(from.clone()), None, PLACES).await?;
+        let places = shared
+            .store
+            .places(&Subject::Phone(from.clone()), None, PLACES)
+            .await?;
         let mut heard = Heard::Unknown;
         for place in places.iter().filter(|place| place.kind == RoomKind::Sos) {
-            if self.acknowledge(&place.room, place.person.participant, Means::Reply).await? == Heard::Noted {
+            let who = place.person.participant;
+            if acknowledge(&*shared.node()?, &place.room, who, Means::Reply).await? == Heard::Noted {
                 heard = Heard::Noted;
             }
         }
         Ok(heard)
     }
+}
 
-    /// Somebody whom an incident knows says that they act.
-    ///
-    /// # Errors
-    /// When it could not be written down.
-    pub async fn acknowledge(
-        &self,
-        room: &RoomId,
-        who: ParticipantId,
-        means: Means,
-    ) -> Result<Heard, CommandError> {
-        let by = By::Behalf(Named::Participant(who), Role::Citizen);
-        let act = Act::new(by, Command::Acknowledge { means }, Reply::nobody());
-        match self.shared().node()?.room(room).act(act).await {
-            Ok(_) => Ok(Heard::Noted),
-            Err(CommandError::Rejected(
-                Rejection::NotFound
-                | Rejection::WrongKind
-                | Rejection::Closed
-                | Rejection::NoSuchParticipant
-                | Rejection::Forbidden,
-            )) => Ok(Heard::Unknown),
-            Err(error) => Err(error),
-        }
+/// Somebody whom an incident knows says that they act. Said again it changes nothing.
+///
+/// # Errors
+/// When it could not be written down.
+pub async fn acknowledge(
+    node: &Node,
+    room: &RoomId,
+    who: ParticipantId,
+    means: Means,
+) -> Result<Heard, CommandError> {
+    let by = By::Behalf(Named::Participant(who), Role::Citizen);
+    let act = Act::new(by, Command::Acknowledge { means }, Reply::nobody());
+    match node.room(room).act(act).await {
+        Ok(_) => Ok(Heard::Noted),
+        Err(CommandError::Rejected(
+            Rejection::NotFound
+            | Rejection::WrongKind
+            | Rejection::Closed
+            | Rejection::NoSuchParticipant
+            | Rejection::Forbidden,
+        )) => Ok(Heard::Unknown),
+        Err(error) => Err(error),
     }
 }
 

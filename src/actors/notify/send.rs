@@ -81,7 +81,10 @@ pub(super) async fn carry(errand: &Errand, mut body: SendBody) -> Option<Duratio
             }
             Next::Ask { vendor, reference } => {
                 let provider = shared.provider(vendor, &body.to)?;
-                let answer = provider.ask(&reference).await.unwrap_or(crate::notify::Asked::Unanswered);
+                let answer = provider
+                    .ask(&reference)
+                    .await
+                    .unwrap_or(crate::notify::Asked::Unanswered);
                 let retry = &shared.settings.retry;
                 let verdict = body.progress.asked(retry, answer, &choices, shared.now());
                 if let Some(wait) = conclude(errand, &mut body, vendor, verdict, None).await? {
@@ -130,8 +133,10 @@ async fn finish(errand: &Errand, body: &SendBody, news: Option<(DeliveryState, &
                 code: Some(code.to_owned()),
                 possibly_twice: false,
             };
-            let outcome = errand.record(room, Command::MoveNotification(change), vec![done]).await?;
-            errand.shared.follow_up(errand, room, id, &outcome.events).await;
+            let outcome = errand
+                .record(room, Command::MoveNotification(change), vec![done])
+                .await?;
+            errand.shared.follow_up(room, &outcome.events).await;
         }
         _ => {
             errand.write(vec![done]).await;
@@ -157,7 +162,10 @@ async fn begin(errand: &Errand, body: &mut SendBody, vendor: Vendor) -> Option<b
         code: None,
         possibly_twice: body.progress.twice,
     };
-    match errand.act(room, Command::MoveNotification(change), vec![job], vec![]).await {
+    match errand
+        .act(room, Command::MoveNotification(change), vec![job], vec![])
+        .await
+    {
         Ok(outcome) if !outcome.events.is_empty() => {
             body.state = DeliveryState::Sending;
             Some(true)
@@ -187,7 +195,10 @@ fn outgoing(errand: &Errand, body: &SendBody) -> Outgoing {
         to: body.to.clone(),
         content: body.content.clone(),
         lane: errand.job.lane,
-        ttl: body.expires_at.since(errand.shared.now()).max(Duration::from_secs(1)),
+        ttl: body
+            .expires_at
+            .since(errand.shared.now())
+            .max(Duration::from_secs(1)),
         possibly_twice: body.progress.twice,
     }
 }
@@ -244,11 +255,11 @@ async fn conclude(
                 code: code.map(|code| code.chars().take(CODE_MAX).collect()),
                 possibly_twice: body.progress.twice,
             };
-            let outcome = errand.record(room, Command::MoveNotification(change), jobs).await?;
-            shared.follow_up(errand, room, id, &outcome.events).await;
-            let accepted = |body: &EventBody| {
-                matches!(body, EventBody::NotificationMoved(change) if change.to == DeliveryState::Accepted)
-            };
+            let outcome = errand
+                .record(room, Command::MoveNotification(change), jobs)
+                .await?;
+            shared.follow_up(room, &outcome.events).await;
+            let accepted = |body: &EventBody| matches!(body, EventBody::NotificationMoved(change) if change.to == DeliveryState::Accepted);
             if outcome.events.iter().any(|event| accepted(&event.body)) {
                 shared.handed_over(errand, body).await;
             }

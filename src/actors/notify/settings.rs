@@ -37,8 +37,6 @@ pub struct NotifySettings {
     pub late_after: Duration,
     /// A link to a map, with `{lat}` and `{lon}`; empty: none.
     pub map_url: String,
-    /// How the engine is reached from outside, without a slash at its end; empty: no links to it are sent.
-    pub public_url: String,
     /// First words of an answer that acknowledge, in upper case.
     pub acknowledging: Vec<String>,
 }

@@ -248,7 +248,7 @@ pub const fn lane(occasion: Occasion) -> Lane {
     match occasion {
         Occasion::SosRaised | Occasion::SosReminder | Occasion::Trouble | Occasion::CheckInDue => Lane::Sos,
         Occasion::Otp => Lane::Otp,
-        Occasion::SosOver | Occasion::SosFalseAlarm => Lane::Normal,
+        Occasion::SosOver | Occasion::SosFalseAlarm | Occasion::SosAcknowledged => Lane::Normal,
     }
 }
 

@@ -5,9 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::notify::{DeliveryState, Email, PushToken};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{
-    Actor, Event, EventBody, Genesis, Means, Move, Planned, RoomState, Seq,
-};
+use crate::domain::room::{Actor, Event, EventBody, Genesis, Means, Move, Planned, RoomState, Seq};
 use crate::domain::testing::{person, report, room};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -71,7 +69,10 @@ impl Story {
             contacts: vec![contact(1), contact(2)],
             settings: settings(),
         };
-        story.happens(person(0), EventBody::Created(Genesis::Incident(Box::new(report()))));
+        story.happens(
+            person(0),
+            EventBody::Created(Genesis::Incident(Box::new(report()))),
+        );
         story
     }
 
@@ -105,7 +106,9 @@ impl Story {
 
     /// Carries out what is due now: how many messages to operators, and to each contact.
     fn plans(&mut self) -> Option<(usize, Vec<usize>)> {
-        let Look::Plan { step, occasion, how } = self.look() else { return None };
+        let Look::Plan { step, occasion, how } = self.look() else {
+            return None;
+        };
         let found = messages(
             &self.settings,
             &self.facts(),
@@ -122,7 +125,14 @@ impl Story {
                 channel: one.to.channel(),
             })
             .collect();
-        self.happens(person(0), EventBody::NotificationsPlanned { step, occasion, planned });
+        self.happens(
+            person(0),
+            EventBody::NotificationsPlanned {
+                step,
+                occasion,
+                planned,
+            },
+        );
         Some(counts)
     }
 
@@ -189,7 +199,11 @@ fn whoever_was_told_is_told_of_the_end_and_nobody_else() {
             lower_case: false,
         },
     );
-    assert_eq!(story.plans(), Some((0, vec![4, 0])), "the pager heard nothing, one contact did");
+    assert_eq!(
+        story.plans(),
+        Some((0, vec![4, 0])),
+        "the pager heard nothing, one contact did"
+    );
     assert_eq!(story.look(), Look::Done);
 }
 
@@ -208,7 +222,10 @@ fn a_channel_is_tried_when_those_before_it_had_their_time() {
         &operators(),
         &story.contacts[..1],
     );
-    let after: Vec<_> = found.iter().map(|one| (one.to.channel(), one.after.as_secs())).collect();
+    let after: Vec<_> = found
+        .iter()
+        .map(|one| (one.to.channel(), one.after.as_secs()))
+        .collect();
     assert_eq!(
         after,
         [
@@ -234,11 +251,17 @@ fn quiet_hours_delay_a_reminder_of_what_is_taken_care_of_and_never_an_sos() {
     }
     let delays = |story: &Story, occasion| {
         let how = story.settings.steps[1];
-        messages(&story.settings, &story.facts(), (occasion, Some(how)), &operators(), &story.contacts)
-            .into_iter()
-            .filter(|one| one.who.is_some())
-            .map(|one| one.after)
-            .min()
+        messages(
+            &story.settings,
+            &story.facts(),
+            (occasion, Some(how)),
+            &operators(),
+            &story.contacts,
+        )
+        .into_iter()
+        .filter(|one| one.who.is_some())
+        .map(|one| one.after)
+        .min()
     };
     assert_eq!(delays(&story, Occasion::SosRaised), Some(Duration::ZERO));
     assert_eq!(delays(&story, Occasion::SosReminder), Some(Duration::ZERO));
@@ -259,7 +282,11 @@ fn quiet_hours_may_pass_midnight() {
     assert_eq!(hours.left(at(5, 59)), MINUTE);
     assert_eq!(hours.left(at(6, 0)), Duration::ZERO);
     assert_eq!(hours.left(at(21, 59)), Duration::ZERO);
-    let never = QuietHours { from: 60, to: 60, utc_offset: 0 };
+    let never = QuietHours {
+        from: 60,
+        to: 60,
+        utc_offset: 0,
+    };
     assert_eq!(never.left(at(1, 0)), Duration::ZERO);
 }
 

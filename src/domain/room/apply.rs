@@ -157,7 +157,10 @@ impl RoomState {
                         .map(|room| (room.clone(), Link::Pending))
                         .collect(),
                     report: (**report).clone(),
-                    told: Told { touched_at: event.at, ..Told::default() },
+                    told: Told {
+                        touched_at: event.at,
+                        ..Told::default()
+                    },
                 });
             }
         }

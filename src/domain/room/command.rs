@@ -1,7 +1,7 @@
 //! What somebody wants, and why it may be refused.
 
-use super::told::{Means, Move, Planned};
 use super::event::{Genesis, LeaveReason, Relay, Seq, UserType};
+use super::told::{Means, Move, Planned};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Status};
 use crate::domain::notify::Occasion;

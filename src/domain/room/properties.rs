@@ -67,7 +67,11 @@ fn status() -> impl Strategy<Value = Status> {
 }
 
 fn occasion() -> impl Strategy<Value = Occasion> {
-    proptest::sample::select(vec![Occasion::SosRaised, Occasion::SosReminder, Occasion::SosOver])
+    proptest::sample::select(vec![
+        Occasion::SosRaised,
+        Occasion::SosReminder,
+        Occasion::SosOver,
+    ])
 }
 
 fn channel() -> impl Strategy<Value = Channel> {

@@ -14,9 +14,9 @@ use super::query::{
 };
 use super::sos::{MESSAGE_CHARS, PIN_MAX_CHARS, REFERENCE_MAX_CHARS};
 use super::trips::{NEARBY_DEFAULT, NEARBY_DEFAULT_KM};
-use crate::domain::notify::{Channel, DeliveryState, Occasion, Vendor};
 use crate::domain::ids::UserId;
 use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
+use crate::domain::notify::{Channel, DeliveryState, Occasion, Vendor};
 use crate::domain::room::UserType;
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::schema::{
@@ -553,6 +553,9 @@ fn event_data() -> Vec<(&'static str, Value)> {
         ("notifications-planned", planned),
         ("notification-changed", moved),
         ("contact-unreached", person()),
-        ("acknowledged", all(json!({"means": crate::wire::schema::means()}))),
+        (
+            "acknowledged",
+            all(json!({"means": crate::wire::schema::means()})),
+        ),
     ]
 }
