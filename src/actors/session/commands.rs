@@ -15,7 +15,7 @@ use crate::delivery::{Frame, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::people::ContactBook;
-use crate::domain::room::{Command, Genesis, Rejection, Seq, UserType};
+use crate::domain::room::{Command, Genesis, Means, Rejection, Seq, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::Membership;
 use crate::wire::json::{ClientMessage, Reading, ServerMessage, encode_event, parse};
@@ -82,6 +82,10 @@ impl SessionActor {
             ClientMessage::RoomMessage { room, content, id } => {
                 let id = id.unwrap_or_else(|| MessageId::from_random(random()));
                 self.command(&room, Command::SendMessage { id, content });
+            }
+            ClientMessage::Acknowledge { room } => {
+                let means = Means::Socket;
+                self.command(&room, Command::Acknowledge { means });
             }
             ClientMessage::GetUsers { room } => {
                 self.hand(&room, Work::Look(Look::Users(Arc::clone(&self.shared))));

@@ -21,7 +21,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::Status;
 use crate::domain::people::Role;
-use crate::domain::room::{Command, Rejection, RoomKind, UserType};
+use crate::domain::room::{Command, Means, Rejection, RoomKind, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::Membership;
 use crate::wire::incident::{ClientMessage, Said, UNAUTHORIZED, UNAUTHORIZED_SOS, history_response};
@@ -54,6 +54,9 @@ impl Client {
             }
             ClientMessage::RescuerLocation { sos, fix, arrived } => self.rescue(sos, fix, arrived).await,
             ClientMessage::Leave { sos } => self.act(sos, Command::Leave),
+            ClientMessage::Acknowledge { sos } => {
+                self.act(sos, Command::Acknowledge { means: Means::Socket })
+            }
             ClientMessage::Close { sos } => self.set_status(sos, Status::Closed, false),
             ClientMessage::SetStatus {
                 sos,

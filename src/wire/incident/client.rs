@@ -54,6 +54,11 @@ pub enum ClientMessage {
         /// Which.
         sos: RoomId,
     },
+    /// `sos:acknowledge`
+    Acknowledge {
+        /// Which.
+        sos: RoomId,
+    },
     /// `sos:status:update`
     SetStatus {
         /// Of which.

@@ -149,6 +149,7 @@ impl<'a> Raw<'a> {
             },
             "leave:sos" | "sos:room:leave" => ClientMessage::Leave { sos: self.sos()? },
             "sos:close" => ClientMessage::Close { sos: self.sos()? },
+            "sos:acknowledge" => ClientMessage::Acknowledge { sos: self.sos()? },
             "sos:status:update" => {
                 let sos = self.sos()?;
                 let (status, lower_case) = self.status()?;

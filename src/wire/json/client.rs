@@ -95,6 +95,11 @@ pub enum ClientMessage {
         /// Measured when it says, or now.
         fix: Fix,
     },
+    /// `acknowledge`
+    Acknowledge {
+        /// Which incident.
+        room: RoomId,
+    },
     /// `get_users`
     GetUsers {
         /// Where.

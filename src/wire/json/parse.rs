@@ -121,6 +121,7 @@ impl Raw<'_> {
             "emergency-resolve" => ClientMessage::EmergencyResolve {
                 room: self.room_if_given()?,
             },
+            "acknowledge" => ClientMessage::Acknowledge { room: self.room()? },
             "get_users" => ClientMessage::GetUsers { room: self.room()? },
             "get-history" => ClientMessage::GetHistory {
                 room: self.room()?,

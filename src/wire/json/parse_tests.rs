@@ -137,6 +137,10 @@ fn every_message_of_the_contract_is_read() {
             },
         ),
         (
+            json!({"type": "acknowledge", "roomId": "r1"}),
+            ClientMessage::Acknowledge { room: r.clone() },
+        ),
+        (
             json!({"type": "get_users", "roomId": "r1"}),
             ClientMessage::GetUsers { room: r.clone() },
         ),
@@ -355,7 +359,7 @@ proptest! {
     fn no_value_of_any_field_makes_the_reader_panic(
         kind in prop::sample::select(vec![
             "create-room", "join-room", "approve-join", "room-message", "emergency-sos", "emergency-resolve",
-            "location-update", "get_users", "get-history", "watch-area", "ping",
+            "location-update", "acknowledge", "get_users", "get-history", "watch-area", "ping",
         ]),
         values in prop::collection::vec(any_json(), 16)
     ) {

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::event_view::EventView;
 use super::sos_view::PlaceView;
-use crate::domain::geo::Fix;
+use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::ops::Summary;
-use crate::domain::room::{Event, RoomKind};
+use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::domain::time::Timestamp;
 use crate::wire::stamp::Stamp;
 
@@ -18,7 +18,38 @@ pub struct OpsEventView<'a> {
     #[serde(flatten)]
     event: EventView<'a>,
     sos: OpsSummaryView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<OpsAlertView>,
     cursor: &'a str,
+}
+
+/// That somebody at a screen must hear of an event at once.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OpsAlertView {
+    /// It is worth a sound.
+    audio: bool,
+    /// Where it is, on a map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    map_url: Option<String>,
+}
+
+impl OpsAlertView {
+    /// An SOS was raised, or somebody who was to be told of one was reached over no channel.
+    fn of(event: &Event, summary: &Summary) -> Option<Self> {
+        let loud = matches!(
+            event.body,
+            EventBody::Created(_) | EventBody::ContactUnreached { .. }
+        );
+        let map = |position: Position| {
+            let (lat, lon) = (position.latitude(), position.longitude());
+            format!("https://www.openstreetmap.org/?mlat={lat}&mlon={lon}#map=17/{lat}/{lon}")
+        };
+        loud.then(|| Self {
+            audio: true,
+            map_url: summary.position.map(map),
+        })
+    }
 }
 
 /// How an incident stands after an event.
@@ -41,6 +72,7 @@ impl<'a> OpsEventView<'a> {
     pub fn of(event: &'a Event, summary: &'a Summary, cursor: &'a str) -> Self {
         Self {
             event: EventView::of(event),
+            alert: OpsAlertView::of(event, summary),
             sos: OpsSummaryView {
                 status: summary.status.as_str(),
                 kind: summary.kind.as_str(),

@@ -112,6 +112,12 @@ fn moving() -> Vec<Described> {
             bare(),
         ),
         described(
+            "sos:acknowledge",
+            "Says that you know of an incident and see to it: nobody is reminded of it any more.",
+            in_sos(),
+            bare(),
+        ),
+        described(
             "sos:status:update",
             "Moves an incident along its states. Whoever writes it in lower case has it told so.",
             in_sos().has("status", word_of(states, "To where.")),

@@ -328,6 +328,7 @@ fn operating(name: &str) -> Option<(&'static str, Shape)> {
                 .has("type", text("What happened."))
                 .has("data", object("What else is to be said of it."))
                 .has("sos", object("How the incident stands after it."))
+                .may("alert", object("For an SOS that is raised, and somebody who was reached over no channel: `audio`, it is worth a sound; `mapUrl`, where it is."))
                 .has("cursor", text("Go on after this one.")),
         ),
         "admin:positions" => (

@@ -108,6 +108,12 @@ fn rooms() -> Vec<Described> {
             named("get_users"),
             example(),
         ),
+        described(
+            "acknowledge",
+            "Says that you know of an incident and see to it: nobody is reminded of it any more.",
+            named("acknowledge"),
+            example(),
+        ),
     ]
 }
 
