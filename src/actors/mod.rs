@@ -23,6 +23,7 @@ pub mod notes;
 pub mod observer;
 pub mod ops;
 pub mod pass;
+pub mod push;
 pub mod redis_bridge;
 pub mod registry;
 pub mod room;

@@ -9,7 +9,7 @@ use crate::actors::history::HistorySettings;
 use crate::actors::lookup::LookupSettings;
 use crate::actors::ops::OpsSettings;
 use crate::actors::redis_bridge::BridgeSettings;
-use crate::actors::settings::ClusterSettings;
+use crate::actors::settings::{ClusterSettings, PushSettings};
 use crate::actors::socketio::{ADMIN, SocketIoSettings};
 use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
 use crate::config::Config;
@@ -66,6 +66,11 @@ pub(super) fn actors(config: &Config) -> Settings {
         stale_after: config.locations.stale_after(),
         devices_seen_every: config.devices.seen_every(),
         devices_seen_max: config.devices.seen_max,
+        push: PushSettings {
+            targets_max: config.push.targets_max,
+            keep: config.push.keep(),
+            in_the_clear: config.push.allow_http,
+        },
         ops: OpsSettings {
             followers_max: config.ops.followers_max,
             recent_max: config.ops.recent_max_events,

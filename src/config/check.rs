@@ -200,6 +200,8 @@ impl Config {
             ("devices.exports_max", wide(devices.exports_max)),
             ("devices.export_timeout_s", devices.export_timeout_s),
             ("contacts.contacts_max", wide(contacts.contacts_max)),
+            ("push.targets_max", wide(self.push.targets_max)),
+            ("push.keep_days", u64::from(self.push.keep_days)),
             ("retention.sweep_s", retention.sweep_s),
             ("retention.slice_max_rows", wide(retention.slice_max_rows)),
         ];
@@ -329,6 +331,7 @@ impl Config {
             ("cluster.look_page_events", wide(cluster.look_page_events), 10_000),
             // What a circle of this radius costs grows with its square: some 600 cells here.
             ("areas.radius_max_km", u64::from(areas.radius_max_km), 100),
+            ("push.targets_max", wide(self.push.targets_max), 50),
             ("pages.tile_zoom_max", u64::from(self.pages.tile_zoom_max), 24),
         ];
         for (key, value, most) in at_most {

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Services,
+    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Push, Retention, Rooms, Services,
     Sessions, SocketIo, Tls, Trips,
 };
 use crate::actors::lookup::IdShape;
@@ -345,6 +345,13 @@ impl Sessions {
     /// After how long the kernel gives up on a peer; `None`: its default.
     pub fn tcp_user_timeout(&self) -> Option<Duration> {
         (self.tcp_user_timeout_ms > 0).then(|| Duration::from_millis(self.tcp_user_timeout_ms.into()))
+    }
+}
+
+impl Push {
+    /// How long a target is kept that nobody speaks of.
+    pub const fn keep(&self) -> Duration {
+        Duration::from_secs(self.keep_days as u64 * 86_400)
     }
 }
 

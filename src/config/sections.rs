@@ -644,6 +644,15 @@ sections! {
         /// People on one list.
         contacts_max: usize = 100,
     }
+    /// Where people's devices are pushed to.
+    push: Push {
+        /// Devices of one person; of more, those that said so the longest ago are forgotten.
+        targets_max: usize = 5,
+        /// How long one is kept that does not say so again.
+        keep_days: u32 = 90,
+        /// Browsers' push services may be spoken to in the clear, and be neighbours. For tests.
+        allow_http: bool = false,
+    }
     /// How long things are kept.
     retention: Retention {
         /// Positions; 0: for ever.

@@ -3,11 +3,13 @@
 //! Here are the words that planning, sending and showing share. Nothing here knows a vendor's format.
 
 mod message;
+mod quiet;
 mod state;
 
 pub use message::{
     Content, Destination, Email, InvalidDestination, Locale, Outgoing, PushToken, WebPushKeys,
 };
+pub use quiet::QuietHours;
 pub use state::DeliveryState;
 
 named! {

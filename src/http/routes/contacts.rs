@@ -24,7 +24,7 @@ pub(super) async fn read(
         .into_iter()
         .fold(Stamp::new(&request, Some(&caller.identity)), |stamp, list| {
             list.iter().fold(stamp.with(list.len()), |stamp, contact| {
-                stamp.with((&contact.name, &contact.phone))
+                stamp.with((&contact.name, &contact.phone, &contact.reach))
             })
         });
     Ok(stamp.answer(|| HttpResponse::Ok().json(ContactsView::of(&book))))

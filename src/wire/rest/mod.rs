@@ -18,6 +18,7 @@ mod location_view;
 mod ops_view;
 mod outbox;
 mod people_view;
+mod push;
 mod query;
 pub mod schemas;
 mod services;
@@ -50,6 +51,7 @@ pub use location_view::{Feature, FeatureCollection, LocationView};
 pub use ops_view::{OpsEventView, OpsPositionView, OpsPositionsView};
 pub use outbox::{DeadLetterView, OutboxQuery, OutboxView, ResentView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
+pub use push::push_target;
 pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
 pub use services::{
     CloserBody, InitBody, JoinedBody, LeftBody, MoveBody, OutsideMessage, RelayBody, RescuerBody,
