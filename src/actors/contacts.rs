@@ -9,12 +9,16 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::asking::{AskSettings, Asking, Trouble, Unanswered};
+use super::cluster::follow_contacts;
 use super::error::CommandError;
 use super::lookup::Memory;
 use super::node::Node;
+use super::room::Work;
 use super::turns::Turns;
+use crate::bus::{News, Topic};
 use crate::domain::ids::UserId;
 use crate::domain::people::{ContactBook, Subject};
+use crate::domain::phone::PhoneNumber;
 use crate::store::StoreError;
 
 /// What the service said.
@@ -105,14 +109,15 @@ impl RemoteContacts {
     }
 
     fn counts_for(&self, owner: &UserId, span: Duration) {
-        self.fresh
-            .lock()
-            .put(owner.clone(), (), self.asking.now(), span);
+        self.fresh.lock().put(owner.clone(), (), self.asking.now(), span);
     }
 
     /// The service's word; `None`: what is known has to do for a while.
     async fn fetch(&self, owner: &UserId) -> Result<ContactBook, Unanswered> {
-        let asked = self.asking.ask(|patience| self.service.book(owner, patience)).await;
+        let asked = self
+            .asking
+            .ask(|patience| self.service.book(owner, patience))
+            .await;
         let why = match asked {
             Ok(BookAnswer::Book(book)) => {
                 self.counts.asked.fetch_add(1, Ordering::Relaxed);
@@ -193,10 +198,66 @@ impl Node {
                     tracing::warn!(%error, "contacts that another service keeps could not be kept here");
                 }
             }
-            Err(error) => tracing::warn!(%error, "contacts that another service keeps could not be kept here"),
+            Err(error) => {
+                tracing::warn!(%error, "contacts that another service keeps could not be kept here")
+            }
         }
         book
     }
+}
+
+impl Node {
+    /// Replaces somebody's contact lists; `name` is what their contacts are told whose they are. Their open circles follow
+    /// at once, on every node.
+    ///
+    /// # Errors
+    /// When the store fails or a circle is too busy to be told.
+    pub async fn replace_contacts(
+        &self,
+        subject: &Subject,
+        name: Option<String>,
+        book: ContactBook,
+    ) -> Result<(), CommandError> {
+        let node = self;
+        let before = if node.cluster.clustered {
+            node.store.contacts(subject).await?
+        } else {
+            ContactBook::default()
+        };
+        node.store.put_contacts(subject, book.clone()).await?;
+        node.contacts_changed(subject);
+        let book = Arc::new(book);
+        let circles = node.store.circles_of(subject).await?;
+        if !node.cluster.clustered {
+            for circle in circles {
+                // A circle that is not in use reads the list when it is next needed.
+                if let Some(room) = node.registry.peek(&circle) {
+                    room.hand_over(Work::Contacts(Arc::clone(&book)))
+                        .map_err(|(_, error)| error)?;
+                }
+            }
+            return Ok(());
+        }
+        let (added, removed) = (missing(&book, &before), missing(&before, &book));
+        let news = News::Contacts {
+            owner: subject.clone(),
+            name: name.clone(),
+            circles: circles.clone(),
+            added: added.clone(),
+            removed: removed.clone(),
+        };
+        node.bus.publish(Topic::Everyone, news);
+        for circle in &circles {
+            follow_contacts(node, circle, name.as_deref(), &book, (&added, &removed))?;
+        }
+        Ok(())
+    }
+}
+
+/// The emergency contacts of one list that another has not.
+fn missing(of: &ContactBook, from: &ContactBook) -> Vec<PhoneNumber> {
+    let phones = of.emergency.iter().map(|contact| &contact.phone);
+    phones.filter(|phone| !from.lists(phone)).cloned().collect()
 }
 
 /// Why changed lists were not taken over.

@@ -4,11 +4,13 @@
 //! typed handles, never bare addresses; every message is awaited, refused with a named error or conflated.
 
 pub mod area;
+pub mod asking;
 pub mod batcher;
 pub mod blocks;
 mod boarding;
 pub mod clock;
 pub mod cluster;
+pub mod contacts;
 pub mod directory;
 pub mod engine;
 pub mod error;

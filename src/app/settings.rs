@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::asking::AskSettings;
+use crate::actors::contacts::RemoteSettings;
 use crate::actors::feed::FeedSettings;
 use crate::actors::history::HistorySettings;
 use crate::actors::lookup::LookupSettings;
@@ -222,16 +224,37 @@ pub(super) fn lookups(config: &Config) -> LookupSettings {
     let services = &config.services;
     LookupSettings {
         shapes: services.lookup_shapes(),
-        timeout: services.lookup_timeout(),
-        deadline: services.lookup_deadline(),
-        tries: services.lookup_tries,
-        pause: services.lookup_pause(),
-        at_once: services.lookups_max,
+        ask: AskSettings {
+            timeout: services.lookup_timeout(),
+            deadline: services.lookup_deadline(),
+            tries: services.lookup_tries,
+            pause: services.lookup_pause(),
+            at_once: services.lookups_max,
+            breaker_failures: services.breaker_failures,
+            breaker_rest: services.breaker_rest(),
+        },
         remembered: services.lookup_cache_max,
         absent_for: services.lookup_absent(),
         found_for: services.lookup_found(),
-        breaker_failures: services.breaker_failures,
-        breaker_rest: services.breaker_rest(),
+    }
+}
+
+/// How the service that keeps contacts is asked.
+pub(super) fn remote_contacts(config: &Config) -> RemoteSettings {
+    let contacts = &config.contacts;
+    RemoteSettings {
+        ask: AskSettings {
+            timeout: contacts.timeout(),
+            deadline: contacts.deadline(),
+            tries: contacts.tries,
+            pause: contacts.pause(),
+            at_once: contacts.requests_max,
+            breaker_failures: contacts.breaker_failures,
+            breaker_rest: contacts.breaker_rest(),
+        },
+        fresh_for: contacts.fresh(),
+        stale_for: contacts.stale(),
+        remembered: contacts.cache_max,
     }
 }
 

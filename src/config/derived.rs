@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Push, Retention, Rooms, Services,
-    Sessions, SocketIo, Tls, Trips,
+    Abuse, Auth, Bus, Contacts, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Push, Retention, Rooms,
+    Services, Sessions, SocketIo, Tls, Trips,
 };
 use crate::actors::lookup::IdShape;
 use crate::domain::budget::MessageBudget;
@@ -127,6 +127,22 @@ durations! {
         /// The longest wait before any.
         feed_backoff_max = from_millis(feed_backoff_max_ms),
     }
+    Contacts {
+        /// A connection to the service that keeps them must stand by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// An attempt must be answered by then.
+        timeout = from_millis(timeout_ms),
+        /// All attempts of a question must be done by then.
+        deadline = from_millis(deadline_ms),
+        /// The longest wait before the second one.
+        pause = from_millis(pause_ms),
+        /// How long a service that does not answer is left alone.
+        breaker_rest = from_millis(breaker_rest_ms),
+        /// How long an answer counts.
+        fresh = from_secs(fresh_s),
+        /// How long what is known counts when there was no answer.
+        stale = from_secs(stale_s),
+    }
     Limits {
         /// The window of an anonymous device's requests.
         anon_window = from_secs(anon_window_s),
@@ -235,6 +251,13 @@ impl Auth {
     /// One of these a token must be for; none: it may be for anybody.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
         list(&self.audience)
+    }
+}
+
+impl Contacts {
+    /// Whether another service keeps them.
+    pub fn is_remote(&self) -> bool {
+        !self.url.is_empty()
     }
 }
 

@@ -20,7 +20,7 @@ pub use check::INTERNAL;
 pub use load::{ConfigError, Problem};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
-pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets};
+pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets, contacts_token};
 pub use sections::{
     Abuse, Areas, Auth, Cluster, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations,
     Log, Mongo, Pages, Retention, Rooms, Services, Sessions, Store, Tls, Trips,

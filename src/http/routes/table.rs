@@ -86,6 +86,8 @@ pub const ROWS: &[Row] = rows! {
     GET "/api/participants/{id}/active" General SERVICE => |r| r.to(services::active);
     GET "/api/participants/{id}/count" General SERVICE => |r| r.to(services::count);
 
+    POST "/internal/contacts/{user}/changed" Writes SERVICE => |r| r.to(contacts::changed);
+
     GET "/internal/outbox" General SERVICE => |r| r.to(outbox::read);
     POST "/internal/outbox/{id}/{seq}/retry" Writes SERVICE => |r| r.to(outbox::retry);
 

@@ -114,6 +114,24 @@ pub fn contacts(body: &[u8], region: Region, max: usize) -> Result<ContactBook, 
     }))
 }
 
+/// Reads what a service says that keeps contacts: the body of `PUT /api/contacts`, by itself or as the `data` of an
+/// envelope.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn contacts_answer(answer: &[u8], region: Region, max: usize) -> Result<ContactBook, BodyError> {
+    let mut object = body::object(answer)?;
+    let is_bare = object.contains_key("emergency_contacts") || object.contains_key("dependent_contacts");
+    match object.remove("data") {
+        Some(serde_json::Value::Object(data)) if !is_bare => contacts(
+            serde_json::Value::Object(data).to_string().as_bytes(),
+            region,
+            max,
+        ),
+        _ => contacts(answer, region, max),
+    }
+}
+
 fn contact(entry: &mut Fields<'_>, region: Region) -> Option<Contact> {
     let name = entry.required("name", |name, value| {
         field::words(name, value, 1..=NAME_MAX_CHARS)
@@ -175,7 +193,10 @@ fn minute_of_day(text: &str) -> Result<u16, &'static str> {
     let (hour, minute) = text.split_once(':').ok_or(wrong)?;
     let number = |text: &str, below: u16| {
         let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse::<u16>().ok().filter(|number| digits && *number < below);
+        let number = text
+            .parse::<u16>()
+            .ok()
+            .filter(|number| digits && *number < below);
         number.ok_or(wrong)
     };
     Ok(number(hour, 24)? * 60 + number(minute, 60)?)

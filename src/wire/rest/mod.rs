@@ -41,7 +41,7 @@ pub use circle::{
     BatchAnswer, LocationAnswer, LocationsByUser, NodeInfo, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
 };
 pub use conduct::{BlockBody, BlockView, BlocksQuery, ReportBody, ReportView, ReportsQuery, UnblockedView};
-pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
+pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts, contacts_answer};
 pub use cursor::{IncidentCursor, PersonCursor, RoomCursor};
 pub use envelope::{Failure, Page, Success};
 pub use event_view::{DeedView, EventView, ToldEvent};

@@ -336,10 +336,7 @@ mod tests {
 
     #[test]
     fn a_contact_is_read_as_it_was_written() {
-        let ben = Contact::new(
-            "Ben \"B\"",
-            PhoneNumber::from_e164("+639171234502").unwrap(),
-        );
+        let ben = Contact::new("Ben \"B\"", PhoneNumber::from_e164("+639171234502").unwrap());
         assert_eq!(read_contact(&contact(&ben)), Some(ben));
         assert_eq!(read_contact("{}"), None);
     }

@@ -91,6 +91,7 @@ impl Rig {
             internal: secret.clone(),
             block: secret.clone(),
             sos: None,
+            contacts: None,
             device: DeviceSecrets {
                 current: secret.clone(),
                 previous: None,
