@@ -177,7 +177,9 @@ impl Cli {
                 // What the settings name must be there, too.
                 Source::of(&config.auth).map_err(KeysError::from)?;
                 KeyRing::public(&config.auth).map_err(KeysError::from)?;
-                app::check(&config)?;
+                for line in app::check(&config)? {
+                    println!("{line}");
+                }
                 println!("config is valid");
             }
             Command::Token(args) => println!("{}", args.token(&config, now())?),

@@ -15,6 +15,7 @@ use super::janitor::Done;
 use super::lookup::Lookups;
 use super::memberships::Memberships;
 use super::notes::Notes;
+use super::notify::Notifier;
 use super::observer::Observer;
 use super::ops::Ops;
 use super::registry::Registry;
@@ -63,6 +64,8 @@ pub struct Node {
     pub feed: OnceLock<Feed>,
     /// The service that keeps contacts; not there when they are kept here.
     pub contacts: OnceLock<Arc<RemoteContacts>>,
+    /// Tells those who are not connected; not there when no vendor is on.
+    pub notifier: OnceLock<Notifier>,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

@@ -8,6 +8,7 @@ mod history;
 mod limits;
 mod listeners;
 mod lock;
+mod notify;
 mod observe;
 mod schema;
 mod settings;
@@ -20,6 +21,7 @@ use crate::actors::redis_bridge::BridgeError;
 use crate::config::{Config, SecretError, Secrets, StoreUrl};
 use crate::http::keys::KeysError;
 use crate::http::sister::SisterError;
+use crate::notify::SettingsError;
 use crate::store::{Embedded, EmbeddedOptions, Mongo, Store, StoreError};
 
 pub use backup::{backup, restore};
@@ -49,6 +51,9 @@ pub enum AppError {
     /// The service that keeps incidents cannot be spoken to.
     #[error(transparent)]
     Sister(#[from] SisterError),
+    /// A vendor of messages cannot be spoken to, or a template cannot be used.
+    #[error(transparent)]
+    Notify(#[from] SettingsError),
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] StoreError),
@@ -106,13 +111,13 @@ pub fn serve(config: Config) -> Result<(), AppError> {
 ///
 /// # Errors
 /// When they cannot be used.
-pub fn check(config: &Config) -> Result<(), AppError> {
+pub fn check(config: &Config) -> Result<Vec<String>, AppError> {
     if config.tls.is_on() {
         certificates::Certificates::load(&config.tls)?;
     }
     sister::check(config)?;
     settings::bus_certificates(config).map_err(AppError::BusCertificate)?;
-    Ok(())
+    notify::check(config)
 }
 
 /// The store that the settings name.

@@ -166,14 +166,27 @@ impl Reader {
         for (section, value) in root.into_table().unwrap_or_default() {
             let from_environment = value.origin() == Some(ENVIRONMENT);
             match value.kind {
-                ValueKind::Table(table) => drop(reader.sections.insert(section, table.into_iter().collect())),
-                _ if Config::KEYS.iter().any(|(known, _)| *known == section) => {
+                ValueKind::Table(table) => reader.enter(section, table),
+                _ if is_section(&section) => {
                     reader.report(section, "is a section, not a value".into(), from_environment);
                 }
                 _ => reader.report(section, unknown_section(), from_environment),
             }
         }
         reader
+    }
+
+    /// Notes a section and those within it.
+    fn enter(&mut self, section: String, table: config::Map<String, Value>) {
+        let mut keys = BTreeMap::new();
+        for (key, value) in table {
+            let within = format!("{section}.{key}");
+            match value.kind {
+                ValueKind::Table(table) if is_section(&within) => self.enter(within, table),
+                _ => drop(keys.insert(key, value)),
+            }
+        }
+        self.sections.insert(section, keys);
     }
 
     fn report(&mut self, key: String, what: String, variable: bool) {
@@ -208,10 +221,9 @@ impl Reader {
 
     fn finish(mut self) -> (Vec<Problem>, HashSet<String>) {
         for (section, keys) in std::mem::take(&mut self.sections) {
-            let known = Config::KEYS
-                .iter()
+            let known = Config::keys()
                 .find(|(name, _)| *name == section)
-                .map(|(_, keys)| *keys);
+                .map(|(_, keys)| keys);
             if keys.is_empty() && known.is_none() {
                 self.report(section.clone(), unknown_section(), false);
             }
@@ -230,8 +242,12 @@ impl Reader {
     }
 }
 
+fn is_section(name: &str) -> bool {
+    Config::keys().any(|(known, _)| known == name)
+}
+
 fn unknown_section() -> String {
-    let known: Vec<_> = Config::KEYS.iter().map(|(section, _)| *section).collect();
+    let known: Vec<_> = Config::keys().map(|(section, _)| section).collect();
     format!("unknown section, there are {}", known.join(", "))
 }
 

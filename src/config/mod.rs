@@ -3,9 +3,11 @@
 //! `sections` declares the settings, `derived` says what they mean, `load` reads a file and the environment, `check` holds the rules that
 //! concern more than one value's type. Everything may read a [`Config`]; only `main` and `cli` load one.
 
+mod alerts;
 mod check;
 mod derived;
 mod load;
+mod notify;
 mod proxies;
 mod secret;
 mod secrets;
@@ -18,6 +20,7 @@ mod tests;
 
 pub use check::INTERNAL;
 pub use load::{ConfigError, Problem};
+pub use notify::{Msg91, Notify, NotifySecrets, Twilio, notify_settings, vendors_on};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets, contacts_token};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::secret::Secret;
 use super::sections::Config;
+use crate::notify::Credential;
 
 /// The secrets that the engine runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,12 @@ pub enum SecretError {
     /// Empty or too short.
     #[error("{}: holds no secret of at least {} bytes; remove it to have a new one generated", path.display(), Secret::MIN_BYTES)]
     Weak {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Nothing is in it.
+    #[error("{}: is empty", path.display())]
+    Empty {
         /// Which.
         path: PathBuf,
     },
@@ -220,6 +227,27 @@ fn refuse_exposed(path: &Path, metadata: &std::fs::Metadata) -> Result<(), Secre
 }
 
 fn read(path: &Path) -> Result<Option<Secret>, SecretError> {
+    let Some(text) = read_text(path)? else {
+        return Ok(None);
+    };
+    Secret::new(text.trim()).map(Some).map_err(|_| SecretError::Weak {
+        path: path.to_owned(),
+    })
+}
+
+/// One that somebody else gave out, however short.
+pub(super) fn read_credential(path: &Path) -> Result<Option<Credential>, SecretError> {
+    let Some(text) = read_text(path)? else {
+        return Ok(None);
+    };
+    let found = Credential::new(&text).ok_or_else(|| SecretError::Empty {
+        path: path.to_owned(),
+    })?;
+    Ok(Some(found))
+}
+
+/// The file, if it is there and nobody else's to read.
+fn read_text(path: &Path) -> Result<Option<String>, SecretError> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(at(path))?,
@@ -227,9 +255,7 @@ fn read(path: &Path) -> Result<Option<Secret>, SecretError> {
     refuse_exposed(path, &file.metadata().map_err(at(path))?)?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(at(path))?;
-    Secret::new(text.trim()).map(Some).map_err(|_| SecretError::Weak {
-        path: path.to_owned(),
-    })
+    Ok(Some(text))
 }
 
 /// Writes a whole secret beside `path`, then gives it that name if nothing has it yet: nobody ever sees half

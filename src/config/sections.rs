@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
+use super::alerts::{Channels, Steps};
 use super::load::Reader;
+use super::notify::Notify;
 use super::proxies::TrustedProxies;
 use super::secret::Secret;
 use super::tokens::{ApiKeys, KeyFiles, TokenAlgorithms};
@@ -35,11 +37,12 @@ macro_rules! sections {
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Config {
             $($(#[$doc])* pub $section: $name,)*
+            /// Messages to people who are not connected.
+            pub notify: Notify,
         }
 
         impl Config {
-            /// The sections and the keys of each.
-            pub const KEYS: &'static [(&'static str, &'static [&'static str])] =
+            const OWN_KEYS: &'static [(&'static str, &'static [&'static str])] =
                 &[$((stringify!($section), &[$(stringify!($key)),*])),*];
 
             pub(super) fn read(from: &mut Reader) -> Self {
@@ -48,10 +51,18 @@ macro_rules! sections {
                     $($section: $name {
                         $($key: from.take(stringify!($section), stringify!($key), default.$section.$key),)*
                     },)*
+                    notify: Notify::read(from),
                 }
             }
         }
     };
+}
+
+impl Config {
+    /// The sections and the keys of each.
+    pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+        Self::OWN_KEYS.iter().chain(Notify::KEYS).copied()
+    }
 }
 
 sections! {
@@ -395,6 +406,65 @@ sections! {
         feed_refusals_max: u32 = 5,
         /// Events given up that are kept.
         dead_letters_max: usize = 10_000,
+    }
+    /// Who is told of an SOS who is not connected, when, and how hard it is tried.
+    alerts: Alerts {
+        /// The escalation.
+        steps: Steps = Steps::default(),
+        /// Over which channels a contact is told who has not said so, in this order.
+        channels: Channels = Channels::default(),
+        /// Channels of one contact that are tried at once.
+        channels_at_once: usize = 2,
+        /// How long a channel is given before the next one is tried.
+        next_channel_after_s: u64 = 30,
+        /// An acknowledged incident that is left alone for so long is told of again; 0: never.
+        untouched_after_s: u64 = 900,
+        /// Nobody is reminded so soon after the last message to them.
+        cool_down_s: u64 = 60,
+        /// For how long a message is worth sending.
+        ttl_s: u64 = 1_800,
+        /// An SOS is late when no vendor has news of it by then.
+        late_after_ms: u64 = 500,
+        /// A link to a map, with `{lat}` and `{lon}`; empty: none.
+        map_url: String = "https://www.openstreetmap.org/?mlat={lat}&mlon={lon}#map=17/{lat}/{lon}".into(),
+        /// First words of an answer by text message that acknowledge.
+        acknowledging: String = "OK, OKAY, YES, Y, ACK, 1, COMING, OO, OPO, SIGE".into(),
+        /// How often one vendor is tried with one message.
+        tries_max: u32 = 3,
+        /// The longest wait before the second attempt.
+        backoff_min_ms: u64 = 500,
+        /// The longest wait before any.
+        backoff_max_ms: u64 = 10_000,
+        /// A vendor that wants to be left alone for longer is passed over when there is another.
+        patience_ms: u64 = 2_000,
+        /// A vendor that holds a message for so long is asked about it.
+        ask_after_s: u64 = 60,
+        /// For how long a message that a vendor took is minded.
+        watch_s: u64 = 900,
+        /// Failures in a row after which a vendor is left alone; 0: never.
+        breaker_failures: u32 = 5,
+        /// For how long.
+        breaker_rest_ms: u64 = 15_000,
+        /// For how long a job is one node's.
+        lease_ms: u64 = 30_000,
+        /// How often a node looks for jobs that it did not hear of.
+        poll_ms: u64 = 1_000,
+        /// Jobs about SOS that one node carries out at once.
+        sos_at_once: usize = 128,
+        /// Codes that prove addresses, likewise.
+        otp_at_once: usize = 32,
+        /// Messages that may take a minute.
+        normal_at_once: usize = 32,
+        /// Messages that may take an hour.
+        low_at_once: usize = 4,
+        /// Due jobs about SOS beyond which an error is logged.
+        sos_queue_max: usize = 200_000,
+        /// Due codes beyond which no more are taken.
+        otp_queue_max: usize = 10_000,
+        /// Due messages of the third lane beyond which an error is logged.
+        normal_queue_max: usize = 200_000,
+        /// Due messages of the last lane beyond which an error is logged.
+        low_queue_max: usize = 100_000,
     }
     /// Log lines.
     log: Log {

@@ -21,9 +21,7 @@ fn the_committed_file_holds_every_key_with_its_default() {
             written.push(format!("{section}.{key}"));
         }
     }
-    let declared = Config::KEYS
-        .iter()
-        .flat_map(|(s, keys)| keys.iter().map(move |k| format!("{s}.{k}")));
+    let declared = Config::keys().flat_map(|(s, keys)| keys.iter().map(move |k| format!("{s}.{k}")));
     assert_eq!(written, declared.collect::<Vec<_>>());
 }
 

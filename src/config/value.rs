@@ -12,6 +12,7 @@ use super::secret::Secret;
 use crate::bus::redis::BusUrl;
 use crate::domain::bounds::ServiceArea;
 use crate::domain::phone::Region;
+use crate::notify::Credential;
 use crate::store::MongoOptions;
 
 /// A type that a setting may have.
@@ -122,6 +123,20 @@ impl Setting for Option<Secret> {
         match text(raw)? {
             "" => Some(None),
             text => Secret::new(text).ok().map(Some),
+        }
+    }
+}
+
+/// What a vendor gave out may be left out.
+impl Setting for Option<Credential> {
+    const EXPECTED: &'static str = "a text, or an empty one";
+    const HIDDEN: bool = true;
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        // A key of digits alone is a number in a file.
+        match raw {
+            ValueKind::String(text) => Some(Credential::new(text)),
+            _ => integer(raw).map(|digits| Credential::new(&digits.to_string())),
         }
     }
 }

@@ -3,10 +3,27 @@
 //! A provider speaks one vendor's format, once for each call: it keeps no queue, repeats nothing and decides nothing.
 //! What an answer means for the message is one of [`Sent`]; what is done about it is decided by whoever called.
 
+mod client;
+mod credential;
+mod msg91;
+mod settings;
+mod sms;
+mod templates;
+#[cfg(test)]
+mod testing;
+mod twilio;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::credential::Credential;
+pub use self::settings::{
+    Common, Msg91Settings, Settings, SettingsError, TemplateSettings, TwilioSettings, VARIABLES,
+    VendorTemplate, VendorTemplates,
+};
+pub use self::templates::Templates;
 use crate::domain::notify::{DeliveryState, Destination, Outgoing, Vendor};
 
 /// What came of handing a message to a vendor.
@@ -46,6 +63,22 @@ pub enum Sent {
         /// As above.
         code: String,
     },
+}
+
+impl Sent {
+    /// It was handed to a vendor of another channel.
+    pub(crate) fn misdirected() -> Self {
+        Self::Refused {
+            code: "destination".into(),
+        }
+    }
+
+    /// There is nothing to say: its template cannot be filled.
+    pub(crate) fn no_text() -> Self {
+        Self::Refused {
+            code: "template".into(),
+        }
+    }
 }
 
 /// What a vendor says when it is asked about a message.
@@ -94,4 +127,68 @@ pub trait Provider: Send + Sync + 'static {
         let _ = (message, age);
         Err(())
     }
+}
+
+/// Every vendor that is on, by channel in the order in which they are tried.
+#[derive(Clone, Default)]
+pub struct Providers(Vec<Arc<dyn Provider>>);
+
+impl Providers {
+    /// By the settings.
+    ///
+    /// # Errors
+    /// When a vendor cannot be spoken to as they say, or a template of the operators is none.
+    pub fn of(settings: &Settings) -> Result<Self, SettingsError> {
+        let templates = Arc::new(Templates::load(&settings.templates)?);
+        let common = &settings.common;
+        let mut all: Vec<Arc<dyn Provider>> = vec![];
+        if let Some(own) = &settings.twilio {
+            all.push(Arc::new(twilio::Twilio::of(common, own, Arc::clone(&templates))?));
+        }
+        if let Some(own) = &settings.msg91 {
+            all.push(Arc::new(msg91::Msg91::of(common, own, Arc::clone(&templates))?));
+        }
+        Ok(Self(all))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Arc<dyn Provider>] {
+        &self.0
+    }
+
+    /// Those that can carry something there, in the order in which they are tried.
+    pub fn for_destination<'p>(
+        &'p self,
+        to: &'p Destination,
+    ) -> impl Iterator<Item = &'p Arc<dyn Provider>> + 'p {
+        self.0.iter().filter(|provider| provider.carries(to))
+    }
+
+    /// One of them.
+    pub fn get(&self, vendor: Vendor) -> Option<&Arc<dyn Provider>> {
+        self.0.iter().find(|provider| provider.vendor() == vendor)
+    }
+}
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|provider| provider.vendor()))
+            .finish()
+    }
+}
+
+/// A message by its vendor's name and what that calls it, `TWILIO:SM12…`: so callbacks name it. What
+/// [`Sent::Accepted`] holds is only the second part.
+pub fn reference(vendor: Vendor, own: &str) -> String {
+    format!("{}:{own}", vendor.as_str())
+}
+
+/// A vendor's code as it may stand in logs and records: at most 64 letters, digits, `-`, `_` and `.`.
+pub(crate) fn code(text: &str) -> String {
+    let kept = text.chars().map(|c| match c {
+        c if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') => c,
+        _ => '_',
+    });
+    kept.take(64).collect()
 }

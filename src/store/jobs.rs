@@ -68,6 +68,18 @@ pub enum JobWrite {
     Refer(Receipt),
 }
 
+impl JobWrite {
+    /// The lane of a job that is new or may be due because of it.
+    pub fn lane(&self) -> Option<Lane> {
+        match self {
+            Self::Add(job) => Some(job.lane),
+            // Whose job it is does not say in which lane it waits; those that are hastened are of an SOS.
+            Self::Hasten(_) => Some(Lane::Sos),
+            Self::Settle(_) | Self::Drop(_) | Self::Refer(_) => None,
+        }
+    }
+}
+
 /// How a job fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobSettle {

@@ -11,6 +11,7 @@
 mod support;
 
 mod abuse;
+mod alerts;
 mod auth;
 mod backup;
 mod bus;
@@ -24,6 +25,7 @@ mod layers;
 mod life;
 mod mongo;
 mod nodes;
+mod notify;
 mod ops;
 mod pages;
 mod privacy;

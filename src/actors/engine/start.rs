@@ -96,6 +96,7 @@ impl Engine {
             lookups,
             feed: OnceLock::new(),
             contacts: OnceLock::new(),
+            notifier: OnceLock::new(),
         });
         node.registry.bind(&node);
         let janitor = Janitor::new(Arc::clone(&node), heard, chores);

@@ -3,13 +3,13 @@
 //! Here are the words that planning, sending and showing share. Nothing here knows a vendor's format.
 
 mod message;
-mod quiet;
+pub mod plan;
 mod state;
 
 pub use message::{
     Content, Destination, Email, InvalidDestination, Locale, Outgoing, PushToken, WebPushKeys,
 };
-pub use quiet::QuietHours;
+pub use plan::QuietHours;
 pub use state::DeliveryState;
 
 named! {
@@ -100,6 +100,8 @@ named! {
         SosRaised = "SOS_RAISED",
         /// It stands, and nobody has acknowledged it, or nobody has touched it for too long.
         SosReminder = "SOS_REMINDER",
+        /// Somebody has taken it on.
+        SosAcknowledged = "SOS_ACKNOWLEDGED",
         /// It is over.
         SosOver = "SOS_OVER",
         /// It was called off by whoever raised it: nothing had happened.
@@ -110,5 +112,12 @@ named! {
         Otp = "OTP",
         /// A check-in is due.
         CheckInDue = "CHECK_IN_DUE",
+    }
+}
+
+impl Occasion {
+    /// Whether it tells of the end of an incident.
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::SosOver | Self::SosFalseAlarm)
     }
 }

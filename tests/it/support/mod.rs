@@ -14,6 +14,7 @@ pub mod redis;
 pub mod sister;
 pub mod stories;
 pub mod tls;
+pub mod vendors;
 
 pub use client::{Client, Heard};
 pub use engine::{DEADLINE, Engine, UNLIMITED};
@@ -24,11 +25,14 @@ pub use stories::*;
 pub use tls::Pki;
 
 /// What must never be printed or logged.
-pub const SECRET_WORDS: [&str; 4] = [
+pub const SECRET_WORDS: [&str; 7] = [
     engine::SECRET,
     engine::INTERNAL_TOKEN,
     sister::TOKEN,
     sister::SIGNING,
+    vendors::SECRETS[0],
+    vendors::SECRETS[1],
+    vendors::SECRETS[2],
 ];
 
 use std::future::Future;
