@@ -62,6 +62,8 @@ pub struct Done {
     pub feed: AtomicU64,
     /// Events that a service had refused for good.
     pub dead_letters: AtomicU64,
+    /// Cards that had ended.
+    pub cards: AtomicU64,
     /// Names that vendors gave to messages.
     pub receipts: AtomicU64,
     /// Signs of life and sights of devices that were written.
@@ -79,6 +81,7 @@ impl Done {
             (&self.feed, slice.feed),
             (&self.dead_letters, slice.dead_letters),
             (&self.receipts, slice.receipts),
+            (&self.cards, slice.cards),
         ] {
             counter.fetch_add(rows, Relaxed);
             self.removed.fetch_add(rows, Relaxed);
@@ -285,6 +288,7 @@ async fn purge(node: &Node) -> Result<Purged, StoreError> {
         total.leftovers += slice.leftovers;
         total.dead_letters += slice.dead_letters;
         total.receipts += slice.receipts;
+        total.cards += slice.cards;
         if !slice.more {
             return Ok(total);
         }

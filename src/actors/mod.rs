@@ -4,11 +4,13 @@
 //! typed handles, never bare addresses; every message is awaited, refused with a named error or conflated.
 
 pub mod area;
+pub mod asking;
 pub mod batcher;
 pub mod blocks;
 mod boarding;
 pub mod clock;
 pub mod cluster;
+pub mod contacts;
 pub mod directory;
 pub mod engine;
 pub mod error;
@@ -24,6 +26,7 @@ pub mod notify;
 pub mod observer;
 pub mod ops;
 pub mod pass;
+pub mod push;
 pub mod redis_bridge;
 pub mod registry;
 pub mod room;

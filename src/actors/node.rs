@@ -7,6 +7,7 @@ use super::area::Areas;
 use super::blocks::Blocks;
 use super::clock::Clock;
 use super::cluster::Cluster;
+use super::contacts::RemoteContacts;
 use super::directory::Directory;
 use super::error::CommandError;
 use super::feed::Feed;
@@ -61,6 +62,8 @@ pub struct Node {
     pub lookups: Option<Arc<Lookups>>,
     /// Tells the SOS service what happens; not there when it is told nothing.
     pub feed: OnceLock<Feed>,
+    /// The service that keeps contacts; not there when they are kept here.
+    pub contacts: OnceLock<Arc<RemoteContacts>>,
     /// Tells those who are not connected; not there when no vendor is on.
     pub notifier: OnceLock<Notifier>,
     /// What the janitor has done.

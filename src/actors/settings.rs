@@ -41,6 +41,27 @@ impl Default for ClusterSettings {
     }
 }
 
+/// Where devices are pushed to.
+#[derive(Clone, Copy, Debug)]
+pub struct PushSettings {
+    /// Devices of one person.
+    pub targets_max: usize,
+    /// How long one is kept of which nothing is heard.
+    pub keep: Duration,
+    /// Browsers' push services may be spoken to in the clear.
+    pub in_the_clear: bool,
+}
+
+impl Default for PushSettings {
+    fn default() -> Self {
+        Self {
+            targets_max: 5,
+            keep: Duration::from_secs(90 * 86_400),
+            in_the_clear: false,
+        }
+    }
+}
+
 /// All of them.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -110,6 +131,8 @@ pub struct Settings {
     pub cluster: ClusterSettings,
     /// What operators follow.
     pub ops: OpsSettings,
+    /// Where devices are pushed to.
+    pub push: PushSettings,
 }
 
 impl Default for Settings {
@@ -148,6 +171,7 @@ impl Default for Settings {
             devices_seen_max: 100_000,
             cluster: ClusterSettings::default(),
             ops: OpsSettings::default(),
+            push: PushSettings::default(),
         }
     }
 }

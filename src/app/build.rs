@@ -101,6 +101,7 @@ impl Running {
             lookups,
             chores: vec![Box::new(move || sweeper.sweep())],
         });
+        sister::contacts(&config, &secrets, engine.node(), &metrics)?;
         observe::register(&metrics, &engine, &store);
         way.register(&metrics);
         let observed = gate.clone();

@@ -132,6 +132,7 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store
             ("erasure_leftovers", &done.leftovers),
             ("dead_letters", &done.dead_letters),
             ("receipts", &done.receipts),
+            ("cards", &done.cards),
         ] {
             let count = count.load(std::sync::atomic::Ordering::Relaxed);
             scrape.counter("mayday_removed_total", help, &[("what", what)], count);

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::Settings;
+use crate::actors::asking::AskSettings;
+use crate::actors::contacts::RemoteSettings;
 use crate::actors::feed::FeedSettings;
 use crate::actors::history::HistorySettings;
 use crate::actors::lookup::LookupSettings;
 use crate::actors::ops::OpsSettings;
 use crate::actors::redis_bridge::BridgeSettings;
-use crate::actors::settings::ClusterSettings;
+use crate::actors::settings::{ClusterSettings, PushSettings};
 use crate::actors::socketio::{ADMIN, SocketIoSettings};
 use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
 use crate::config::Config;
@@ -66,6 +68,11 @@ pub(super) fn actors(config: &Config) -> Settings {
         stale_after: config.locations.stale_after(),
         devices_seen_every: config.devices.seen_every(),
         devices_seen_max: config.devices.seen_max,
+        push: PushSettings {
+            targets_max: config.push.targets_max,
+            keep: config.push.keep(),
+            in_the_clear: config.push.allow_http,
+        },
         ops: OpsSettings {
             followers_max: config.ops.followers_max,
             recent_max: config.ops.recent_max_events,
@@ -217,16 +224,37 @@ pub(super) fn lookups(config: &Config) -> LookupSettings {
     let services = &config.services;
     LookupSettings {
         shapes: services.lookup_shapes(),
-        timeout: services.lookup_timeout(),
-        deadline: services.lookup_deadline(),
-        tries: services.lookup_tries,
-        pause: services.lookup_pause(),
-        at_once: services.lookups_max,
+        ask: AskSettings {
+            timeout: services.lookup_timeout(),
+            deadline: services.lookup_deadline(),
+            tries: services.lookup_tries,
+            pause: services.lookup_pause(),
+            at_once: services.lookups_max,
+            breaker_failures: services.breaker_failures,
+            breaker_rest: services.breaker_rest(),
+        },
         remembered: services.lookup_cache_max,
         absent_for: services.lookup_absent(),
         found_for: services.lookup_found(),
-        breaker_failures: services.breaker_failures,
-        breaker_rest: services.breaker_rest(),
+    }
+}
+
+/// How the service that keeps contacts is asked.
+pub(super) fn remote_contacts(config: &Config) -> RemoteSettings {
+    let contacts = &config.contacts;
+    RemoteSettings {
+        ask: AskSettings {
+            timeout: contacts.timeout(),
+            deadline: contacts.deadline(),
+            tries: contacts.tries,
+            pause: contacts.pause(),
+            at_once: contacts.requests_max,
+            breaker_failures: contacts.breaker_failures,
+            breaker_rest: contacts.breaker_rest(),
+        },
+        fresh_for: contacts.fresh(),
+        stale_for: contacts.stale(),
+        remembered: contacts.cache_max,
     }
 }
 

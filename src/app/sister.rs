@@ -6,14 +6,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use actix::ArbiterHandle;
 
 use super::{AppError, settings};
+use crate::actors::contacts::RemoteContacts;
 use crate::actors::feed::{Feed, FeedParts};
 use crate::actors::lookup::Lookups;
 use crate::actors::node::Node;
 use crate::actors::{Clock as _, SystemClock};
-use crate::config::{Config, Secrets, SosSecrets};
+use crate::config::{Config, Secrets, SosSecrets, contacts_token};
 use crate::domain::breaker::Stand;
 use crate::http::auth::Clock;
-use crate::http::sister::{Sister, SosEvents};
+use crate::http::sister::{ContactsKeeper, Sister, SosEvents};
 use crate::telemetry::{Metrics, Scrape};
 
 /// Who is asked for incidents that are not known here; `None`: nobody.
@@ -30,6 +31,61 @@ pub(super) fn lookups(
     let observed = Arc::clone(&lookups);
     metrics.register_source(move |scrape| observe(scrape, &observed));
     Ok(Some(lookups))
+}
+
+/// Asks the service that keeps contacts, when there is one.
+pub(super) fn contacts(
+    config: &Config,
+    secrets: &Secrets,
+    node: &Arc<Node>,
+    metrics: &Metrics,
+) -> Result<(), AppError> {
+    let Some(token) = secrets.contacts.as_ref().filter(|_| config.contacts.is_remote()) else {
+        return Ok(());
+    };
+    let service = ContactsKeeper::new(Sister::of_contacts(&config.contacts, token)?, &config.contacts);
+    let remote = RemoteContacts::new(Arc::new(service), settings::remote_contacts(config));
+    let remote = Arc::new(remote);
+    let _ = node.contacts.set(Arc::clone(&remote));
+    metrics.register_source(move |scrape| observe_contacts(scrape, &remote));
+    Ok(())
+}
+
+fn observe_contacts(scrape: &mut Scrape, remote: &RemoteContacts) {
+    let (counts, asking) = (remote.counts(), remote.asking());
+    for (outcome, count) in [
+        ("answered", &counts.asked),
+        ("changed", &counts.changed),
+        ("unusable", &counts.unusable),
+        ("stale", &counts.stale),
+        ("failed", &asking.counts().failed),
+        ("refused", &asking.counts().refused),
+    ] {
+        let help = "Contact lists that the contacts service was to be asked for, and what came of it.";
+        let count = count.load(Relaxed);
+        scrape.counter(
+            "mayday_remote_contacts_total",
+            help,
+            &[("outcome", outcome)],
+            count,
+        );
+    }
+    let help = "Whether the contacts service is asked: 0 yes, 1 no, 2 by one attempt.";
+    scrape.gauge(
+        "mayday_remote_contacts_breaker",
+        help,
+        &[],
+        number(asking.stand()),
+    );
+    let help = "Questions to the contacts service on their way.";
+    scrape.gauge(
+        "mayday_remote_contacts_running",
+        help,
+        &[],
+        asking.on_their_way() as u64,
+    );
+    let (held, max) = remote.remembered();
+    scrape.queue("remote_contacts_cache", held as u64, max as u64);
 }
 
 /// Starts telling it what happens, on a thread that runs; `None`: it is told nothing.
@@ -104,6 +160,9 @@ pub(super) fn check(config: &Config) -> Result<(), AppError> {
     if let Some(shared) = SosSecrets::load(config)? {
         Sister::of(&config.services, &shared.token)?;
     }
+    if let Some(token) = contacts_token(config)? {
+        Sister::of_contacts(&config.contacts, &token)?;
+    }
     Ok(())
 }
 
@@ -117,13 +176,13 @@ fn number(stand: Stand) -> u64 {
 }
 
 fn observe(scrape: &mut Scrape, lookups: &Lookups) {
-    let counts = lookups.counts();
+    let (counts, asking) = (lookups.counts(), lookups.asking());
     for (outcome, count) in [
         ("found", &counts.found),
         ("absent", &counts.absent),
         ("unusable", &counts.unusable),
-        ("failed", &counts.failed),
-        ("refused", &counts.refused),
+        ("failed", &asking.counts().failed),
+        ("refused", &asking.counts().refused),
         ("remembered", &counts.remembered),
     ] {
         let help = "Incidents that the SOS service was to be asked for, and what came of it.";
@@ -135,12 +194,12 @@ fn observe(scrape: &mut Scrape, lookups: &Lookups) {
         "mayday_lookup_failures_total",
         help,
         &[],
-        counts.troubles.load(Relaxed),
+        asking.counts().troubles.load(Relaxed),
     );
     let help = "Whether the SOS service is asked: 0 yes, 1 no, 2 by one attempt.";
-    scrape.gauge("mayday_lookup_breaker", help, &[], number(lookups.stand()));
+    scrape.gauge("mayday_lookup_breaker", help, &[], number(asking.stand()));
     let help = "Questions to the SOS service on their way.";
-    scrape.gauge("mayday_lookups_running", help, &[], lookups.on_their_way() as u64);
+    scrape.gauge("mayday_lookups_running", help, &[], asking.on_their_way() as u64);
     let (held, max) = lookups.remembered();
     scrape.queue("lookup_cache", held as u64, max as u64);
 }

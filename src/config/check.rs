@@ -219,6 +219,19 @@ impl Config {
             ("devices.exports_max", wide(devices.exports_max)),
             ("devices.export_timeout_s", devices.export_timeout_s),
             ("contacts.contacts_max", wide(contacts.contacts_max)),
+            ("contacts.connect_timeout_ms", contacts.connect_timeout_ms),
+            ("contacts.answer_max_bytes", wide(contacts.answer_max_bytes)),
+            ("contacts.timeout_ms", contacts.timeout_ms),
+            ("contacts.deadline_ms", contacts.deadline_ms),
+            ("contacts.tries", u64::from(contacts.tries)),
+            ("contacts.pause_ms", contacts.pause_ms),
+            ("contacts.requests_max", wide(contacts.requests_max)),
+            ("contacts.breaker_rest_ms", contacts.breaker_rest_ms),
+            ("contacts.fresh_s", contacts.fresh_s),
+            ("contacts.stale_s", contacts.stale_s),
+            ("contacts.cache_max", wide(contacts.cache_max)),
+            ("push.targets_max", wide(self.push.targets_max)),
+            ("push.keep_days", u64::from(self.push.keep_days)),
             ("retention.sweep_s", retention.sweep_s),
             ("retention.slice_max_rows", wide(retention.slice_max_rows)),
         ];
@@ -348,6 +361,12 @@ impl Config {
             ("cluster.look_page_events", wide(cluster.look_page_events), 10_000),
             // What a circle of this radius costs grows with its square: some 600 cells here.
             ("areas.radius_max_km", u64::from(areas.radius_max_km), 100),
+            ("push.targets_max", wide(self.push.targets_max), 50),
+            ("contacts.deadline_ms", self.contacts.deadline_ms, 10_000),
+            ("contacts.requests_max", wide(self.contacts.requests_max), 10_000),
+            ("contacts.tries", u64::from(self.contacts.tries), 10),
+            ("contacts.fresh_s", self.contacts.fresh_s, 86_400),
+            ("contacts.stale_s", self.contacts.stale_s, 3_600),
             ("pages.tile_zoom_max", u64::from(self.pages.tile_zoom_max), 24),
         ];
         for (key, value, most) in at_most {
@@ -532,21 +551,35 @@ impl Config {
     }
 
     fn check_services(&self, problems: &mut Vec<Problem>) {
-        let services = &self.services;
-        if services.has_sos() {
-            let checked = check_url(
+        let (services, contacts) = (&self.services, &self.contacts);
+        let places = [
+            (
+                "services.sos_url",
                 &services.sos_url,
                 services.sos_allow_http,
                 "services.sos_allow_http",
-            );
-            let plain = || match url::Url::parse(&services.sos_url) {
+            ),
+            (
+                "contacts.url",
+                &contacts.url,
+                contacts.allow_http,
+                "contacts.allow_http",
+            ),
+        ];
+        for (key, address, allow_http, allowance) in places {
+            if address.is_empty() {
+                continue;
+            }
+            let plain = || match url::Url::parse(address) {
                 Ok(url) if url.username().is_empty() && url.password().is_none() && url.query().is_none() => {
                     Ok(())
                 }
-                _ => Err("must hold no name, password or query: its credential is services.sos_token".into()),
+                _ => {
+                    Err("must hold no name, password or query: its credential is a setting of its own".into())
+                }
             };
-            if let Err(what) = checked.and_then(|()| plain()) {
-                problems.push(Problem::new("services.sos_url", what));
+            if let Err(what) = check_url(address, allow_http, allowance).and_then(|()| plain()) {
+                problems.push(Problem::new(key, what));
             }
         }
         let shapes = list(&services.lookup_ids).count();
@@ -676,6 +709,8 @@ mod tests {
             ("[auth]\njwks_keys_max = 0", "auth.jwks_keys_max"),
             ("[services]\nsos_url = 'sos.example.org'", "services.sos_url"),
             ("[services]\nsos_url = 'http://example.org/'", "services.sos_url"),
+            ("[contacts]\nurl = 'http://example.org/'", "contacts.url"),
+            ("[contacts]\nurl = 'https://a/?b'", "contacts.url"),
             (
                 "[services]\nsos_url = 'https://me:pass@example.org/'",
                 "services.sos_url",

@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Alerts, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms,
-    Services, Sessions, SocketIo, Tls, Trips,
+    Abuse, Alerts, Auth, Bus, Contacts, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Push,
+    Retention, Rooms, Services, Sessions, SocketIo, Tls, Trips,
 };
 use crate::actors::lookup::IdShape;
 use crate::domain::budget::MessageBudget;
@@ -155,6 +155,22 @@ durations! {
         /// The longest wait before any.
         feed_backoff_max = from_millis(feed_backoff_max_ms),
     }
+    Contacts {
+        /// A connection to the service that keeps them must stand by then.
+        connect_timeout = from_millis(connect_timeout_ms),
+        /// An attempt must be answered by then.
+        timeout = from_millis(timeout_ms),
+        /// All attempts of a question must be done by then.
+        deadline = from_millis(deadline_ms),
+        /// The longest wait before the second one.
+        pause = from_millis(pause_ms),
+        /// How long a service that does not answer is left alone.
+        breaker_rest = from_millis(breaker_rest_ms),
+        /// How long an answer counts.
+        fresh = from_secs(fresh_s),
+        /// How long what is known counts when there was no answer.
+        stale = from_secs(stale_s),
+    }
     Limits {
         /// The window of an anonymous device's requests.
         anon_window = from_secs(anon_window_s),
@@ -266,6 +282,13 @@ impl Auth {
     }
 }
 
+impl Contacts {
+    /// Whether another service keeps them.
+    pub fn is_remote(&self) -> bool {
+        !self.url.is_empty()
+    }
+}
+
 impl Services {
     /// Whether there is such a service.
     pub fn has_sos(&self) -> bool {
@@ -373,6 +396,13 @@ impl Sessions {
     /// After how long the kernel gives up on a peer; `None`: its default.
     pub fn tcp_user_timeout(&self) -> Option<Duration> {
         (self.tcp_user_timeout_ms > 0).then(|| Duration::from_millis(self.tcp_user_timeout_ms.into()))
+    }
+}
+
+impl Push {
+    /// How long a target is kept that nobody speaks of.
+    pub const fn keep(&self) -> Duration {
+        Duration::from_secs(self.keep_days as u64 * 86_400)
     }
 }
 

@@ -23,7 +23,7 @@ pub use load::{ConfigError, Problem};
 pub use notify::{Msg91, Notify, NotifySecrets, Twilio, notify_settings, vendors_on};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
-pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets};
+pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets, contacts_token};
 pub use sections::{
     Abuse, Areas, Auth, Cluster, Compression, Config, Contacts, Cors, Data, Drain, Http, Limits, Locations,
     Log, Mongo, Pages, Retention, Rooms, Services, Sessions, Store, Tls, Trips,

@@ -22,6 +22,8 @@ pub struct Secrets {
     pub block: Secret,
     /// What is shared with the service that keeps incidents; `None`: there is no such service.
     pub sos: Option<SosSecrets>,
+    /// What the service that keeps contacts wants to see; `None`: there is no such service.
+    pub contacts: Option<Secret>,
 }
 
 /// What is shared with the service that keeps incidents.
@@ -59,6 +61,21 @@ impl SosSecrets {
             },
         }))
     }
+}
+
+/// What the service that keeps contacts wants to see; `None`: there is no such service. Nothing is generated: it knows the
+/// token already.
+///
+/// # Errors
+/// When it is missing, or its file cannot be read, is readable by others, or holds no secret.
+pub fn contacts_token(config: &Config) -> Result<Option<Secret>, SecretError> {
+    if !config.contacts.is_remote() {
+        return Ok(None);
+    }
+    if let Some(token) = &config.contacts.contacts_token {
+        return Ok(Some(token.clone()));
+    }
+    agreed(&config.data.path.join("secrets"), "contacts.contacts_token").map(Some)
 }
 
 /// By which device tokens are made, and were made before.
@@ -151,6 +168,7 @@ impl Secrets {
             internal: given_or(&config.auth.internal_token, "auth.internal_token")?,
             block: given_or(&config.abuse.block_secret, "abuse.block_secret")?,
             sos: SosSecrets::load(config)?,
+            contacts: contacts_token(config)?,
             device: DeviceSecrets {
                 current: given_or(&config.auth.device_secret, "auth.device_secret")?,
                 previous: match &config.auth.device_secret_previous {

@@ -713,6 +713,47 @@ sections! {
         default_region: Region = Region::new("PH").expect("invariant: PH is a region"),
         /// People on one list.
         contacts_max: usize = 100,
+        /// The service that keeps contacts; empty: they are kept here.
+        url: String = String::new(),
+        /// Authorities, PEM, that vouch for it beside those of the system.
+        ca_file: String = String::new(),
+        /// It may be spoken to in the clear anywhere, not only nearby.
+        allow_http: bool = false,
+        /// What it wants to see in `X-Internal-Token`; none: from the file.
+        contacts_token: Option<Secret> = None,
+        /// A connection must stand by then.
+        connect_timeout_ms: u64 = 200,
+        /// The largest answer that is read.
+        answer_max_bytes: usize = 262_144,
+        /// An attempt must be answered by then.
+        timeout_ms: u64 = 250,
+        /// All attempts of a question must be done by then.
+        deadline_ms: u64 = 400,
+        /// Attempts of a question.
+        tries: u32 = 2,
+        /// The longest wait before the second one.
+        pause_ms: u64 = 50,
+        /// Questions on their way at once.
+        requests_max: usize = 64,
+        /// Failures in a row after which it is left alone; 0: never.
+        breaker_failures: u32 = 5,
+        /// For how long.
+        breaker_rest_ms: u64 = 5_000,
+        /// How long an answer counts.
+        fresh_s: u64 = 60,
+        /// How long what is known counts when there was no answer.
+        stale_s: u64 = 5,
+        /// People of whom it is remembered how old their lists are.
+        cache_max: usize = 100_000,
+    }
+    /// Where people's devices are pushed to.
+    push: Push {
+        /// Devices of one person; of more, those that said so the longest ago are forgotten.
+        targets_max: usize = 5,
+        /// How long one is kept that does not say so again.
+        keep_days: u32 = 90,
+        /// Browsers' push services may be spoken to in the clear, and be neighbours. For tests.
+        allow_http: bool = false,
     }
     /// How long things are kept.
     retention: Retention {

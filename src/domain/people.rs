@@ -1,6 +1,7 @@
 //! Who somebody is: identity, kept in records beside the log and never in it.
 
 use super::ids::{DeviceId, InvalidId, ParticipantId, RoomId, ServiceName, UserId};
+use super::notify::{Channel, Email, Locale, QuietHours};
 use super::phone::PhoneNumber;
 use super::scopes::{Scope, Scopes};
 
@@ -212,6 +213,32 @@ pub struct Contact {
     pub name: String,
     /// How to reach and recognise them.
     pub phone: PhoneNumber,
+    /// How else.
+    pub reach: Reach,
+}
+
+impl Contact {
+    /// Somebody of whom only a name and a number are known.
+    pub fn new(name: impl Into<String>, phone: PhoneNumber) -> Self {
+        Self {
+            name: name.into(),
+            phone,
+            reach: Reach::default(),
+        }
+    }
+}
+
+/// How a contact is told of an emergency, beyond that they have a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Reach {
+    /// Where they get e-mail.
+    pub email: Option<Email>,
+    /// In which language; `None`: the settings'.
+    pub locale: Option<Locale>,
+    /// Over what, the best first; empty: as the settings say.
+    pub channels: Vec<Channel>,
+    /// When they want to be left alone. An SOS leaves nobody alone.
+    pub quiet: Option<QuietHours>,
 }
 
 /// A person's lists: who comes when they call, and for whom they come.

@@ -46,6 +46,8 @@ scopes! {
     OutboxRead = "outbox:read",
     /// Send dead letters again.
     OutboxWrite = "outbox:write",
+    /// Tell that somebody's contacts have changed where they are kept.
+    ContactsWrite = "contacts:write",
 }
 
 impl Scope {

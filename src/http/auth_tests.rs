@@ -19,6 +19,7 @@ fn secrets() -> Secrets {
         internal: secret("i"),
         block: secret("b"),
         sos: None,
+        contacts: None,
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,

@@ -514,6 +514,9 @@ fn scope_of(method: &Method, pattern: &str) -> Option<Scope> {
         "/api/participants/joined" | "/api/participants/left" => return Some(Scope::ParticipantsWrite),
         _ => {}
     }
+    if pattern.starts_with("/internal/contacts/") {
+        return Some(Scope::ContactsWrite);
+    }
     if pattern.starts_with("/internal/outbox") {
         return Some(if reads {
             Scope::OutboxRead

@@ -19,6 +19,7 @@ fn gate_with(change: impl FnOnce(&mut Config)) -> web::Data<Gate> {
         internal: secret("i"),
         block: secret("b"),
         sos: None,
+        contacts: None,
         device: DeviceSecrets {
             current: secret("d"),
             previous: None,

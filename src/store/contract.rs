@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::cards::{Card, CardWrite};
 use super::feed::FeedPage;
 use super::jobs::{Job, JobClaim, JobWrite, LaneDepth, Receipt};
 use super::meters::Observed;
@@ -290,7 +291,20 @@ pub trait Store: Send + Sync + 'static {
     /// The message that a vendor names so.
     async fn receipt(&self, reference: &str) -> Result<Option<Receipt>, StoreError>;
 
-    /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys, jobs,
+    /// The card of a name.
+    async fn card(&self, key: &str) -> Result<Option<Card>, StoreError>;
+
+    /// The cards of a shelf, in the order of their names, at most `limit`.
+    async fn cards_on(&self, shelf: &str, limit: usize) -> Result<Vec<Card>, StoreError>;
+
+    /// Somebody's cards whose names begin with `prefix`, in the order of their names, at most `limit`.
+    async fn cards_of(&self, whose: &Subject, prefix: &str, limit: usize) -> Result<Vec<Card>, StoreError>;
+
+    /// Writes cards, each once, and carries out changes to jobs with them, all or none. False: one of the cards is not as
+    /// its writer saw it, and nothing was written.
+    async fn write_cards(&self, cards: Vec<CardWrite>, jobs: Vec<JobWrite>) -> Result<bool, StoreError>;
+
+    /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys, cards, jobs,
     /// signs of life, fixes, reports they wrote, their name on blocks they made. Their pseudonyms stay in the
     /// logs and in what others reported, and point nowhere. A block of theirs stands. What a crash keeps from being
     /// removed a purge removes.

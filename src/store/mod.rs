@@ -2,6 +2,7 @@
 //!
 //! The log is written first; everything else is a projection of it, or a record that it points to.
 
+pub mod cards;
 pub mod codec;
 pub mod contract;
 pub mod embedded;
@@ -12,6 +13,7 @@ pub mod meters;
 pub mod mongo;
 pub mod outbox;
 pub mod projection;
+pub mod reach;
 pub mod schema;
 pub mod types;
 pub(crate) mod words;
@@ -19,6 +21,7 @@ pub(crate) mod words;
 #[cfg(test)]
 pub(crate) mod contract_tests;
 
+pub use cards::{Card, CardText, CardWrite};
 pub use contract::{AppendError, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedOptions, backup};
 pub use feed::{FeedEvent, FeedPage};

@@ -391,6 +391,8 @@ pub struct Purged {
     pub dead_letters: u64,
     /// Names that vendors gave to messages.
     pub receipts: u64,
+    /// Cards that had ended.
+    pub cards: u64,
     /// There may be more: call again.
     pub more: bool,
 }
@@ -402,7 +404,7 @@ pub struct Erased {
     pub people: u64,
     /// Fixes.
     pub fixes: u64,
-    /// Contacts, device record, idempotency keys, reports they wrote, what was to be done for them.
+    /// Contacts, device record, idempotency keys, cards, reports they wrote, what was to be done for them.
     pub others: u64,
     /// Who they were where: pseudonyms that point nowhere now.
     pub places: Vec<(RoomId, ParticipantId)>,

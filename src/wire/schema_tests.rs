@@ -10,7 +10,7 @@ use super::rest::{
     Batch, BlockBody, CancelBody, CloseBody, CloserBody, CreateSos, DeviceInfo, EventsQuery, InitBody,
     JoinBody, JoinedBody, LeftBody, LocationBody, LocationsQuery, MessageBody, MessagesQuery, MoveBody,
     NearbyQuery, NoFields, ParticipantsQuery, RelayBody, ReportBody, RescuerBody, RescuerQuery, SosListQuery,
-    StatusBody, TripBody, TypeBody, contacts,
+    StatusBody, TripBody, TypeBody, contacts, push_target,
 };
 use super::schema::{add_words, generator};
 use super::socketio::Args;
@@ -246,9 +246,61 @@ fn bodies_are_read_as_their_schemas_say() {
             &json!({"sosId": "s", "citizenId": "u", "location": value}),
         )
     });
-    agree("Contact", &schemas["Contact"], &number, &["phone_no"], |entry| {
-        read("Contacts", &json!({"emergency_contacts": [entry]}))
+    let entry = |entry: &Value| read("Contacts", &json!({"emergency_contacts": [entry]}));
+    agree(
+        "Contact",
+        &schemas["Contact"],
+        &number,
+        &["phone_no", "email"],
+        entry,
+    );
+    let inner = &schemas["Contact"]["properties"]["quiet_hours"];
+    let night = json!({"from": "22:30", "to": "06:00"});
+    agree("quiet_hours", inner, &night, &[], |hours| {
+        let mut contact = number.clone();
+        contact["quiet_hours"] = hours.clone();
+        entry(&contact)
     });
+    let target = compiled(&schemas["PushTarget"]);
+    let keys = json!({"p256dh": "BNc_", "auth": "a-b="});
+    let browser =
+        |endpoint: &str| json!({"service": "WEBPUSH", "subscription": {"endpoint": endpoint, "keys": keys}});
+    for (body, good) in [
+        (json!({"service": "FCM", "token": "a:b"}), true),
+        (json!({"service": "FCM", "token": "a b"}), false),
+        (json!({"service": "FCM", "token": ""}), false),
+        (json!({"service": "FCM"}), false),
+        (json!({"token": "a"}), false),
+        (json!({"service": "APNS", "token": "0a".repeat(32)}), true),
+        (json!({"service": "APNS", "token": "0a"}), false),
+        (json!({"service": "WEBPUSH"}), false),
+        (
+            json!({"service": "WEBPUSH", "subscription": {"endpoint": "https://a.example/"}}),
+            false,
+        ),
+        (browser("https://push.example.com/1"), true),
+        (browser("http://push.example.com/1"), false),
+    ] {
+        assert_eq!(target.is_valid(&body), good, "{body}");
+        assert_eq!(
+            push_target(body.to_string().as_bytes(), false).is_ok(),
+            good,
+            "{body}"
+        );
+    }
+    // What a schema cannot say: an address that would lead to our neighbours.
+    for endpoint in [
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://localhost/",
+        "https://redis/",
+        "https://me:it@a.b/",
+    ] {
+        assert!(
+            push_target(browser(endpoint).to_string().as_bytes(), false).is_err(),
+            "{endpoint}"
+        );
+    }
     let of = |n| json!({"fixes": vec![json!({}); n]});
     assert!(read("FixBatch", &of(3)) && !read("FixBatch", &of(4)));
     let of = |passengers: Value| json!({"tripId": "t", "driverId": "d", "passengerIds": passengers});

@@ -87,7 +87,7 @@ impl Engine {
         self.leave_all(subject).await?;
         // Their circles let go of those who came as their contacts.
         if node.store.contacts(subject).await? != ContactBook::default() {
-            self.replace_contacts(subject, None, ContactBook::default())
+            node.replace_contacts(subject, None, ContactBook::default())
                 .await?;
         }
         let erased = node.store.erase(subject, node.now()).await?;

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
-use crate::actors::cluster::follow_contacts;
 use crate::actors::error::CommandError;
-use crate::actors::room::{Glimpse, RoomView, Work, stored_view};
-use crate::bus::{News, Peer, SessionNote, Topic, Vitals};
+use crate::actors::room::{Glimpse, RoomView, stored_view};
+use crate::bus::{Peer, SessionNote, Vitals};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::people::{ContactBook, Identity, Subject};
@@ -47,12 +46,6 @@ pub struct RoomInfos {
     pub next: Option<RoomId>,
     /// How many there are, those on other pages included.
     pub total: usize,
-}
-
-/// The emergency contacts of one list that another has not.
-fn missing(of: &ContactBook, from: &ContactBook) -> Vec<PhoneNumber> {
-    let phones = of.emergency.iter().map(|contact| &contact.phone);
-    phones.filter(|phone| !from.lists(phone)).cloned().collect()
 }
 
 impl Engine {
@@ -306,7 +299,7 @@ impl Engine {
     /// # Errors
     /// When the store fails.
     pub async fn contacts(&self, who: &Identity) -> Result<ContactBook, StoreError> {
-        self.node().store.contacts(&who.subject).await
+        self.node().contact_book(&who.subject).await
     }
 
     /// Replaces a person's contact lists. Their open circles follow at once.
@@ -314,48 +307,9 @@ impl Engine {
     /// # Errors
     /// When the store fails or a circle is too busy to be told.
     pub async fn put_contacts(&self, who: &Identity, book: ContactBook) -> Result<(), CommandError> {
-        self.replace_contacts(&who.subject, who.name.clone(), book).await
-    }
-
-    pub(super) async fn replace_contacts(
-        &self,
-        subject: &Subject,
-        name: Option<String>,
-        book: ContactBook,
-    ) -> Result<(), CommandError> {
-        let node = self.node();
-        let before = if node.cluster.clustered {
-            node.store.contacts(subject).await?
-        } else {
-            ContactBook::default()
-        };
-        node.store.put_contacts(subject, book.clone()).await?;
-        node.contacts_changed(subject);
-        let book = Arc::new(book);
-        let circles = node.store.circles_of(subject).await?;
-        if !node.cluster.clustered {
-            for circle in circles {
-                // A circle that is not in use reads the list when it is next needed.
-                if let Some(room) = node.registry.peek(&circle) {
-                    room.hand_over(Work::Contacts(Arc::clone(&book)))
-                        .map_err(|(_, error)| error)?;
-                }
-            }
-            return Ok(());
-        }
-        let (added, removed) = (missing(&book, &before), missing(&before, &book));
-        let news = News::Contacts {
-            owner: subject.clone(),
-            name: name.clone(),
-            circles: circles.clone(),
-            added: added.clone(),
-            removed: removed.clone(),
-        };
-        node.bus.publish(Topic::Everyone, news);
-        for circle in &circles {
-            follow_contacts(node, circle, name.as_deref(), &book, (&added, &removed))?;
-        }
-        Ok(())
+        self.node()
+            .replace_contacts(&who.subject, who.name.clone(), book)
+            .await
     }
 
     /// Whether `who` has a number that their credential vouches for.

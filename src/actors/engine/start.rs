@@ -95,6 +95,7 @@ impl Engine {
             blocks,
             lookups,
             feed: OnceLock::new(),
+            contacts: OnceLock::new(),
             notifier: OnceLock::new(),
         });
         node.registry.bind(&node);

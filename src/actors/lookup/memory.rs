@@ -1,23 +1,21 @@
-//! The last answers of the SOS service, each for a while, so many at most. Time is since any beginning.
+//! The last answers of a service, each for a while, so many at most. Time is since any beginning.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::time::Duration;
-
-use super::Found;
-use crate::domain::ids::RoomId;
 
 /// When an answer ends, and which of those that end together.
 type Place = (Duration, u64);
 
 /// What is remembered. When it is full, what would end first is forgotten first.
-pub(super) struct Memory {
+pub(in crate::actors) struct Memory<K, V> {
     max: usize,
-    answers: HashMap<RoomId, (Place, Found)>,
-    ends: BTreeMap<Place, RoomId>,
+    answers: HashMap<K, (Place, V)>,
+    ends: BTreeMap<Place, K>,
     number: u64,
 }
 
-impl Memory {
+impl<K: Clone + Eq + Hash, V: Clone> Memory<K, V> {
     pub fn new(max: usize) -> Self {
         Self {
             max,
@@ -27,13 +25,13 @@ impl Memory {
         }
     }
 
-    pub fn get(&self, sos: &RoomId, now: Duration) -> Option<Found> {
-        let ((end, _), found) = self.answers.get(sos)?;
+    pub fn get(&self, of: &K, now: Duration) -> Option<V> {
+        let ((end, _), found) = self.answers.get(of)?;
         (now < *end).then(|| found.clone())
     }
 
-    pub fn put(&mut self, sos: RoomId, found: Found, now: Duration, keep: Duration) {
-        if let Some((place, _)) = self.answers.remove(&sos) {
+    pub fn put(&mut self, of: K, found: V, now: Duration, keep: Duration) {
+        if let Some((place, _)) = self.answers.remove(&of) {
             self.ends.remove(&place);
         }
         if keep.is_zero() || self.max == 0 {
@@ -46,8 +44,8 @@ impl Memory {
         }
         self.number += 1;
         let place = (now.saturating_add(keep), self.number);
-        self.ends.insert(place, sos.clone());
-        self.answers.insert(sos, (place, found));
+        self.ends.insert(place, of.clone());
+        self.answers.insert(of, (place, found));
     }
 
     pub fn len(&self) -> usize {
@@ -57,7 +55,9 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Found;
     use super::*;
+    use crate::domain::ids::RoomId;
     use proptest::prelude::*;
 
     fn sos(n: u8) -> RoomId {

@@ -1,22 +1,20 @@
 //! Incidents that this engine does not know and the SOS service may: asked for when somebody wants to join one.
 //!
-//! Rooms ask (`room/unknown.rs`), each for itself and once at a time. Here is what bounds all of them together: what is
-//! remembered of the last answers, how many questions are on their way, how often one is repeated and until when, and
-//! that a service which does not answer is left alone. An SOS that is raised here asks nothing.
+//! Rooms ask (`room/unknown.rs`), each for itself and once at a time. What bounds all of them together is `asking`, and
+//! what is remembered here of the last answers. An SOS that is raised here asks nothing.
 
 mod memory;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
-use self::memory::Memory;
-use super::clock::random;
-use crate::domain::breaker::{Breaker, Stand, backoff};
+pub(super) use self::memory::Memory;
+pub use super::asking::Trouble;
+use super::asking::{AskSettings, Asking, BUSY_WAIT, Unanswered};
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Report;
 use crate::domain::incident::Status;
@@ -42,25 +40,6 @@ pub enum Answer {
     There(Box<Known>),
     /// Something that cannot be understood.
     Unusable,
-}
-
-/// Why the service said nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// It took too long.
-    #[error("no answer in time")]
-    Timeout,
-    /// There is no connection, or it broke.
-    #[error("{0}")]
-    Unreachable(String),
-    /// It can, or will, not answer now.
-    #[error("answered {status}")]
-    Refused {
-        /// How.
-        status: u16,
-        /// When it wants to be asked again.
-        after: Option<Duration>,
-    },
 }
 
 /// The service that keeps incidents.
@@ -122,26 +101,14 @@ impl IdShape {
 pub struct LookupSettings {
     /// Ids of no such shape are not asked for.
     pub shapes: Vec<IdShape>,
-    /// How long one attempt may take.
-    pub timeout: Duration,
-    /// How long all of them together may.
-    pub deadline: Duration,
-    /// Attempts, the first included.
-    pub tries: u32,
-    /// The first wait between two, at most; it doubles with each.
-    pub pause: Duration,
-    /// Questions on their way at once.
-    pub at_once: usize,
+    /// How the service is asked.
+    pub ask: AskSettings,
     /// Answers that are remembered.
     pub remembered: usize,
     /// For how long: that there is no such incident.
     pub absent_for: Duration,
     /// For how long: what is known of one.
     pub found_for: Duration,
-    /// Failures in a row after which the service is left alone; 0: never.
-    pub breaker_failures: u32,
-    /// For how long.
-    pub breaker_rest: Duration,
 }
 
 /// What came of a question.
@@ -166,34 +133,17 @@ pub struct LookupCounts {
     pub absent: AtomicU64,
     /// The same.
     pub unusable: AtomicU64,
-    /// Questions without an answer.
-    pub failed: AtomicU64,
-    /// Attempts that failed.
-    pub troubles: AtomicU64,
-    /// Questions that were not asked: too many were on their way, or the service was left alone.
-    pub refused: AtomicU64,
     /// Questions that memory answered.
     pub remembered: AtomicU64,
 }
-
-/// How soon to ask again when too many ask at once.
-const BUSY_WAIT: Duration = Duration::from_secs(1);
-/// The longest that somebody is told to wait, whatever the service says.
-const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// Asks the service.
 pub struct Lookups {
     service: Arc<dyn SosService>,
     settings: LookupSettings,
-    turns: Semaphore,
-    begun: Instant,
-    state: Mutex<State>,
+    asking: Asking,
+    memory: Mutex<Memory<RoomId, Found>>,
     counts: LookupCounts,
-}
-
-struct State {
-    memory: Memory,
-    breaker: Breaker,
 }
 
 impl Lookups {
@@ -201,12 +151,8 @@ impl Lookups {
     pub fn new(service: Arc<dyn SosService>, settings: LookupSettings) -> Self {
         Self {
             service,
-            turns: Semaphore::new(settings.at_once),
-            begun: Instant::now(),
-            state: Mutex::new(State {
-                memory: Memory::new(settings.remembered),
-                breaker: Breaker::new(settings.breaker_failures, settings.breaker_rest),
-            }),
+            asking: Asking::new("incidents", settings.ask.clone()),
+            memory: Mutex::new(Memory::new(settings.remembered)),
             counts: LookupCounts::default(),
             settings,
         }
@@ -219,7 +165,7 @@ impl Lookups {
 
     /// What the last answer was, while it counts.
     pub fn recall(&self, sos: &RoomId) -> Option<Found> {
-        let found = self.state.lock().memory.get(sos, self.now());
+        let found = self.memory.lock().get(sos, self.asking.now());
         if found.is_some() {
             self.counts.remembered.fetch_add(1, Ordering::Relaxed);
         }
@@ -231,44 +177,14 @@ impl Lookups {
         if let Some(found) = self.recall(sos) {
             return found;
         }
-        let Ok(_turn) = self.turns.try_acquire() else {
-            self.counts.refused.fetch_add(1, Ordering::Relaxed);
-            return Found::Away(BUSY_WAIT);
-        };
-        let until = Instant::now() + self.settings.deadline;
-        let mut attempt = 1;
-        loop {
-            if let Err(wait) = self.admit() {
-                self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                return Found::Away(wait);
+        match self.asking.ask(|patience| self.service.find(sos, patience)).await {
+            Ok(answer) => self.heard(sos, answer),
+            Err(Unanswered { after, trouble }) => {
+                if let Some(trouble) = trouble {
+                    tracing::warn!(%sos, %trouble, "the SOS service does not say whether there is such an incident");
+                }
+                Found::Away(after)
             }
-            let patience = self
-                .settings
-                .timeout
-                .min(until.saturating_duration_since(Instant::now()));
-            let asked = tokio::time::timeout(patience, self.service.find(sos, patience)).await;
-            let trouble = match asked.unwrap_or(Err(Trouble::Timeout)) {
-                Ok(answer) => return self.heard(sos, answer),
-                Err(trouble) => trouble,
-            };
-            self.failed(&trouble);
-            let pause = backoff(
-                attempt,
-                self.settings.pause,
-                self.settings.deadline,
-                u64::from_be_bytes(random()),
-            );
-            let wait = match trouble {
-                Trouble::Refused { after, .. } => after.unwrap_or(pause).max(pause),
-                Trouble::Timeout | Trouble::Unreachable(_) => pause,
-            };
-            if attempt >= self.settings.tries || Instant::now() + wait >= until {
-                self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%sos, %trouble, "the SOS service does not say whether there is such an incident");
-                return Found::Away(wait.clamp(BUSY_WAIT, WAIT_MAX));
-            }
-            tokio::time::sleep(wait).await;
-            attempt += 1;
         }
     }
 
@@ -287,35 +203,14 @@ impl Lookups {
             }
         };
         count.fetch_add(1, Ordering::Relaxed);
-        let now = self.now();
-        let mut state = self.state.lock();
-        state.breaker.succeeded();
-        state.memory.put(sos.clone(), found.clone(), now, keep);
+        let now = self.asking.now();
+        self.memory.lock().put(sos.clone(), found.clone(), now, keep);
         found
     }
 
-    fn admit(&self) -> Result<(), Duration> {
-        let admitted = self.state.lock().breaker.admit(self.now());
-        admitted.map_err(|wait| wait.clamp(BUSY_WAIT, WAIT_MAX))
-    }
-
-    fn failed(&self, trouble: &Trouble) {
-        self.counts.troubles.fetch_add(1, Ordering::Relaxed);
-        let mut state = self.state.lock();
-        let before = state.breaker.opened();
-        state.breaker.failed(self.now());
-        if state.breaker.opened() > before {
-            tracing::error!(%trouble, "the SOS service does not answer: it is left alone for a while");
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.begun.elapsed()
-    }
-
-    /// Whether the service is asked.
-    pub fn stand(&self) -> Stand {
-        self.state.lock().breaker.stand(self.now())
+    /// How the service is asked.
+    pub fn asking(&self) -> &Asking {
+        &self.asking
     }
 
     /// What it has done.
@@ -325,14 +220,7 @@ impl Lookups {
 
     /// Answers that are remembered, and how many may be.
     pub fn remembered(&self) -> (usize, usize) {
-        (self.state.lock().memory.len(), self.settings.remembered)
-    }
-
-    /// Questions that are on their way.
-    pub fn on_their_way(&self) -> usize {
-        self.settings
-            .at_once
-            .saturating_sub(self.turns.available_permits())
+        (self.memory.lock().len(), self.settings.remembered)
     }
 }
 

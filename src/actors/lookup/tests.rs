@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::domain::breaker::Stand;
 use crate::domain::ids::UserId;
 use crate::domain::testing::report;
 
@@ -22,16 +23,18 @@ impl SosService for Script {
 fn settings() -> LookupSettings {
     LookupSettings {
         shapes: vec![IdShape::Any],
-        timeout: Duration::from_millis(20),
-        deadline: Duration::from_millis(200),
-        tries: 3,
-        pause: Duration::from_millis(1),
-        at_once: 2,
+        ask: AskSettings {
+            timeout: Duration::from_millis(20),
+            deadline: Duration::from_millis(200),
+            tries: 3,
+            pause: Duration::from_millis(1),
+            at_once: 2,
+            breaker_failures: 5,
+            breaker_rest: Duration::from_secs(60),
+        },
         remembered: 10,
         absent_for: Duration::from_secs(60),
         found_for: Duration::from_secs(60),
-        breaker_failures: 5,
-        breaker_rest: Duration::from_secs(60),
     }
 }
 
@@ -89,7 +92,7 @@ async fn what_fails_is_tried_again_and_what_cannot_be_understood_is_not() {
         );
     }
     assert_eq!(script.1.load(Ordering::Relaxed), 4);
-    assert_eq!(lookups.stand(), Stand::Closed);
+    assert_eq!(lookups.asking().stand(), Stand::Closed);
 }
 
 #[tokio::test]
@@ -98,7 +101,7 @@ async fn a_service_that_stays_away_is_left_alone_and_never_means_that_there_is_n
     for name in ["one", "two", "three", "four"] {
         assert!(matches!(lookups.find(&sos(name)).await, Found::Away(_)));
     }
-    assert_eq!(lookups.stand(), Stand::Open);
+    assert_eq!(lookups.asking().stand(), Stand::Open);
     assert_eq!(script.1.load(Ordering::Relaxed), 5, "then nobody asked any more");
 }
 
@@ -122,9 +125,9 @@ async fn only_so_many_ask_at_once() {
     let names: Vec<_> = (0..5).map(|n| sos(&format!("sos-{n}"))).collect();
     let asked = futures_util::future::join_all(names.iter().map(|name| lookups.find(name))).await;
     assert!(asked.iter().all(|found| matches!(found, Found::Away(_))));
-    assert!(lookups.counts().refused.load(Ordering::Relaxed) >= 3);
+    assert!(lookups.asking().counts().refused.load(Ordering::Relaxed) >= 3);
     assert!(script.1.load(Ordering::Relaxed) <= 6);
-    assert_eq!(lookups.on_their_way(), 0);
+    assert_eq!(lookups.asking().on_their_way(), 0);
 }
 
 #[test]

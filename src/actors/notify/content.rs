@@ -22,7 +22,6 @@ pub(super) fn of_incident(
     contact: Option<&Contact>,
     now: Timestamp,
 ) -> Content {
-    let _ = contact;
     let report = &snapshot.report;
     let mut values = BTreeMap::new();
     let mut put = |name: &str, value: Option<String>| {
@@ -60,7 +59,9 @@ pub(super) fn of_incident(
     }
     Content {
         occasion,
-        locale: Locale::default(),
+        locale: contact
+            .and_then(|contact| contact.reach.locale.clone())
+            .unwrap_or_default(),
         drill: report.drill,
         values,
     }

@@ -208,7 +208,7 @@ async fn targets(errand: &Errand, snapshot: &Snapshot, contacts: &[Contact]) -> 
         targets.push(Target {
             who: Some(who),
             reached,
-            quiet: None,
+            quiet: contact.reach.quiet,
         });
     }
     (targets, people)

@@ -21,6 +21,7 @@ use crate::domain::breaker::{Breaker, Stand};
 use crate::domain::ids::RoomId;
 use crate::domain::notify::{Channel, DeliveryState, Destination, Lane, Vendor};
 use crate::domain::people::{Contact, Identity, Subject};
+use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, EventBody};
 use crate::domain::time::Timestamp;
 use crate::notify::Provider;
@@ -92,22 +93,39 @@ impl Shared {
         let node = self
             .node()
             .map_err(|_| StoreError::Unavailable("the node ends".into()))?;
-        Ok(node.emergency_contacts(owner).await?.emergency)
+        Ok(node.contact_book(owner).await?.emergency)
     }
 
     /// Where a contact is reached over channels that are on, the best first.
     pub async fn reached(&self, contact: &Contact) -> Vec<Destination> {
+        let reach = &contact.reach;
+        let channels = if reach.channels.is_empty() {
+            &self.settings.plan.channels
+        } else {
+            &reach.channels
+        };
         let mut found = Vec::new();
-        for channel in &self.settings.plan.channels {
+        for channel in channels {
             let to = match channel {
                 Channel::Sms => vec![Destination::Sms(contact.phone.clone())],
                 Channel::Whatsapp => vec![Destination::Whatsapp(contact.phone.clone())],
-                _ => vec![],
+                Channel::Email => reach.email.iter().cloned().map(Destination::Email).collect(),
+                Channel::Push => self.pushed(&contact.phone).await,
+                Channel::Webhook | Channel::Pager => vec![],
             };
             found.extend(to);
         }
         found.retain(|to| self.carries(to));
         found
+    }
+
+    /// That it cannot be read where somebody's devices are pushed to keeps them from no other channel.
+    async fn pushed(&self, phone: &PhoneNumber) -> Vec<Destination> {
+        let Ok(node) = self.node() else { return vec![] };
+        node.push_targets(phone).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "where somebody's devices are pushed to cannot be read");
+            vec![]
+        })
     }
 
     /// Where operators are reached.
@@ -171,7 +189,10 @@ impl Shared {
 
     /// A destination is gone for good.
     pub async fn forget(&self, to: &Destination) {
-        let _ = to;
+        let Ok(node) = self.node() else { return };
+        if let Err(error) = node.forget_push_target(to).await {
+            tracing::warn!(%error, "where a device was pushed to cannot be forgotten");
+        }
     }
 
     /// A step was planned so long after the incident was raised.

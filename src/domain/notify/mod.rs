@@ -9,6 +9,7 @@ mod state;
 pub use message::{
     Content, Destination, Email, InvalidDestination, Locale, Outgoing, PushToken, WebPushKeys,
 };
+pub use plan::QuietHours;
 pub use state::DeliveryState;
 
 named! {

@@ -52,7 +52,7 @@ pub struct PlanSettings {
 }
 
 /// The hours in which somebody is told only of emergencies, by their own clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct QuietHours {
     /// From this minute of the day on, 0 to 1439.
     pub from: u16,

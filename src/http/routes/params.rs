@@ -8,7 +8,7 @@ use actix_web::web::Bytes;
 use actix_web::{Error, FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::ids::{ParticipantId, RoomId, UserId};
 use crate::domain::room::Seq;
 use crate::http::error::ApiError;
 use crate::http::extract::JsonBytes;
@@ -38,6 +38,22 @@ impl FromRequest for TripId {
         let id = request.match_info().get("trip").unwrap_or_default();
         let id = RoomId::new(id).map_err(|_| ApiError::not_found("Trip not found").into());
         ready(id.map(Self))
+    }
+}
+
+/// `{user}`: somebody with an account, as tokens name them.
+pub(super) struct UserPath(pub UserId);
+
+impl FromRequest for UserPath {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = UserId::new(request.match_info().query("user"));
+        ready(
+            id.map(Self)
+                .map_err(|_| ApiError::not_found("User not found").into()),
+        )
     }
 }
 

@@ -91,6 +91,8 @@ pub const ROWS: &[Row] = rows! {
     GET "/api/participants/{id}/active" General SERVICE => |r| r.to(services::active);
     GET "/api/participants/{id}/count" General SERVICE => |r| r.to(services::count);
 
+    POST "/internal/contacts/{user}/changed" Writes SERVICE => |r| r.to(contacts::changed);
+
     GET "/internal/outbox" General SERVICE => |r| r.to(outbox::read);
     POST "/internal/outbox/{id}/{seq}/retry" Writes SERVICE => |r| r.to(outbox::retry);
 
@@ -108,6 +110,8 @@ pub const ROWS: &[Row] = rows! {
     POST "/api/v1/devices" Devices EVERYBODY => |r| r.to(devices::register);
     GET "/api/v1/devices/me" General OWN_DATA => |r| r.to(devices::read);
     DELETE "/api/v1/devices/me" Writes OWN_DATA => |r| r.to(devices::erase);
+    PUT "/api/v1/devices/me/push" Writes OWN_DATA => |r| r.to(devices::keep_push);
+    DELETE "/api/v1/devices/me/push" Writes OWN_DATA => |r| r.to(devices::drop_push);
     GET "/api/v1/devices/me/export" General OWN_DATA => |r| r.to(devices::export);
     GET "/api/v1/sos" General EVERYBODY => |r| r.to(sos::list);
     POST "/api/v1/sos" Free RAISE => |r| r.to(sos::create).wrap(from_fn(sos::answer_retries));

@@ -1,8 +1,11 @@
-//! The engine as a client of the service that keeps incidents: one connection pool, one address, one credential.
+//! The engine as a client of sister services (that which keeps incidents, that which keeps contacts): for each one
+//! connection pool, one address, one credential.
 
+mod contacts;
 mod feed;
 mod lookup;
 
+pub use self::contacts::ContactsKeeper;
 pub use self::feed::SosEvents;
 
 use std::error::Error as _;
@@ -15,7 +18,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Response, Url};
 
 use crate::actors::lookup::Trouble;
-use crate::config::{Secret, Services};
+use crate::config::{Contacts, Secret, Services};
 
 const INTERNAL_TOKEN: HeaderName = HeaderName::from_static("x-internal-token");
 /// How long a connection that nobody uses is kept.
@@ -25,15 +28,17 @@ const IDLE: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum SisterError {
     /// The authorities to trust cannot be read.
-    #[error("services.sos_ca_file: {}: {why}", path.display())]
+    #[error("{key}: {}: {why}", path.display())]
     Authorities {
+        /// By which setting.
+        key: &'static str,
         /// Which.
         path: PathBuf,
         /// Why.
         why: String,
     },
     /// There can be no requests to such an address, or with such a token.
-    #[error("services.{key}: {why}")]
+    #[error("{key}: {why}")]
     Setting {
         /// Which.
         key: &'static str,
@@ -42,7 +47,17 @@ pub enum SisterError {
     },
 }
 
-/// The service that keeps incidents, as it is reached.
+/// How a service is reached; texts with the keys of their settings.
+struct Way<'s> {
+    url: (&'static str, &'s str),
+    ca_file: (&'static str, &'s str),
+    token_key: &'static str,
+    connect_timeout: Duration,
+    at_once: usize,
+    answer_max_bytes: usize,
+}
+
+/// A service, as it is reached.
 #[derive(Clone)]
 pub struct Sister {
     client: Client,
@@ -58,19 +73,52 @@ impl fmt::Debug for Sister {
 }
 
 impl Sister {
-    /// By the settings; `token` is what the service wants to see.
+    /// The one that keeps incidents, by the settings; `token` is what it wants to see.
     ///
     /// # Errors
     /// When it cannot be spoken to so.
     pub fn of(settings: &Services, token: &Secret) -> Result<Self, SisterError> {
+        Self::by(
+            &Way {
+                url: ("services.sos_url", &settings.sos_url),
+                ca_file: ("services.sos_ca_file", &settings.sos_ca_file),
+                token_key: "services.sos_token",
+                connect_timeout: settings.connect_timeout(),
+                at_once: settings.lookups_max.max(settings.feed_requests_max),
+                answer_max_bytes: settings.answer_max_bytes,
+            },
+            token,
+        )
+    }
+
+    /// The one that keeps contacts.
+    ///
+    /// # Errors
+    /// As [`Sister::of`].
+    pub fn of_contacts(settings: &Contacts, token: &Secret) -> Result<Self, SisterError> {
+        Self::by(
+            &Way {
+                url: ("contacts.url", &settings.url),
+                ca_file: ("contacts.ca_file", &settings.ca_file),
+                token_key: "contacts.contacts_token",
+                connect_timeout: settings.connect_timeout(),
+                at_once: settings.requests_max,
+                answer_max_bytes: settings.answer_max_bytes,
+            },
+            token,
+        )
+    }
+
+    fn by(way: &Way<'_>, token: &Secret) -> Result<Self, SisterError> {
         let wrong = |key, why: String| SisterError::Setting { key, why };
-        let base = Url::parse(&settings.sos_url).map_err(|error| wrong("sos_url", error.to_string()))?;
+        let (url_key, url) = way.url;
+        let base = Url::parse(url).map_err(|error| wrong(url_key, error.to_string()))?;
         let mut builder = Client::builder()
             // The settings name whom to trust.
             .redirect(Policy::none())
-            .connect_timeout(settings.connect_timeout())
+            .connect_timeout(way.connect_timeout)
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(settings.lookups_max.max(settings.feed_requests_max))
+            .pool_max_idle_per_host(way.at_once)
             .tcp_nodelay(true)
             .referer(false)
             .user_agent(concat!("mayday/", env!("CARGO_PKG_VERSION")));
@@ -80,18 +128,18 @@ impl Sister {
         } else {
             builder = builder.https_only(true);
         }
-        for authority in authorities(&settings.sos_ca_file)? {
+        for authority in authorities(way.ca_file)? {
             builder = builder.add_root_certificate(authority);
         }
-        let client = builder.build().map_err(|error| wrong("sos_url", chain(&error)))?;
+        let client = builder.build().map_err(|error| wrong(url_key, chain(&error)))?;
         let mut token = HeaderValue::from_bytes(token.reveal())
-            .map_err(|_| wrong("sos_token", "is no text for a header".into()))?;
+            .map_err(|_| wrong(way.token_key, "is no text for a header".into()))?;
         token.set_sensitive(true);
         Ok(Self {
             client,
             base,
             token,
-            answer_max_bytes: settings.answer_max_bytes,
+            answer_max_bytes: way.answer_max_bytes,
         })
     }
 
@@ -139,11 +187,12 @@ fn trouble(error: reqwest::Error) -> Trouble {
     }
 }
 
-fn authorities(path: &str) -> Result<Vec<Certificate>, SisterError> {
+fn authorities((key, path): (&'static str, &str)) -> Result<Vec<Certificate>, SisterError> {
     if path.is_empty() {
         return Ok(vec![]);
     }
     let failed = |why: String| SisterError::Authorities {
+        key,
         path: path.into(),
         why,
     };

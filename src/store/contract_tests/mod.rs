@@ -2,6 +2,7 @@
 //!
 //! An implementation gives a [`Harness`] and one line, `store_contract!(name, Harness)`.
 
+pub mod cards;
 pub mod conduct;
 pub mod feed;
 pub mod incidents;
@@ -152,6 +153,13 @@ macro_rules! store_contract {
                     somebodys_jobs_are_found_by_the_beginning_of_their_names_and_go_with_them,
                     a_message_is_found_by_its_vendors_name_until_that_is_too_old,
                     jobs_survive_reopening_and_a_rebuild,
+                }
+                cards::{
+                    a_card_is_replaced_by_whoever_saw_its_last_version,
+                    cards_are_written_with_each_other_and_with_jobs_or_not_at_all,
+                    of_many_that_replace_a_card_at_once_one_does,
+                    cards_are_found_by_shelf_and_by_whose_they_are,
+                    a_purge_removes_cards_that_have_ended,
                 }
                 upkeep::{
                     a_purge_removes_what_is_too_old_and_nothing_else,

@@ -140,10 +140,7 @@ pub async fn what_rooms_have_of_somebody_comes_in_pages<H: Harness>() {
     let fixes = vec![kept("a-circle", 1, 10, 0.0), kept("b-sos", 1, 10, 0.0)];
     store.keep_fixes(fixes, &LocationPolicy::default()).await.unwrap();
     let book = ContactBook {
-        emergency: vec![Contact {
-            name: "Cara".into(),
-            phone: super::scribe::phone(3),
-        }],
+        emergency: vec![Contact::new("Cara", super::scribe::phone(3))],
         dependent: vec![],
     };
     store.put_contacts(&user(1), book).await.unwrap();

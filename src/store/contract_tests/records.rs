@@ -3,7 +3,8 @@
 use super::Harness;
 use super::scribe::{Scribe, device, ids, kept, key, ms, phone, put, raised, record, user};
 use crate::domain::location::LocationPolicy;
-use crate::domain::people::{Contact, ContactBook, Person, Subject};
+use crate::domain::notify::{Channel, Email, Locale, QuietHours};
+use crate::domain::people::{Contact, ContactBook, Person, Reach, Subject};
 use crate::domain::room::{Command, RoomKind, Standing};
 use crate::domain::testing::{person, report, room};
 use crate::store::contract::Store;
@@ -56,10 +57,21 @@ pub async fn some_of_a_rooms_records_can_be_read<H: Harness>() {
 }
 
 fn contact(n: u64) -> Contact {
-    Contact {
-        name: format!("Contact {n}"),
-        phone: phone(n),
+    let plain = Contact::new(format!("Contact {n}"), phone(n));
+    if n % 2 == 0 {
+        return plain;
     }
+    let reach = Reach {
+        email: Some(Email::parse("ben@example.com").unwrap()),
+        locale: Some(Locale::parse("fil-PH").unwrap()),
+        channels: vec![Channel::Push, Channel::Sms],
+        quiet: Some(QuietHours {
+            from: 1_320,
+            to: 360,
+            utc_offset: 480,
+        }),
+    };
+    Contact { reach, ..plain }
 }
 
 pub async fn contact_lists_keep_their_order_and_are_replaced_whole<H: Harness>() {

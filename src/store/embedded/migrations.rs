@@ -60,6 +60,11 @@ const MIGRATIONS: Plan<'static> = &[
         sql: include_str!("migrations/0006_jobs.sql"),
         rebuilds: false,
     },
+    Migration {
+        name: "0007_cards",
+        sql: include_str!("migrations/0007_cards.sql"),
+        rebuilds: false,
+    },
 ];
 
 /// The version that this program writes.

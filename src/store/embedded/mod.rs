@@ -3,6 +3,7 @@
 
 mod append;
 pub mod backup;
+mod cards;
 mod conduct;
 mod feed;
 mod fixes;

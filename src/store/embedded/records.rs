@@ -10,6 +10,7 @@ use crate::domain::people::{Contact, ContactBook, Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::StoreError;
+use crate::store::reach::{decode_reach, encode_reach};
 use crate::store::types::{DeviceRecord, IdempotencyKey, KeptKey};
 
 fn phone(text: &str) -> Result<PhoneNumber, StoreError> {
@@ -69,11 +70,12 @@ pub(super) fn keys(
 /// A person's lists, in their order.
 pub(super) fn contacts(db: &mut Db<'_>, owner: &Subject) -> Result<ContactBook, StoreError> {
     let mut book = ContactBook::default();
-    let sql = "SELECT list, name, phone FROM contacts WHERE owner = ?1 ORDER BY list, place";
+    let sql = "SELECT list, name, phone, reach FROM contacts WHERE owner = ?1 ORDER BY list, place";
     db.scan(sql, [codec::subject_text(owner)], |row| {
         let contact = Contact {
             name: row.get(1)?,
             phone: phone(row.get_ref(2)?.as_str()?)?,
+            reach: decode_reach(row.get_ref(3)?.as_str_or_null()?)?,
         };
         let list = if row.get::<_, i64>(0)? == 0 {
             &mut book.emergency
@@ -96,8 +98,10 @@ pub(super) fn put_contacts(
     writes.db.run("DELETE FROM contacts WHERE owner = ?1", [&owner])?;
     for (list, contacts) in [(0_i64, &book.emergency), (1, &book.dependent)] {
         for (place, contact) in (0_i64..).zip(contacts) {
-            let sql = "INSERT INTO contacts (owner, list, place, name, phone) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let row = params![owner, list, place, contact.name, contact.phone.reveal()];
+            let sql = "INSERT INTO contacts (owner, list, place, name, phone, reach)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let (phone, reach) = (contact.phone.reveal(), encode_reach(&contact.reach));
+            let row = params![owner, list, place, contact.name, phone, reach];
             writes.db.run(sql, row)?;
         }
     }

@@ -9,8 +9,8 @@ use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
 use super::{
-    Embedded, answered, append, conduct, feed, fixes, history, incidents, jobs, messages, outbox, privacy,
-    records, rooms, upkeep,
+    Embedded, answered, append, cards, conduct, feed, fixes, history, incidents, jobs, messages, outbox,
+    privacy, records, rooms, upkeep,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
@@ -19,6 +19,7 @@ use crate::domain::people::{ContactBook, Person, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
+use crate::store::cards::{Card, CardWrite};
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::feed::FeedPage;
 use crate::store::jobs::Lane as JobLane;
@@ -416,6 +417,35 @@ impl Store for Embedded {
         let reference = reference.to_owned();
         self.read(Lane::Rest, move |db| jobs::receipt(db, &reference))
             .await
+    }
+
+    async fn card(&self, key: &str) -> Result<Option<Card>, StoreError> {
+        let key = key.to_owned();
+        self.read(Lane::Urgent, move |db| cards::card(db, &key)).await
+    }
+
+    async fn cards_on(&self, shelf: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
+        let shelf = shelf.to_owned();
+        self.read(Lane::Urgent, move |db| cards::on_shelf(db, &shelf, limit))
+            .await
+    }
+
+    async fn cards_of(&self, whose: &Subject, prefix: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
+        let (whose, prefix) = (whose.clone(), prefix.to_owned());
+        self.read(Lane::Rest, move |db| cards::of(db, &whose, &prefix, limit))
+            .await
+    }
+
+    async fn write_cards(&self, new: Vec<CardWrite>, jobs: Vec<JobWrite>) -> Result<bool, StoreError> {
+        // Somebody waits for it.
+        let lane = match lane_of(&jobs) {
+            Lane::Sos => Lane::Sos,
+            Lane::Urgent | Lane::Rest => Lane::Urgent,
+        };
+        self.write(lane, new.len() + jobs.len(), move |writes| {
+            cards::write(writes, &new, &jobs)
+        })
+        .await
     }
 
     async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 
+use super::cards;
 use super::feed;
 use super::jobs;
 use super::open::Note;
@@ -64,6 +65,7 @@ pub(super) fn purge(
     if !retention.receipts.is_zero() {
         purged.receipts = jobs::purge(&mut writes.db, now.before(retention.receipts), slice)?;
     }
+    purged.cards = cards::purge(&mut writes.db, now, slice)?;
     purged.blocks = writes.db.run(
         "DELETE FROM blocks WHERE key IN (SELECT key FROM blocks WHERE until <= ?1 ORDER BY until LIMIT ?2)",
         params![now.ms(), slice],
@@ -76,6 +78,7 @@ pub(super) fn purge(
         purged.feed,
         purged.dead_letters,
         purged.receipts,
+        purged.cards,
     ];
     purged.more = most.into_iter().any(|removed| removed >= slice.unsigned_abs());
     privacy::purge(writes, now, retention, &mut purged)?;

@@ -56,6 +56,11 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0003_jobs.json"),
         rebuilds: false,
     },
+    Migration {
+        name: "0004_cards",
+        text: include_str!("migrations/0004_cards.json"),
+        rebuilds: false,
+    },
 ];
 
 impl Migration {

@@ -7,6 +7,7 @@
 //! waits for it (`breaker`).
 
 mod breaker;
+mod cards;
 mod conduct;
 mod db;
 mod docs;

@@ -10,7 +10,7 @@ use super::docs::{
 };
 use super::error::Outcome;
 use super::records::{self, ContactsDoc, DeviceDoc};
-use super::{jobs, rooms};
+use super::{cards, jobs, rooms};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::people::Subject;
 use crate::domain::room::RoomKind;
@@ -209,6 +209,7 @@ async fn erase_records(
         .delete_in(session, IDEMPOTENCY, vec![records::keys_of(subject, None)])
         .await?;
     others += jobs::erase(db, session, &name).await?;
+    others += cards::erase(db, session, &name).await?;
     if let Subject::Device(id) = subject {
         others += db
             .delete_in(session, DEVICES, vec![doc! { "_id": id.reveal() }])

@@ -14,6 +14,7 @@ use crate::domain::people::{Contact, ContactBook, Subject};
 use crate::domain::time::Timestamp;
 use crate::store::codec;
 use crate::store::contract::StoreError;
+use crate::store::reach::{decode_reach, encode_reach};
 use crate::store::types::{DeviceRecord, IdempotencyKey, KeptKey};
 
 /// Statements in one command.
@@ -32,6 +33,8 @@ pub(super) struct ContactsDoc {
 pub(super) struct ContactDoc {
     name: String,
     phone: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reach: Option<String>,
 }
 
 impl ContactDoc {
@@ -39,12 +42,14 @@ impl ContactDoc {
         Self {
             name: contact.name.clone(),
             phone: contact.phone.reveal().to_owned(),
+            reach: encode_reach(&contact.reach),
         }
     }
 
     fn contact(self) -> Result<Contact, StoreError> {
         Ok(Contact {
             phone: phone(&self.phone)?,
+            reach: decode_reach(self.reach.as_deref())?,
             name: self.name,
         })
     }

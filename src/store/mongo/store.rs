@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::queue::Pending;
 use super::{
-    Mongo, UPKEEP_MAX, conduct, fixes, history, incidents, jobs, messages, outbox, privacy, records, rooms,
-    stopped, upkeep,
+    Mongo, UPKEEP_MAX, cards, conduct, fixes, history, incidents, jobs, messages, outbox, privacy, records,
+    rooms, stopped, upkeep,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
@@ -18,6 +18,7 @@ use crate::domain::people::{ContactBook, Person, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
+use crate::store::cards::{Card, CardWrite};
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::jobs::{Job, JobClaim, JobWrite, Lane, LaneDepth, Receipt};
 use crate::store::meters::{Observed, Remote, bump, total};
@@ -379,6 +380,31 @@ impl Store for Mongo {
     async fn receipt(&self, reference: &str) -> Result<Option<Receipt>, StoreError> {
         let reference = reference.to_owned();
         self.read(false, async move |to| jobs::receipt(&to.db, &reference).await)
+            .await
+    }
+
+    async fn card(&self, key: &str) -> Result<Option<Card>, StoreError> {
+        let key = key.to_owned();
+        self.read(true, async move |to| cards::card(&to.db, &key).await)
+            .await
+    }
+
+    async fn cards_on(&self, shelf: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
+        let shelf = shelf.to_owned();
+        self.read(true, async move |to| cards::on_shelf(&to.db, &shelf, limit).await)
+            .await
+    }
+
+    async fn cards_of(&self, whose: &Subject, prefix: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
+        let (whose, prefix) = (whose.clone(), prefix.to_owned());
+        self.read(false, async move |to| {
+            cards::of(&to.db, &whose, &prefix, limit).await
+        })
+        .await
+    }
+
+    async fn write_cards(&self, new: Vec<CardWrite>, jobs: Vec<JobWrite>) -> Result<bool, StoreError> {
+        self.write(true, async move |to| cards::write(&to.db, new, jobs).await)
             .await
     }
 

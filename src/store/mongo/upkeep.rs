@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::db::{Db, Find, Pipeline};
 use super::docs::{
-    BLOCKS, DEAD_LETTERS, ENGINE, EVENTS, EventDoc, HISTORY, IDEMPOTENCY, PARTICIPANTS, RECEIPTS, REPORTS,
-    ROOMS, RoomDoc, TRACKED, date, instant, keys_of, limit,
+    BLOCKS, CARDS, DEAD_LETTERS, ENGINE, EVENTS, EventDoc, HISTORY, IDEMPOTENCY, PARTICIPANTS, RECEIPTS,
+    REPORTS, ROOMS, RoomDoc, TRACKED, date, instant, keys_of, limit,
 };
 use super::error::Outcome;
 use super::plan;
@@ -73,6 +73,7 @@ pub(super) async fn purge(
         purged.receipts = remove(db, RECEIPTS, old, doc! { "at": 1 }, slice).await?;
     }
     let ended = doc! { "until": { "$lte": date(now) } };
+    purged.cards = remove(db, CARDS, ended.clone(), doc! { "until": 1 }, slice).await?;
     purged.blocks = remove(db, BLOCKS, ended, doc! { "until": 1 }, slice).await?;
     let most = [
         purged.locations,
@@ -81,6 +82,7 @@ pub(super) async fn purge(
         purged.blocks,
         purged.dead_letters,
         purged.receipts,
+        purged.cards,
     ];
     purged.more = most.into_iter().any(|removed| removed >= slice as u64);
     privacy::purge(db, now, retention, &mut purged).await?;

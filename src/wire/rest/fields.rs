@@ -107,6 +107,19 @@ impl<'a> Fields<'a> {
         Some(found)
     }
 
+    /// The same as [`Fields::texts`] for a list that may be left out.
+    pub fn optional_texts<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        max: usize,
+        parse: impl FnMut(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => None,
+            Some(_) => self.texts(name, max, parse),
+        }
+    }
+
     /// A list, which must be there, of at most `max` texts that a domain type reads.
     pub fn texts<T, E: Display>(
         &mut self,

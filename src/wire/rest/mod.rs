@@ -19,6 +19,7 @@ mod notifications;
 mod ops_view;
 mod outbox;
 mod people_view;
+mod push;
 mod query;
 pub mod schemas;
 mod services;
@@ -41,7 +42,7 @@ pub use circle::{
     BatchAnswer, LocationAnswer, LocationsByUser, NodeInfo, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
 };
 pub use conduct::{BlockBody, BlockView, BlocksQuery, ReportBody, ReportView, ReportsQuery, UnblockedView};
-pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts};
+pub use contacts::{ContactView, ContactsView, JoinBody, MessageBody, contacts, contacts_answer};
 pub use cursor::{IncidentCursor, PersonCursor, RoomCursor};
 pub use envelope::{Failure, Page, Success};
 pub use event_view::{DeedView, EventView, ToldEvent};
@@ -52,6 +53,7 @@ pub use notifications::{AcknowledgedView, NotificationView};
 pub use ops_view::{OpsEventView, OpsPositionView, OpsPositionsView};
 pub use outbox::{DeadLetterView, OutboxQuery, OutboxView, ResentView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
+pub use push::push_target;
 pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
 pub use services::{
     CloserBody, InitBody, JoinedBody, LeftBody, MoveBody, OutsideMessage, RelayBody, RescuerBody,

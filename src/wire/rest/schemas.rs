@@ -56,6 +56,7 @@ pub fn bodies(bounds: &Bounds) -> Map<String, Value> {
         ("FixBatch", batch(bounds)),
         ("Contacts", contacts(bounds)),
         ("Contact", contact()),
+        ("PushTarget", push_target()),
         ("Report", report()),
         ("Block", block()),
         ("CreateTrip", create_trip(bounds)),
@@ -284,8 +285,79 @@ fn contact() -> Value {
                 "type": "string", "maxLength": 40, "examples": ["+639171234567"],
                 "description": "In E.164, or as it is dialled in the node's region.",
             },
+            "email": {
+                "type": ["string", "null"], "maxLength": 254, "examples": ["ben@example.com"],
+                "description": "Where they get e-mail.",
+            },
+            "locale": locale("In which language they are told, BCP 47; the node's if left out."),
+            "channels": {
+                "type": ["array", "null"], "maxItems": 4,
+                "items": {"type": "string", "enum": ["SMS", "WHATSAPP", "EMAIL", "PUSH"]},
+                "description": "Over what they are told, the best first; as the node says if left out. EMAIL is passed over \
+                                without an `email`, PUSH when they have no device that is pushed to.",
+            },
+            "quiet_hours": quiet_hours(),
         }),
     )
+}
+
+/// A language tag.
+pub(super) fn locale(description: &str) -> Value {
+    json!({
+        "type": ["string", "null"], "minLength": 2, "maxLength": 35,
+        "pattern": "^(?!.*--)[A-Za-z][A-Za-z0-9-]*[A-Za-z0-9]$", "examples": ["fil-PH"],
+        "description": description,
+    })
+}
+
+fn quiet_hours() -> Value {
+    let clock = |description: &str| {
+        json!({
+            "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["22:30"],
+            "description": description,
+        })
+    };
+    json!({
+        "type": ["object", "null"], "required": ["from", "to"],
+        "description": "When they want to be left alone, by their own clock. An SOS leaves nobody alone.",
+        "properties": {
+            "from": clock("From."),
+            "to": clock("Up to; before `from`, it is the next day's."),
+            "utc_offset_minutes": {
+                "type": ["integer", "null"], "minimum": -720, "maximum": 840,
+                "description": "How far their clock is ahead of UTC; 0 if left out.",
+            },
+        },
+    })
+}
+
+/// `PUT /devices/me/push`
+fn push_target() -> Value {
+    let service =
+        |name: &str| json!({"type": "string", "const": name, "description": "Any letter case is taken."});
+    let text = |max: u64, pattern: &str| json!({"type": "string", "minLength": 1, "maxLength": max, "pattern": pattern});
+    let keys = json!({"p256dh": text(200, "^[A-Za-z0-9_=-]+$"), "auth": text(200, "^[A-Za-z0-9_=-]+$")});
+    let subscription =
+        json!({"endpoint": text(2_048, "^https://[!-~]+$"), "keys": object(&["p256dh", "auth"], keys)});
+    let forms = [
+        json!({"service": service("FCM"), "token": text(4_096, "^[!-~]+$")}),
+        json!({"service": service("APNS"), "token": text(200, "^[0-9A-Fa-f]{32,200}$")}),
+        json!({"service": service("WEBPUSH"), "subscription": object(&["endpoint", "keys"], subscription)}),
+    ];
+    let forms: Vec<Value> = forms
+        .into_iter()
+        .map(|form| {
+            let names: Vec<String> = form
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.clone())
+                .collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            object(&names, form)
+        })
+        .collect();
+    json!({"anyOf": forms, "description": "By which push service, and what it knows the device by."})
 }
 
 /// A parameter of a query.

@@ -80,10 +80,7 @@ fn session(id: &str, node: &str, online: bool) -> SessionNote {
 }
 
 fn ben() -> Contact {
-    Contact {
-        name: "Ben".into(),
-        phone: PhoneNumber::from_e164("+639171234502").unwrap(),
-    }
+    Contact::new("Ben", PhoneNumber::from_e164("+639171234502").unwrap())
 }
 
 async fn board_at(url: &str, settings: BoardSettings) -> Arc<RedisBoard> {

@@ -163,10 +163,10 @@ async fn contacts_that_change_on_one_node_are_known_on_the_other_within_a_second
     } = &Pair::start().await;
     let ana = person("ana");
     let book = |n: u32| ContactBook {
-        emergency: vec![Contact {
-            name: format!("Contact {n}"),
-            phone: PhoneNumber::from_e164(&format!("+63917000{n:04}")).unwrap(),
-        }],
+        emergency: vec![Contact::new(
+            format!("Contact {n}"),
+            PhoneNumber::from_e164(&format!("+63917000{n:04}")).unwrap(),
+        )],
         dependent: vec![],
     };
     one.put_contacts(&ana, book(0)).await.unwrap();

@@ -27,6 +27,45 @@ async fn a_list_is_kept_as_numbers_in_e164() {
 }
 
 #[tokio::test]
+async fn how_a_contact_is_told_is_kept_as_far_as_it_was_said() {
+    let engine = Engine::start(&[]);
+    let ana = engine.user("Ana");
+    let told = json!({
+        "name": "Ben", "phone_no": BEN, "email": "ben@example.com", "locale": "fil-PH", "channels": ["push", "SMS", "PUSH"],
+        "quiet_hours": {"from": "22:30", "to": "06:00", "utc_offset_minutes": 480},
+    });
+    let book = json!({"emergency_contacts": [told, {"name": "Cara", "phone_no": CARA}]});
+    let mut kept = ana.put("/api/contacts", book).await.ok(200);
+    assert_eq!(ana.get("/api/contacts").await.ok(200), kept);
+    let mut expected = told.clone();
+    expected["channels"] = json!(["PUSH", "SMS"]);
+    assert_eq!(
+        kept["emergency_contacts"].take(),
+        json!([expected, {"name": "Cara", "phone_no": CARA}])
+    );
+    for (field, value) in [
+        ("email", json!("ben@")),
+        ("locale", json!("_")),
+        ("channels", json!(["PAGER"])),
+        ("channels", json!("SMS")),
+        ("quiet_hours", json!({"from": "22:30"})),
+        ("quiet_hours", json!({"from": "24:00", "to": "06:00"})),
+        (
+            "quiet_hours",
+            json!({"from": "22:00", "to": "06:00", "utc_offset_minutes": 9_000}),
+        ),
+    ] {
+        let mut wrong = told.clone();
+        wrong[field] = value;
+        let error = ana
+            .put("/api/contacts", json!({"emergency_contacts": [wrong]}))
+            .await
+            .bare_error(400);
+        assert!(error.contains(field), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_is_wrong_changes_nothing() {
     let engine = Engine::start(&[("contacts.contacts_max", "2")]);
     let ana = engine.user("Ana");

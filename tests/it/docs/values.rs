@@ -126,6 +126,11 @@ fn string(chance: &mut Chance, known: &Known, name: &str, schema: &Value) -> Str
     let pattern = schema["pattern"].as_str().unwrap_or_default();
     match name {
         "phone" | "phone_no" => return format!("+63917{:07}", chance.below(10_000_000)),
+        "email" => return format!("m{}@example.com", chance.below(1_000)),
+        "locale" => return "fil-PH".to_owned(),
+        "from" | "to" if pattern.contains(":[0-5]") => return format!("{:02}:30", chance.below(24)),
+        "token" | "p256dh" | "auth" => return chance.hex(64),
+        "endpoint" => return format!("https://push.example.com/{}", chance.hex(8)),
         "roomId" if !known.others.is_empty() && chance.one_in(2) => {
             return chance.pick(&known.others).clone();
         }

@@ -21,10 +21,11 @@ use mayday::domain::phone::PhoneNumber;
 use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
-    Append, AppendError, Claim, Claimed, DeadLetter, DeadPlace, DeviceRecord, Embedded, EmbeddedOptions,
-    Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, Job,
-    JobClaim, JobWrite, KeptFix, KeptKey, LaneDepth, Listed, ListingCircle, Membership, OutboxDepth, Place,
-    Purged, Receipt, Retention, Settle, Settled, Sign, Store, StoreError, StoreStats, StoredRoom, Tally,
+    Append, AppendError, Card, CardWrite, Claim, Claimed, DeadLetter, DeadPlace, DeviceRecord, Embedded,
+    EmbeddedOptions, Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery,
+    IncidentRow, Job, JobClaim, JobWrite, KeptFix, KeptKey, LaneDepth, Listed, ListingCircle, Membership,
+    OutboxDepth, Place, Purged, Receipt, Retention, Settle, Settled, Sign, Store, StoreError, StoreStats,
+    StoredRoom, Tally,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -308,6 +309,22 @@ impl Store for Meddling {
 
     async fn receipt(&self, reference: &str) -> Result<Option<Receipt>, StoreError> {
         self.inner.receipt(reference).await
+    }
+
+    async fn card(&self, key: &str) -> Result<Option<Card>, StoreError> {
+        self.inner.card(key).await
+    }
+
+    async fn cards_on(&self, shelf: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
+        self.inner.cards_on(shelf, limit).await
+    }
+
+    async fn cards_of(&self, whose: &Subject, prefix: &str, limit: usize) -> Result<Vec<Card>, StoreError> {
+        self.inner.cards_of(whose, prefix, limit).await
+    }
+
+    async fn write_cards(&self, cards: Vec<CardWrite>, jobs: Vec<JobWrite>) -> Result<bool, StoreError> {
+        self.inner.write_cards(cards, jobs).await
     }
 
     async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {

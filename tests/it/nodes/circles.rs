@@ -20,10 +20,7 @@ fn room(name: &str) -> RoomId {
 }
 
 fn book(numbers: &[u32]) -> ContactBook {
-    let contact = |number: &u32| Contact {
-        name: format!("Contact {number}"),
-        phone: phone(*number),
-    };
+    let contact = |number: &u32| Contact::new(format!("Contact {number}"), phone(*number));
     ContactBook {
         emergency: numbers.iter().map(contact).collect(),
         dependent: vec![],

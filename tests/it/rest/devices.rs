@@ -153,3 +153,49 @@ async fn that_a_device_was_seen_is_noted_without_its_asking() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_person_says_where_their_devices_are_pushed_to_and_of_too_many_the_oldest_go() {
+    let engine = Engine::start(&[UNLIMITED.as_slice(), &[("push.targets_max", "2")]].concat());
+    let ana = engine.user("Ana");
+    let path = "/api/v1/devices/me/push";
+    let fcm = |n: u32| json!({"service": "fcm", "token": format!("token-{n}")});
+    let kept = ana.put(path, fcm(1)).await.data(200);
+    assert_eq!(kept["service"], "FCM");
+    assert!(kept["until"].is_string() && !kept.to_string().contains("token-1"));
+    for n in [2, 3] {
+        ana.put(path, fcm(n)).await.data(200);
+    }
+    let exported = ana.get("/api/v1/devices/me/export").await.data(200);
+    assert_eq!(exported["pushTargets"].as_array().map(Vec::len), Some(2));
+    let forget = |who: Person, body: Option<Value>| async move {
+        let request = who.request(Method::DELETE, path);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        request.send().await.data(200)["forgotten"].clone()
+    };
+    assert_eq!(
+        forget(engine.user("Ana"), Some(fcm(1))).await,
+        0,
+        "it went when there were too many"
+    );
+    assert_eq!(forget(engine.user("Ana"), Some(fcm(2))).await, 1);
+    // Whoever says a token last has it.
+    engine.user("Ben").put(path, fcm(3)).await.data(200);
+    assert_eq!(forget(engine.user("Ana"), None).await, 0);
+    assert_eq!(forget(engine.user("Ben"), None).await, 1);
+    for (body, field) in [
+        (json!({}), "service"),
+        (json!({"service": "fcm"}), "token"),
+        (json!({"service": "apns", "token": "xyz"}), "token"),
+        (json!({"service": "webpush"}), "subscription"),
+    ] {
+        let refused = ana.put(path, body).await.ok(400);
+        assert_eq!(
+            (&refused["code"], &refused["fields"][0]["field"]),
+            (&json!("VALIDATION_FAILED"), &json!(field))
+        );
+    }
+}

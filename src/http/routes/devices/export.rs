@@ -15,7 +15,7 @@ use futures_util::stream::unfold;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::views::{DeviceView, KeyView, OwnReport, SubjectView, Whereabouts};
+use super::views::{DeviceView, KeyView, OwnReport, PushView, SubjectView, Whereabouts};
 use crate::actors::Engine;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{Identity, Subject};
@@ -134,6 +134,13 @@ impl Document {
         // Only registered users have any.
         let book = engine.contacts(who).await?;
         self.member("contacts", &ContactsView::of(&book))?;
+        self.open("pushTargets")?;
+        for subject in &subjects {
+            for (to, until) in engine.node().push_targets_kept(subject).await? {
+                self.item(&PushView::new(&to, until)).await?;
+            }
+        }
+        self.close();
         self.open("idempotencyKeys")?;
         for subject in &subjects {
             self.keys(engine, subject).await?;

@@ -1,6 +1,7 @@
 //! Devices, and what is kept of whoever speaks: told, handed out whole, erased. For registered users too.
 
 mod export;
+mod push;
 pub(super) mod views;
 
 use actix_web::{HttpResponse, web};
@@ -18,6 +19,7 @@ use crate::store::DeviceRecord;
 use crate::wire::rest::DeviceInfo;
 
 pub(super) use export::export;
+pub(super) use push::{drop_push, keep_push};
 
 /// `POST /devices`: the id that the request comes with, or a new one, and the token that goes with it.
 pub(super) async fn register(

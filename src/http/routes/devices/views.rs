@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use crate::domain::conduct::Complaint;
 use crate::domain::ids::{DeviceId, ParticipantId};
+use crate::domain::notify::Destination;
 use crate::domain::people::Subject;
+use crate::domain::time::Timestamp;
 use crate::store::{DeviceRecord, KeptKey, Place, Tally};
 use crate::wire::stamp::Stamp;
 
@@ -122,6 +124,37 @@ impl OwnView {
             },
         }
     }
+}
+
+/// Where a device is pushed to.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PushView {
+    /// `FCM`, `APNS` or `WEBPUSH`.
+    service: &'static str,
+    /// When it is forgotten, unless it is said again.
+    until: Option<Stamp>,
+}
+
+impl PushView {
+    /// Shows that a target is kept, without what the service knows it by.
+    pub fn new(to: &Destination, until: Option<Timestamp>) -> Self {
+        let service = match to {
+            Destination::Apns(_) => "APNS",
+            Destination::WebPush(_) => "WEBPUSH",
+            _ => "FCM",
+        };
+        Self {
+            service,
+            until: until.map(Stamp),
+        }
+    }
+}
+
+/// `DELETE /devices/me/push`
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct ForgottenView {
+    /// Targets that were forgotten.
+    pub forgotten: usize,
 }
 
 /// `DELETE /devices/me`

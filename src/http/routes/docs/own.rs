@@ -6,7 +6,8 @@ use super::operation::{Describer, Operation};
 use super::people::LAST;
 use crate::http::error::Code;
 use crate::http::routes::devices::views::{
-    DeviceView, ErasedView, KeyView, OwnReport, OwnView, RegisteredView, SubjectView, Whereabouts,
+    DeviceView, ErasedView, ForgottenView, KeyView, OwnReport, OwnView, PushView, RegisteredView,
+    SubjectView, Whereabouts,
 };
 use crate::wire::rest::{ContactsView, DeedView, LocationView};
 
@@ -54,6 +55,7 @@ pub(super) fn describe(to: &mut Describer<'_>) {
             )
             .answers(200, "How much was erased.", erased, json!({"success": true, "data": example})),
     );
+    push(to);
     let (schema, example) = (export(to), exported());
     to.add(
         Operation::new(
@@ -94,6 +96,7 @@ fn export(to: &mut Describer<'_>) -> Value {
         "participations": list(participation),
         "positions": list(to.schema::<LocationView<'_>>()),
         "contacts": to.schema::<ContactsView<'_>>(),
+        "pushTargets": list(to.schema::<PushView>()),
         "idempotencyKeys": list(to.schema::<KeyView>()),
         "complete": {"type": "boolean", "const": true},
     });
@@ -126,7 +129,57 @@ fn exported() -> Value {
         }],
         "positions": [],
         "contacts": {"emergency_contacts": [], "dependent_contacts": []},
+        "pushTargets": [],
         "idempotencyKeys": [],
         "complete": true,
     }})
+}
+
+fn push(to: &mut Describer<'_>) {
+    let kept = to.data::<PushView>();
+    let token = json!({"service": "FCM", "token": "fGz1:APA91bH-x"});
+    let browser = json!({"service": "WEBPUSH", "subscription": {
+        "endpoint": "https://updates.push.services.mozilla.com/wpush/v2/gAAA",
+        "keys": {"p256dh": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
+                 "auth": "tBHItJI5svbpez7KI4CCXg"},
+    }});
+    to.add(
+        Operation::new("PUT", "/api/v1/devices/me/push", TAG, "keepPushTarget", "Where your device is pushed to")
+            .text(
+                "Whoever lists the number that your credential vouches for as an emergency contact reaches you so, too. Say \
+                 it again whenever the app starts: it is forgotten some time after that. Of too many devices, those that \
+                 said so the longest ago are forgotten. A token belongs to whoever said it last.",
+            )
+            .body("PushTarget", &[("an app", token), ("a browser", browser)])
+            .answers(
+                200,
+                "It is kept.",
+                kept,
+                json!({"success": true, "data": {"service": "FCM", "until": LAST}}),
+            ),
+    );
+    let forgotten = to.data::<ForgottenView>();
+    to.add(
+        Operation::new(
+            "DELETE",
+            "/api/v1/devices/me/push",
+            TAG,
+            "dropPushTargets",
+            "Not to be pushed to any more",
+        )
+        .text("One device by the body, or all of yours without one. Again, it finds nothing to forget.")
+        .optional_body(
+            "PushTarget",
+            &[(
+                "one of them",
+                json!({"service": "FCM", "token": "fGz1:APA91bH-x"}),
+            )],
+        )
+        .answers(
+            200,
+            "How many were forgotten.",
+            forgotten,
+            json!({"success": true, "data": {"forgotten": 1}}),
+        ),
+    );
 }

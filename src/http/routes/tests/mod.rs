@@ -92,6 +92,7 @@ impl Rig {
             internal: secret.clone(),
             block: secret.clone(),
             sos: None,
+            contacts: None,
             device: DeviceSecrets {
                 current: secret.clone(),
                 previous: None,

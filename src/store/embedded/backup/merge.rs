@@ -17,7 +17,9 @@ use super::super::queue::Lane;
 use super::super::rows::{self, RoomKey};
 use super::super::sql::Db;
 use super::super::writes::Writes;
-use super::super::{Embedded, append, fixes, migrations, outbox, privacy, records, revival, rooms, schema};
+use super::super::{
+    Embedded, append, cards, fixes, migrations, outbox, privacy, records, revival, rooms, schema,
+};
 use super::restore::Incoming;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
@@ -192,6 +194,7 @@ impl Merge {
         self.idempotency()?;
         self.jobs()?;
         self.receipts()?;
+        self.cards()?;
         (self.tell)(&self.merged, Touched::default());
         Ok(self.merged)
     }
@@ -570,6 +573,33 @@ impl Merge {
             self.write(page.len(), move || {
                 let page = Arc::clone(&page);
                 move |writes: &mut Writes<'_>| revival::take_receipts(writes, &page)
+            })?;
+        }
+    }
+
+    /// Cards that are not here, of those who were not erased here.
+    fn cards(&self) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let page = cards::after(&mut Db::new(&self.theirs), &after, SLICE_MAX_ROWS)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.key);
+            let mut present = Vec::new();
+            for card in page {
+                let gone = card
+                    .text
+                    .whose
+                    .as_ref()
+                    .map(|whose| self.is_gone(whose))
+                    .transpose()?;
+                if gone != Some(true) {
+                    present.push(card);
+                }
+            }
+            let page = Arc::new(present);
+            self.write(page.len(), move || {
+                let page = Arc::clone(&page);
+                move |writes: &mut Writes<'_>| cards::take_over(writes, &page)
             })?;
         }
     }

@@ -7,6 +7,7 @@ use crate::store::contract_tests::Harness;
 /// The statements of these files, as they stand in the source.
 const SOURCES: &[&str] = &[
     include_str!("../append.rs"),
+    include_str!("../cards.rs"),
     include_str!("../fixes.rs"),
     include_str!("../geo.rs"),
     include_str!("../incidents.rs"),

@@ -9,6 +9,7 @@ use crate::domain::incident::Status;
 use crate::domain::location::LocationPolicy;
 use crate::domain::room::Seq;
 use crate::domain::testing::{person, report, room};
+use crate::store::cards::{CardText, CardWrite};
 use crate::store::contract::Store;
 use crate::store::contract_tests::scribe::{
     everything, kept, key, ms, phone, place, put, raised, record, user,
@@ -178,7 +179,22 @@ async fn work(store: &Mongo) {
     assert_eq!(store.jobs_of(&user(0), "checkin:", 10).await.unwrap().len(), 1);
     store.jobs_depth().await.unwrap();
     assert!(store.receipt("twilio:1").await.unwrap().is_some());
-    store.write_jobs(vec![JobWrite::Drop(id)]).await.unwrap();
+    let text = CardText {
+        shelf: Some("shelf".into()),
+        whose: Some(user(0)),
+        until: Some(ms(i64::MAX)),
+        body: "body".into(),
+    };
+    let card = CardWrite {
+        key: "push:1".into(),
+        seen: 0,
+        then: Some((1, text)),
+    };
+    let dropped = vec![JobWrite::Drop(id)];
+    assert!(store.write_cards(vec![card], dropped).await.unwrap());
+    assert!(store.card("push:1").await.unwrap().is_some());
+    assert_eq!(store.cards_on("shelf", 10).await.unwrap().len(), 1);
+    assert_eq!(store.cards_of(&user(0), "push:", 10).await.unwrap().len(), 1);
 }
 
 fn asks_by_time(command: &Document) -> bool {
