@@ -55,10 +55,11 @@ impl DeliveryState {
     pub const fn can_become(self, next: Self) -> bool {
         match (self, next) {
             (Self::Read, _) | (_, Self::Pending) => false,
-            (_, Self::Read) => true,
+            (_, Self::Read)
+            | (Self::FailedTemporary, Self::Sending)
+            | (Self::Accepted, Self::FailedTemporary) => true,
             (Self::Delivered, _) => false,
             (_, Self::Delivered) => true,
-            (Self::FailedTemporary, Self::Sending) | (Self::Accepted, Self::FailedTemporary) => true,
             (from, next) => !from.is_final() && (next as u8) > (from as u8),
         }
     }
