@@ -95,7 +95,6 @@ pub(crate) fn is_id(text: &str) -> bool {
 }
 
 /// What a status of its delivery report means; `None`: not known.
-#[allow(dead_code, reason = "reports are read by the callbacks")]
 pub(crate) fn state(status: &str) -> Option<DeliveryState> {
     Some(match status {
         "1" => DeliveryState::Delivered,

@@ -120,7 +120,7 @@ fn number(value: &Value) -> Option<String> {
 }
 
 /// `SM` or `MM` and hex digits.
-fn is_sid(text: &str) -> bool {
+pub(crate) fn is_sid(text: &str) -> bool {
     (3..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
