@@ -83,6 +83,8 @@ impl Bench {
             kind: IncidentType::Medical,
             message: "my neighbour fell down the stairs and does not wake up".into(),
             silent: false,
+            drill: false,
+            raised_at: None,
             severity: Severity::High,
             position: Some(self.place()),
             accuracy: Some(12.5),

@@ -67,6 +67,7 @@ impl Blocks {
             Subject::User(id) => ("user\0", id.as_str().to_owned()),
             Subject::Device(id) => ("device\0", id.reveal()),
             Subject::Service(name) => ("service\0", name.as_str().to_owned()),
+            Subject::Phone(phone) => ("phone\0", phone.reveal().to_owned()),
         };
         let mac = self.mac.clone().chain_update(PURPOSE);
         let hash: [u8; 32] = mac

@@ -62,6 +62,8 @@ pub struct Done {
     pub feed: AtomicU64,
     /// Events that a service had refused for good.
     pub dead_letters: AtomicU64,
+    /// Names that vendors gave to messages.
+    pub receipts: AtomicU64,
     /// Signs of life and sights of devices that were written.
     pub noted: AtomicU64,
 }
@@ -76,6 +78,7 @@ impl Done {
             (&self.leftovers, slice.leftovers),
             (&self.feed, slice.feed),
             (&self.dead_letters, slice.dead_letters),
+            (&self.receipts, slice.receipts),
         ] {
             counter.fetch_add(rows, Relaxed);
             self.removed.fetch_add(rows, Relaxed);
@@ -281,6 +284,7 @@ async fn purge(node: &Node) -> Result<Purged, StoreError> {
         total.devices += slice.devices;
         total.leftovers += slice.leftovers;
         total.dead_letters += slice.dead_letters;
+        total.receipts += slice.receipts;
         if !slice.more {
             return Ok(total);
         }

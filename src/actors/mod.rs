@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod memberships;
 pub mod node;
 pub mod notes;
+pub mod notify;
 pub mod observer;
 pub mod ops;
 pub mod pass;

@@ -14,6 +14,7 @@ use super::janitor::Done;
 use super::lookup::Lookups;
 use super::memberships::Memberships;
 use super::notes::Notes;
+use super::notify::Notifier;
 use super::observer::Observer;
 use super::ops::Ops;
 use super::registry::Registry;
@@ -60,6 +61,8 @@ pub struct Node {
     pub lookups: Option<Arc<Lookups>>,
     /// Tells the SOS service what happens; not there when it is told nothing.
     pub feed: OnceLock<Feed>,
+    /// Tells those who are not connected; not there when no vendor is on.
+    pub notifier: OnceLock<Notifier>,
     /// What the janitor has done.
     pub janitor: Done,
     /// Who raises an SOS just now.

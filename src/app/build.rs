@@ -17,9 +17,10 @@ use super::history::History;
 use super::listeners::{Addresses, Services, Workers, listen};
 use super::lock::DataLock;
 use super::way::Way;
-use super::{AppError, Opened, backup, observe, open_store, secrets, settings, sister, way};
+use super::{AppError, Opened, backup, notify, observe, open_store, secrets, settings, sister, way};
 use crate::actors::engine::Parts;
 use crate::actors::feed::Feed;
+use crate::actors::notify::Notifier;
 use crate::actors::{Clock, Engine, SystemClock};
 use crate::config::{Config, Secrets};
 use crate::delivery;
@@ -50,6 +51,7 @@ pub struct Running {
     way: Way,
     history: History,
     feed: Option<Feed>,
+    notifier: Option<Notifier>,
     /// Others must not use the data folder meanwhile.
     _lock: DataLock,
     workers: Workers,
@@ -115,6 +117,7 @@ impl Running {
             engine.clone(),
             Arc::clone(&metrics),
             Arc::new(Readiness::new(Arc::clone(&store), way.bus())),
+            notify::links(&config, &secrets),
             &config,
         ));
         let doors = Doors::new(&config, Arc::clone(&metrics));
@@ -168,6 +171,7 @@ impl Running {
             way,
             history,
             feed: None,
+            notifier: None,
             _lock: lock,
             workers,
             in_flight,
@@ -176,19 +180,21 @@ impl Running {
             int,
         };
         running.settle().await?;
-        running.start_feed(&secrets, &metrics)?;
+        running.start_telling(&secrets, &metrics)?;
         if let Some(embedded) = embedded {
             running.watch_restores(embedded);
         }
         Ok(running)
     }
 
-    /// Tells the service that keeps incidents what happens, from what was left untold on.
-    fn start_feed(&mut self, secrets: &Secrets, metrics: &Metrics) -> Result<(), AppError> {
+    /// Tells the service that keeps incidents what happens, and people who are not connected, from what was left untold
+    /// on.
+    fn start_telling(&mut self, secrets: &Secrets, metrics: &Metrics) -> Result<(), AppError> {
         let first = self.workers.lock().first().map(|(_, arbiter)| arbiter.clone());
         if let Some(first) = first {
             let node = self.engine.node();
             self.feed = sister::feed(&self.config, secrets, node, metrics, &first)?;
+            self.notifier = notify::start(&self.config, secrets, node, metrics, &first)?;
         }
         Ok(())
     }
@@ -264,6 +270,9 @@ impl Running {
         self.engine.flush().await;
         if let Some(feed) = self.feed {
             feed.close().await;
+        }
+        if let Some(notifier) = self.notifier {
+            notifier.close().await;
         }
         handle.stop(true).await;
         let _ = server.await;

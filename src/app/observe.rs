@@ -131,6 +131,7 @@ pub(super) fn register(metrics: &Metrics, engine: &Engine, store: &Arc<dyn Store
             ("devices", &done.devices),
             ("erasure_leftovers", &done.leftovers),
             ("dead_letters", &done.dead_letters),
+            ("receipts", &done.receipts),
         ] {
             let count = count.load(std::sync::atomic::Ordering::Relaxed);
             scrape.counter("mayday_removed_total", help, &[("what", what)], count);

@@ -58,6 +58,7 @@ pub(super) fn actors(config: &Config) -> Settings {
             devices: config.retention.devices(),
             feed: config.retention.feed(),
             dead_letters: config.retention.dead_letters(),
+            receipts: config.retention.receipts(),
             erasures: config.retention.erasures(),
             slice_max_rows: config.retention.slice_max_rows,
         },

@@ -100,6 +100,24 @@ impl Config {
             ("bus.stream_max_entries", wide(bus.stream_max_entries)),
             ("bus.history_interval_s", bus.history_interval_s),
             ("bus.history_batch_max_fixes", wide(bus.history_batch_max_fixes)),
+            ("alerts.channels_at_once", wide(self.alerts.channels_at_once)),
+            ("alerts.ttl_s", self.alerts.ttl_s),
+            ("alerts.late_after_ms", self.alerts.late_after_ms),
+            ("alerts.tries_max", u64::from(self.alerts.tries_max)),
+            ("alerts.backoff_min_ms", self.alerts.backoff_min_ms),
+            ("alerts.backoff_max_ms", self.alerts.backoff_max_ms),
+            ("alerts.ask_after_s", self.alerts.ask_after_s),
+            ("alerts.watch_s", self.alerts.watch_s),
+            ("alerts.breaker_rest_ms", self.alerts.breaker_rest_ms),
+            ("alerts.poll_ms", self.alerts.poll_ms),
+            ("alerts.sos_at_once", wide(self.alerts.sos_at_once)),
+            ("alerts.otp_at_once", wide(self.alerts.otp_at_once)),
+            ("alerts.normal_at_once", wide(self.alerts.normal_at_once)),
+            ("alerts.low_at_once", wide(self.alerts.low_at_once)),
+            ("alerts.sos_queue_max", wide(self.alerts.sos_queue_max)),
+            ("alerts.otp_queue_max", wide(self.alerts.otp_queue_max)),
+            ("alerts.normal_queue_max", wide(self.alerts.normal_queue_max)),
+            ("alerts.low_queue_max", wide(self.alerts.low_queue_max)),
             ("ops.followers_max", wide(self.ops.followers_max)),
             ("ops.recent_max_events", wide(self.ops.recent_max_events)),
             ("ops.known_max_incidents", wide(self.ops.known_max_incidents)),
@@ -369,6 +387,16 @@ impl Config {
             let what =
                 "must not be greater than sessions.message_max_bytes: a frame is a message or part of one";
             problems.push(Problem::new("sessions.frame_max_bytes", what));
+        }
+        let alerts = &self.alerts;
+        if alerts.lease_ms < self.notify.timeout_ms.saturating_mul(3) {
+            let what = "must be at least three times notify.timeout_ms: whoever has a message in hand must know what a vendor \
+                        answered before somebody else takes it";
+            problems.push(Problem::new("alerts.lease_ms", what));
+        }
+        if alerts.backoff_min_ms > alerts.backoff_max_ms {
+            let what = "must not be greater than alerts.backoff_max_ms";
+            problems.push(Problem::new("alerts.backoff_min_ms", what));
         }
         let services = &self.services;
         if services.looks_up() && services.lookup_deadline_ms >= self.rooms.command_timeout_ms {

@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::sections::{
-    Abuse, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms, Services,
-    Sessions, SocketIo, Tls, Trips,
+    Abuse, Alerts, Auth, Bus, Cors, Devices, Drain, Http, Limits, Locations, Mongo, Retention, Rooms,
+    Services, Sessions, SocketIo, Tls, Trips,
 };
 use crate::actors::lookup::IdShape;
 use crate::domain::budget::MessageBudget;
@@ -23,6 +23,34 @@ macro_rules! durations {
 }
 
 durations! {
+    Alerts {
+        /// How long a channel is given before the next one is tried.
+        next_channel_after = from_secs(next_channel_after_s),
+        /// An acknowledged incident that is left alone for so long is told of again; zero: never.
+        untouched_after = from_secs(untouched_after_s),
+        /// Nobody is reminded so soon after the last message to them.
+        cool_down = from_secs(cool_down_s),
+        /// For how long a message is worth sending.
+        ttl = from_secs(ttl_s),
+        /// An SOS is late when no vendor has news of it by then.
+        late_after = from_millis(late_after_ms),
+        /// The longest wait before the second attempt.
+        backoff_min = from_millis(backoff_min_ms),
+        /// The longest wait before any.
+        backoff_max = from_millis(backoff_max_ms),
+        /// A vendor that wants to be left alone for longer is passed over when there is another.
+        patience = from_millis(patience_ms),
+        /// A vendor that holds a message for so long is asked about it.
+        ask_after = from_secs(ask_after_s),
+        /// For how long a message that a vendor took is minded.
+        watch = from_secs(watch_s),
+        /// For how long a vendor that does not answer is left alone.
+        breaker_rest = from_millis(breaker_rest_ms),
+        /// For how long a job is one node's.
+        lease = from_millis(lease_ms),
+        /// How often a node looks for jobs that it did not hear of.
+        poll = from_millis(poll_ms),
+    }
     Http {
         /// The head of a request must be here by then.
         header_timeout = from_millis(header_timeout_ms),
@@ -372,6 +400,11 @@ impl Retention {
     /// How long events that a service refused for good are kept; zero: for ever.
     pub const fn dead_letters(&self) -> Duration {
         Duration::from_secs(self.dead_letters_days as u64 * 86_400)
+    }
+
+    /// How long a vendor's name for a message is known; zero: for ever.
+    pub const fn receipts(&self) -> Duration {
+        Duration::from_secs(self.receipts_days as u64 * 86_400)
     }
 
     /// How long a backup is kept from bringing back who was erased; zero: for ever.

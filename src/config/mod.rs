@@ -3,6 +3,7 @@
 //! `sections` declares the settings, `derived` says what they mean, `load` reads a file and the environment, `check` holds the rules that
 //! concern more than one value's type. Everything may read a [`Config`]; only `main` and `cli` load one.
 
+mod alerts;
 mod check;
 mod derived;
 mod load;

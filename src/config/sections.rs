@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::alerts::{Channels, Steps};
 use super::load::Reader;
 use super::notify::Notify;
 use super::proxies::TrustedProxies;
@@ -406,6 +407,65 @@ sections! {
         /// Events given up that are kept.
         dead_letters_max: usize = 10_000,
     }
+    /// Who is told of an SOS who is not connected, when, and how hard it is tried.
+    alerts: Alerts {
+        /// The escalation.
+        steps: Steps = Steps::default(),
+        /// Over which channels a contact is told who has not said so, in this order.
+        channels: Channels = Channels::default(),
+        /// Channels of one contact that are tried at once.
+        channels_at_once: usize = 2,
+        /// How long a channel is given before the next one is tried.
+        next_channel_after_s: u64 = 30,
+        /// An acknowledged incident that is left alone for so long is told of again; 0: never.
+        untouched_after_s: u64 = 900,
+        /// Nobody is reminded so soon after the last message to them.
+        cool_down_s: u64 = 60,
+        /// For how long a message is worth sending.
+        ttl_s: u64 = 1_800,
+        /// An SOS is late when no vendor has news of it by then.
+        late_after_ms: u64 = 500,
+        /// A link to a map, with `{lat}` and `{lon}`; empty: none.
+        map_url: String = "https://www.openstreetmap.org/?mlat={lat}&mlon={lon}#map=17/{lat}/{lon}".into(),
+        /// First words of an answer by text message that acknowledge.
+        acknowledging: String = "OK, OKAY, YES, Y, ACK, 1, COMING, OO, OPO, SIGE".into(),
+        /// How often one vendor is tried with one message.
+        tries_max: u32 = 3,
+        /// The longest wait before the second attempt.
+        backoff_min_ms: u64 = 500,
+        /// The longest wait before any.
+        backoff_max_ms: u64 = 10_000,
+        /// A vendor that wants to be left alone for longer is passed over when there is another.
+        patience_ms: u64 = 2_000,
+        /// A vendor that holds a message for so long is asked about it.
+        ask_after_s: u64 = 60,
+        /// For how long a message that a vendor took is minded.
+        watch_s: u64 = 900,
+        /// Failures in a row after which a vendor is left alone; 0: never.
+        breaker_failures: u32 = 5,
+        /// For how long.
+        breaker_rest_ms: u64 = 15_000,
+        /// For how long a job is one node's.
+        lease_ms: u64 = 30_000,
+        /// How often a node looks for jobs that it did not hear of.
+        poll_ms: u64 = 1_000,
+        /// Jobs about SOS that one node carries out at once.
+        sos_at_once: usize = 128,
+        /// Codes that prove addresses, likewise.
+        otp_at_once: usize = 32,
+        /// Messages that may take a minute.
+        normal_at_once: usize = 32,
+        /// Messages that may take an hour.
+        low_at_once: usize = 4,
+        /// Due jobs about SOS beyond which an error is logged.
+        sos_queue_max: usize = 200_000,
+        /// Due codes beyond which no more are taken.
+        otp_queue_max: usize = 10_000,
+        /// Due messages of the third lane beyond which an error is logged.
+        normal_queue_max: usize = 200_000,
+        /// Due messages of the last lane beyond which an error is logged.
+        low_queue_max: usize = 100_000,
+    }
     /// Log lines.
     log: Log {
         /// How they look.
@@ -670,6 +730,8 @@ sections! {
         feed_hours: u32 = 72,
         /// Events that a service refused for good; 0: for ever.
         dead_letters_days: u32 = 30,
+        /// By which vendors name messages that they took; 0: for ever.
+        receipts_days: u32 = 7,
         /// Marks of the erased, by which a backup knows whom not to bring back; 0: for ever.
         erasures_days: u32 = 400,
         /// How often the janitor looks.

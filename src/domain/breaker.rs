@@ -92,6 +92,15 @@ impl Breaker {
         }
     }
 
+    /// It said that it takes nothing from us: there is no use in trying.
+    pub fn trip(&mut self, now: Duration) {
+        if !matches!(self.state, State::Open { .. }) {
+            self.opened += 1;
+        }
+        let until = now.saturating_add(self.rest);
+        self.state = State::Open { until };
+    }
+
     /// How it stands.
     pub fn stand(&self, now: Duration) -> Stand {
         match self.state {

@@ -2,6 +2,7 @@
 
 use super::geo::Position;
 use super::ids::RoomId;
+use super::time::Timestamp;
 
 named! {
     /// What has happened.
@@ -114,6 +115,10 @@ pub struct Report {
     pub message: String,
     /// Raised without a sound: seen by staff and participants only.
     pub silent: bool,
+    /// An exercise: everything runs, and everybody is told that it is one.
+    pub drill: bool,
+    /// When it was raised by the clock of the device, if it said so: long ago when it had no connection.
+    pub raised_at: Option<Timestamp>,
     /// How bad.
     pub severity: Severity,
     /// Where; a circle's SOS may come without.

@@ -67,6 +67,8 @@ pub enum Subject {
     Device(DeviceId),
     /// A sister service.
     Service(ServiceName),
+    /// Somebody of whom no more is known than a number on somebody's list of emergency contacts.
+    Phone(PhoneNumber),
 }
 
 /// Somebody whom a sister service names: by who they are, or by who they are in the incident that it speaks of.
@@ -145,7 +147,7 @@ impl Identity {
     pub fn own_device(&self) -> Option<DeviceId> {
         match &self.subject {
             Subject::Device(id) => Some(*id),
-            Subject::User(_) | Subject::Service(_) => self.device,
+            Subject::User(_) | Subject::Service(_) | Subject::Phone(_) => self.device,
         }
     }
 

@@ -20,6 +20,8 @@ pub fn report() -> Report {
         kind: IncidentType::Fire,
         message: "the roof is burning".into(),
         silent: false,
+        drill: false,
+        raised_at: None,
         severity: Severity::High,
         position: Some(Position::new(14.5995, 120.9842).unwrap()),
         accuracy: Some(5.0),

@@ -141,6 +141,16 @@ impl Access {
         )
     };
 
+    /// To say that one knows of an incident and acts: those who are in it, and operators. Who raised it is told that it is
+    /// not theirs to say.
+    pub const ANSWER: Self = {
+        use Needs::{Never, Nothing, Place};
+        Self::new(
+            "answer",
+            [Never, Place, Place, Place, Place, Nothing, Nothing, Nothing],
+        )
+    };
+
     /// To act in an incident as one of those in it. Operators join first, like everybody.
     pub const ACT: Self = {
         use Needs::{Never, Place};

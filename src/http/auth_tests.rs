@@ -58,6 +58,7 @@ fn who(answer: Result<Option<Caller>, CredentialError>) -> Answer {
         Subject::User(id) => id.as_str().to_owned(),
         Subject::Device(_) => "device".to_owned(),
         Subject::Service(name) => name.as_str().to_owned(),
+        Subject::Phone(_) => "phone".to_owned(),
     };
     answer
         .map(|caller| caller.map(name))

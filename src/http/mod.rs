@@ -18,6 +18,7 @@ pub mod hints;
 pub mod jwt;
 pub mod keys;
 pub mod limits;
+pub mod links;
 pub mod pages;
 pub mod request;
 pub mod routes;

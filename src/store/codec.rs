@@ -10,8 +10,10 @@ use super::contract::StoreError;
 use crate::domain::geo::Position;
 use crate::domain::ids::{DeviceId, MessageId, ParticipantId, RoomId, ServiceName, UserId};
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
+use crate::domain::notify::{Channel, DeliveryState, Occasion, Vendor};
 use crate::domain::people::Subject;
-use crate::domain::room::{EventBody, Genesis, LeaveReason, Manifest, Relay, UserType};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::room::{EventBody, Genesis, LeaveReason, Manifest, Means, Move, Planned, Relay, UserType};
 use crate::domain::time::Timestamp;
 
 /// The version that is written. Older ones stay readable.
@@ -49,12 +51,13 @@ pub fn decode_report(text: &str) -> Result<Report, StoreError> {
     read::<Said>(text)?.try_into()
 }
 
-/// A subject as records name it: `u:` a user, `d:` a device, `s:` a service.
+/// A subject as records name it: `u:` a user, `d:` a device, `s:` a service, `p:` a phone number.
 pub fn subject_text(subject: &Subject) -> String {
     match subject {
         Subject::User(id) => format!("u:{id}"),
         Subject::Device(id) => format!("d:{}", id.reveal()),
         Subject::Service(name) => format!("s:{name}"),
+        Subject::Phone(phone) => format!("p:{}", phone.reveal()),
     }
 }
 
@@ -67,6 +70,11 @@ pub fn parse_subject(text: &str) -> Result<Subject, StoreError> {
         Some(("u:", id)) => UserId::new(id).map(Subject::User),
         Some(("d:", id)) => DeviceId::new(id).map(Subject::Device),
         Some(("s:", name)) => ServiceName::new(name).map(Subject::Service),
+        Some(("p:", phone)) => {
+            return PhoneNumber::from_e164(phone)
+                .map(Subject::Phone)
+                .map_err(|_| corrupt("a subject"));
+        }
         _ => return Err(corrupt("a subject")),
     };
     subject.map_err(|_| corrupt("a subject"))
@@ -155,6 +163,28 @@ enum Body {
     LinkEnded {
         room: String,
     },
+    Planned {
+        step: u16,
+        on: String,
+        /// Whom, and over which channel.
+        all: Vec<(Option<String>, String)>,
+    },
+    Moved {
+        id: u32,
+        to: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+        #[serde(default, skip_serializing_if = "is_false")]
+        twice: bool,
+    },
+    Unreached {
+        who: String,
+    },
+    Acknowledged {
+        by: String,
+    },
 }
 
 /// What a service said of a message.
@@ -193,6 +223,11 @@ struct Said {
     booking: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     from: Vec<String>,
+    /// These two are left out when they say nothing: nodes of before they were written read the others.
+    #[serde(default, skip_serializing_if = "is_false")]
+    drill: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raised_at: Option<i64>,
 }
 
 /// `serde_json` may be off by the last bit when it reads a float; the standard library is not.
@@ -278,6 +313,29 @@ impl From<&EventBody> for Body {
             EventBody::LinkEnded { room } => Self::LinkEnded {
                 room: room.to_string(),
             },
+            EventBody::NotificationsPlanned {
+                step,
+                occasion,
+                planned,
+            } => Self::Planned {
+                step: *step,
+                on: occasion.as_str().into(),
+                all: planned
+                    .iter()
+                    .map(|one| (one.to.map(|who| who.to_string()), one.channel.as_str().into()))
+                    .collect(),
+            },
+            EventBody::NotificationMoved(change) => Self::Moved {
+                id: change.id,
+                to: change.to.as_str().into(),
+                by: change.vendor.map(|vendor| vendor.as_str().into()),
+                code: change.code.clone(),
+                twice: change.possibly_twice,
+            },
+            EventBody::ContactUnreached { who } => Self::Unreached { who: who.to_string() },
+            EventBody::Acknowledged { means } => Self::Acknowledged {
+                by: means.as_str().into(),
+            },
         }
     }
 }
@@ -353,6 +411,30 @@ impl TryFrom<Body> for EventBody {
             Body::LinkEnded { room } => Self::LinkEnded {
                 room: parse_room(&room)?,
             },
+            Body::Planned { step, on, all } => Self::NotificationsPlanned {
+                step,
+                occasion: Occasion::parse(&on).ok_or_else(|| corrupt("an occasion"))?,
+                planned: all.iter().map(parse_planned).collect::<Result<_, _>>()?,
+            },
+            Body::Moved {
+                id,
+                to,
+                by,
+                code,
+                twice,
+            } => Self::NotificationMoved(Move {
+                id,
+                to: DeliveryState::parse(&to).ok_or_else(|| corrupt("a delivery state"))?,
+                vendor: by.as_deref().map(parse_vendor).transpose()?,
+                code,
+                possibly_twice: twice,
+            }),
+            Body::Unreached { who } => Self::ContactUnreached {
+                who: participant(&who)?,
+            },
+            Body::Acknowledged { by } => Self::Acknowledged {
+                means: Means::parse(&by).ok_or_else(|| corrupt("an acknowledgement"))?,
+            },
         })
     }
 }
@@ -401,6 +483,8 @@ impl From<&Report> for Said {
             trip: report.trip_id.clone(),
             booking: report.booking_id.clone(),
             from: report.raised_from.iter().map(ToString::to_string).collect(),
+            drill: report.drill,
+            raised_at: report.raised_at.map(Timestamp::ms),
         }
     }
 }
@@ -418,6 +502,8 @@ impl TryFrom<Said> for Report {
             kind: parse_type(&said.kind)?,
             message: said.text,
             silent: said.silent,
+            drill: said.drill,
+            raised_at: said.raised_at.map(Timestamp::from_ms),
             severity: Severity::parse(&said.severity).ok_or_else(|| corrupt("a severity"))?,
             position,
             accuracy: said.accuracy,
@@ -452,6 +538,17 @@ pub(crate) fn parse_type(text: &str) -> Result<IncidentType, StoreError> {
 
 pub(crate) fn parse_user_type(text: &str) -> Result<UserType, StoreError> {
     UserType::parse(text).ok_or_else(|| corrupt("a user type"))
+}
+
+fn parse_vendor(text: &str) -> Result<Vendor, StoreError> {
+    Vendor::parse(text).ok_or_else(|| corrupt("a vendor"))
+}
+
+fn parse_planned((to, channel): &(Option<String>, String)) -> Result<Planned, StoreError> {
+    Ok(Planned {
+        to: to.as_deref().map(participant).transpose()?,
+        channel: Channel::parse(channel).ok_or_else(|| corrupt("a channel"))?,
+    })
 }
 
 fn participant(text: &str) -> Result<ParticipantId, StoreError> {

@@ -191,6 +191,8 @@ fn report() -> impl Strategy<Value = Report> {
         any::<Option<String>>(),
         any::<Option<String>>(),
         proptest::collection::vec(room_id(), 0..4),
+        any::<bool>(),
+        proptest::option::of(any::<i32>()),
     );
     (said, place, rest).prop_map(|(said, place, rest)| Report {
         kind: said.0,
@@ -208,6 +210,8 @@ fn report() -> impl Strategy<Value = Report> {
         trip_id: rest.1,
         booking_id: rest.2,
         raised_from: rest.3,
+        drill: rest.4,
+        raised_at: rest.5.map(|ms| Timestamp::from_ms(i64::from(ms))),
     })
 }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::feed::FeedPage;
+use super::jobs::{Job, JobClaim, JobWrite, LaneDepth, Receipt};
 use super::meters::Observed;
 use super::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled};
 use super::types::{
@@ -60,7 +61,7 @@ pub enum AppendError {
 /// `append` and `keep_fixes` return only when what they wrote is on disk.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Makes events durable, all or none, with their records and projections. A record of a device's person
+    /// Makes events durable, all or none, with their records, projections and jobs. A record of a device's person
     /// notes that the device was seen. A pseudonym that was erased within the last day gets no record again.
     ///
     /// # Errors
@@ -263,7 +264,33 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps the newest dead letters, so many. Answers how many went.
     async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError>;
 
-    /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys,
+    /// Carries out changes to jobs in their order, all or none; says of each whether it counted: a job whose name is
+    /// taken is not added, and one that is not the caller's (any more) is not settled.
+    async fn write_jobs(&self, changes: Vec<JobWrite>) -> Result<Vec<bool>, StoreError>;
+
+    /// Jobs that are due, nobody else's for as long as the lease; those that are due the longest first. Leases go by the
+    /// store's own clock. A claim with nothing due writes nothing.
+    async fn claim_jobs(&self, claim: JobClaim) -> Result<Vec<Job>, StoreError>;
+
+    /// The job of a name, whoever has it in hand.
+    async fn job_of(&self, key: &str) -> Result<Option<Job>, StoreError>;
+
+    /// Somebody's jobs whose names begin with `prefix`, in the order of their names, at most `limit`, each with when it
+    /// is due (or was, if it is in hand).
+    async fn jobs_of(
+        &self,
+        whose: &Subject,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(Job, Timestamp)>, StoreError>;
+
+    /// How much waits, lane by lane, in the order of [`Lane::ALL`](super::jobs::Lane::ALL).
+    async fn jobs_depth(&self) -> Result<Vec<LaneDepth>, StoreError>;
+
+    /// The message that a vendor names so.
+    async fn receipt(&self, reference: &str) -> Result<Option<Receipt>, StoreError>;
+
+    /// Removes all that is kept of `subject`: person records, contact lists, device record, idempotency keys, jobs,
     /// signs of life, fixes, reports they wrote, their name on blocks they made. Their pseudonyms stay in the
     /// logs and in what others reported, and point nowhere. A block of theirs stands. What a crash keeps from being
     /// removed a purge removes.

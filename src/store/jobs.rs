@@ -22,6 +22,11 @@ impl JobId {
         Self(if id == 0 { 1 } else { id })
     }
 
+    /// From a number that is stored; `None`: no job has it.
+    pub const fn new(number: i64) -> Option<Self> {
+        if number > 0 { Some(Self(number)) } else { None }
+    }
+
     /// Its number, for stores.
     pub const fn get(self) -> i64 {
         self.0
@@ -52,14 +57,27 @@ pub struct NewJob {
 pub enum JobWrite {
     /// A new one. One of the same name that is there already stays as it is.
     Add(NewJob),
-    /// How one fared. Nothing of it counts when the job is no longer the caller's.
+    /// How one fared. Nothing of it counts when the job is no longer the caller's: dropped, or somebody else's. A lease
+    /// that has run out does not matter as long as nobody has claimed the job since.
     Settle(JobSettle),
-    /// One may be begun now that was to wait. One that is in hand may when it is released.
+    /// One may be begun now that was to wait. One that is in hand may be when it is released.
     Hasten(JobId),
     /// One is not to be done, whoever has it in hand.
     Drop(JobId),
     /// A vendor will name a message so. One of the same reference is replaced.
     Refer(Receipt),
+}
+
+impl JobWrite {
+    /// The lane of a job that is new or may be due because of it.
+    pub fn lane(&self) -> Option<Lane> {
+        match self {
+            Self::Add(job) => Some(job.lane),
+            // Whose job it is does not say in which lane it waits; those that are hastened are of an SOS.
+            Self::Hasten(_) => Some(Lane::Sos),
+            Self::Settle(_) | Self::Drop(_) | Self::Refer(_) => None,
+        }
+    }
 }
 
 /// How a job fared.

@@ -167,7 +167,11 @@ impl RoomRow {
             | EventBody::MessageSent { .. }
             | EventBody::EmergencyEnded { .. }
             | EventBody::ContactAlerted { .. }
-            | EventBody::LinkRaised { .. } => smallvec![],
+            | EventBody::LinkRaised { .. }
+            | EventBody::NotificationsPlanned { .. }
+            | EventBody::NotificationMoved(_)
+            | EventBody::ContactUnreached { .. }
+            | EventBody::Acknowledged { .. } => smallvec![],
         }
     }
 

@@ -358,6 +358,8 @@ pub struct Retention {
     pub feed: std::time::Duration,
     /// Events that a service refused for good.
     pub dead_letters: std::time::Duration,
+    /// By which vendors name messages that they took.
+    pub receipts: std::time::Duration,
     /// Marks of the erased, by which a backup knows whom not to bring back.
     pub erasures: std::time::Duration,
     /// The most rows of each kind that one call removes; 0 counts as 1.
@@ -387,6 +389,8 @@ pub struct Purged {
     pub feed: u64,
     /// Events that a service had refused for good.
     pub dead_letters: u64,
+    /// Names that vendors gave to messages.
+    pub receipts: u64,
     /// There may be more: call again.
     pub more: bool,
 }
@@ -398,7 +402,7 @@ pub struct Erased {
     pub people: u64,
     /// Fixes.
     pub fixes: u64,
-    /// Contacts, device record, idempotency keys, reports they wrote.
+    /// Contacts, device record, idempotency keys, reports they wrote, what was to be done for them.
     pub others: u64,
     /// Who they were where: pseudonyms that point nowhere now.
     pub places: Vec<(RoomId, ParticipantId)>,

@@ -17,6 +17,7 @@ use crate::domain::geo::{ACCURACY_MAX_M, HEADING_MAX_DEG, SPEED_MAX_MS};
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
 use crate::domain::people::Role;
+use crate::domain::room::Means;
 use crate::domain::room::{LeaveReason, UserType};
 
 /// Where documents keep the schemas that they refer to.
@@ -239,6 +240,12 @@ pub fn flag(description: &str) -> Value {
 /// An id, or nothing.
 pub fn optional_ref(name: &str, description: &str) -> Value {
     json!({"anyOf": [reference(name), {"type": "null"}], "description": description})
+}
+
+/// By what somebody said that they act.
+pub(super) fn means() -> Value {
+    let all: Vec<_> = Means::ALL.iter().map(|means| means.as_str()).collect();
+    json!({"type": "string", "enum": all, "description": "By what they said so."})
 }
 
 /// An instant as clients may write it.

@@ -11,6 +11,7 @@
 mod support;
 
 mod abuse;
+mod alerts;
 mod auth;
 mod backup;
 mod bus;

@@ -1,5 +1,6 @@
 //! What the layers above hold: one handle to everything that a node can be asked for.
 
+mod alerts;
 mod conduct;
 mod privacy;
 mod queries;

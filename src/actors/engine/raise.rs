@@ -262,6 +262,8 @@ fn report(sos: &EmergencySos, raised_from: Vec<RoomId>) -> Report {
             .clone()
             .unwrap_or_else(|| "Emergency SOS".to_owned()),
         silent: false,
+        drill: false,
+        raised_at: None,
         severity: sos.severity.unwrap_or(Severity::Critical),
         position: sos.position,
         accuracy: sos.accuracy,

@@ -95,6 +95,7 @@ impl Engine {
             blocks,
             lookups,
             feed: OnceLock::new(),
+            notifier: OnceLock::new(),
         });
         node.registry.bind(&node);
         let janitor = Janitor::new(Arc::clone(&node), heard, chores);

@@ -26,7 +26,7 @@ use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::ContactBook;
 use crate::domain::room::{Event, RoomKind, Seq};
 use crate::domain::time::Timestamp;
-use crate::store::{Append, AppendError, StoreError, StoredRoom};
+use crate::store::{Append, AppendError, JobWrite, Lane, StoreError, StoredRoom};
 
 /// When a log that could not be read is read again.
 const RELOAD_AFTER: Duration = Duration::from_secs(1);
@@ -322,6 +322,7 @@ impl RoomActor {
             return;
         }
         self.enter_phase(Phase::Writing);
+        let jobs: Vec<Lane> = append.jobs.iter().filter_map(JobWrite::lane).collect();
         let node = Arc::clone(&self.node);
         let told = self
             .clustered
@@ -332,6 +333,9 @@ impl RoomActor {
             let took = begun.elapsed();
             if result.is_ok() {
                 node.observer.appended(took);
+                if let Some(notifier) = node.notifier.get() {
+                    jobs.into_iter().for_each(|lane| notifier.wake(lane));
+                }
             }
             result.map(|()| took)
         };

@@ -16,7 +16,7 @@ use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{ContactBook, Identity, Named, Person, Role, Subject};
 use crate::domain::room::{Command, Event, RoomState, Seq};
 use crate::domain::time::Timestamp;
-use crate::store::IdempotencyKey;
+use crate::store::{IdempotencyKey, JobWrite};
 use crate::wire::json::ServerMessage;
 
 /// Whose doing.
@@ -66,6 +66,8 @@ pub struct Act {
     pub contacts: Option<Arc<ContactBook>>,
     /// For `Create` of a trip: the records of those on it.
     pub people: Vec<Person>,
+    /// Changes to jobs that are written with what happens; when nothing does, they are not.
+    pub jobs: Vec<JobWrite>,
     /// The service that may know the room has been asked for it.
     pub looked_up: bool,
     /// A name to go by in this room instead of the credential's.
@@ -85,6 +87,7 @@ impl Act {
             idempotency: None,
             contacts: None,
             people: Vec::new(),
+            jobs: Vec::new(),
             looked_up: false,
             display_name: None,
             reply,

@@ -72,8 +72,8 @@ impl RoomActor {
         let citizen = match self.core.owner().map(|owner| &owner.subject) {
             Some(Subject::User(user)) => Some(user.to_string()),
             Some(Subject::Service(service)) => Some(service.to_string()),
-            // A device's id is its credential.
-            Some(Subject::Device(_)) | None => state.owner.map(|owner| owner.to_string()),
+            // A device's id is its credential, and a number is nobody's business.
+            Some(Subject::Device(_) | Subject::Phone(_)) | None => state.owner.map(|owner| owner.to_string()),
         };
         let named = state.active_participants().take(NAMED_MAX);
         Some(IncidentNote {

@@ -15,7 +15,7 @@ use crate::domain::people::{ContactBook, Identity, Person, Role, Subject};
 use crate::domain::room::{Actor, Command, Event, Rejection, RoomKind, Seq, Standing, UserType};
 use crate::domain::scopes::Scope;
 use crate::domain::time::Timestamp;
-use crate::store::Append;
+use crate::store::{Append, JobWrite};
 
 /// Work that was decided and waits for the disk.
 pub(super) struct Step {
@@ -77,6 +77,7 @@ impl RoomActor {
             Work::Act(mut act) => {
                 let result = self.decide_act(&mut act, now);
                 if let Ok(decided) = &result {
+                    append.jobs.extend(self.jobs_of(&decided.events));
                     append.events.extend(decided.events.iter().cloned());
                     append.people.extend(decided.person.clone());
                     if !decided.events.is_empty() {
@@ -84,6 +85,7 @@ impl RoomActor {
                             self.core.people.insert(person.clone());
                         }
                         append.people.extend(act.people.iter().cloned());
+                        append.jobs.extend(act.jobs.iter().cloned());
                     }
                     if !decided.events.is_empty() && act.idempotency.is_some() {
                         append.idempotency.clone_from(&act.idempotency);
@@ -201,6 +203,14 @@ impl RoomActor {
             events,
             person: None,
         })
+    }
+
+    /// What is to be done because of events, whatever becomes of this process: people are to be told.
+    fn jobs_of(&self, events: &[Event]) -> Vec<JobWrite> {
+        let Some(notifier) = self.node.notifier.get() else {
+            return vec![];
+        };
+        events.iter().flat_map(|event| notifier.jobs_of(event)).collect()
     }
 
     /// Who somebody is here who raised an SOS from here.

@@ -37,6 +37,8 @@ fn report() -> Report {
         kind: IncidentType::Fire,
         message: "the roof is burning: ¡ayúdenme! 火事".into(),
         silent: true,
+        drill: false,
+        raised_at: None,
         severity: Severity::High,
         position: Some(Position::new(-14.5995, 120.984_200_000_1).expect(OK)),
         accuracy: Some(5.25),

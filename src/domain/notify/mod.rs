@@ -3,6 +3,7 @@
 //! Here are the words that planning, sending and showing share. Nothing here knows a vendor's format.
 
 mod message;
+pub mod plan;
 mod state;
 
 pub use message::{
@@ -110,5 +111,12 @@ named! {
         Otp = "OTP",
         /// A check-in is due.
         CheckInDue = "CHECK_IN_DUE",
+    }
+}
+
+impl Occasion {
+    /// Whether it tells of the end of an incident.
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::SosOver | Self::SosFalseAlarm)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::event::{Actor, Event, EventBody, Genesis, LeaveReason, UserType};
 use super::participant::Participant;
 use super::state::{Incident, Link, REMEMBERED_EMERGENCIES, REMEMBERED_MESSAGES, RoomKind, RoomState};
+use super::told::Told;
 use super::trip::{Manifest, Trip};
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::time::Timestamp;
@@ -20,6 +21,9 @@ impl RoomState {
             .and_then(|who| self.participants.get_mut(&who))
         {
             person.last_event_at = event.at;
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.told.apply(event);
         }
         match &event.body {
             EventBody::Created(genesis) => self.create(event, genesis),
@@ -89,7 +93,11 @@ impl RoomState {
                 self.end_emergency(sos);
                 self.is_over(sos);
             }
-            EventBody::ContactAlerted { .. } => {}
+            EventBody::ContactAlerted { .. }
+            | EventBody::NotificationsPlanned { .. }
+            | EventBody::NotificationMoved(_)
+            | EventBody::ContactUnreached { .. }
+            | EventBody::Acknowledged { .. } => {}
             EventBody::StatusChanged { to, .. } => {
                 if let Some(incident) = &mut self.incident {
                     let was_open = incident.status.is_open();
@@ -149,6 +157,10 @@ impl RoomState {
                         .map(|room| (room.clone(), Link::Pending))
                         .collect(),
                     report: (**report).clone(),
+                    told: Told {
+                        touched_at: event.at,
+                        ..Told::default()
+                    },
                 });
             }
         }

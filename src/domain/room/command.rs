@@ -1,8 +1,10 @@
 //! What somebody wants, and why it may be refused.
 
 use super::event::{Genesis, LeaveReason, Relay, Seq, UserType};
+use super::told::{Means, Move, Planned};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Status};
+use crate::domain::notify::Occasion;
 use crate::domain::scopes::Scope;
 
 /// What gives somebody a right in this room, beyond what the log knows of them. Worked out from their
@@ -126,6 +128,22 @@ pub enum Command {
         /// That room.
         room: RoomId,
     },
+    /// The next step of the escalation.
+    PlanNotifications {
+        /// Which, from 1.
+        step: u16,
+        /// What its messages are about.
+        occasion: Occasion,
+        /// The messages.
+        planned: Vec<Planned>,
+    },
+    /// A message has moved.
+    MoveNotification(Move),
+    /// Whoever gives it knows of the incident and acts.
+    Acknowledge {
+        /// How they say so.
+        means: Means,
+    },
 }
 
 impl Command {
@@ -150,7 +168,10 @@ impl Command {
             | Self::SetStatus { .. }
             | Self::SetType { .. }
             | Self::NoteLinkRaised { .. }
-            | Self::NoteLinkEnded { .. } => Scope::IncidentsWrite,
+            | Self::NoteLinkEnded { .. }
+            | Self::PlanNotifications { .. }
+            | Self::MoveNotification(_)
+            | Self::Acknowledge { .. } => Scope::IncidentsWrite,
         }
     }
 }

@@ -5,9 +5,11 @@ use super::deadline::Policy;
 use super::event::{Actor, EventBody, Genesis, LeaveReason, Relay, UserType};
 use super::participant::Participant;
 use super::state::{Incident, Link, RoomKind, RoomState};
+use super::told::{Means, Move, NOTIFICATIONS_MAX, Planned};
 use super::trip::Trip;
 use crate::domain::ids::{MessageId, ParticipantId};
 use crate::domain::incident::{IncidentType, Status};
+use crate::domain::notify::Occasion;
 
 type Decision = Result<Vec<EventBody>, Rejection>;
 
@@ -94,12 +96,16 @@ impl Case<'_> {
                 lower_case,
             } => {
                 let from = self.set_status(to, expected)?;
-                Ok(vec![EventBody::StatusChanged {
+                let mut events = vec![EventBody::StatusChanged {
                     from,
                     to,
                     note,
                     lower_case,
-                }])
+                }];
+                if !to.is_open() {
+                    events.extend(self.incident()?.told.ends());
+                }
+                Ok(events)
             }
             Command::SetType { to } => self.set_type(to),
             Command::EndTrip => self.end_trip(),
@@ -118,7 +124,55 @@ impl Case<'_> {
                 Link::Ended,
                 EventBody::LinkEnded { room: room.clone() },
             ),
+            Command::PlanNotifications {
+                step,
+                occasion,
+                planned,
+            } => self.plan(step, occasion, planned),
+            Command::MoveNotification(change) => self.move_message(change),
+            Command::Acknowledge { means } => self.acknowledge(means),
         }
+    }
+
+    /// A step that was planned before is not planned again.
+    fn plan(&self, step: u16, occasion: Occasion, mut planned: Vec<Planned>) -> Decision {
+        self.by_system()?;
+        let told = &self.incident()?.told;
+        if self.state.is_open() == occasion.is_end() {
+            return Err(Rejection::Closed);
+        }
+        if step != told.step + 1 {
+            return Ok(vec![]);
+        }
+        planned.truncate(NOTIFICATIONS_MAX.saturating_sub(told.messages.len()));
+        Ok(vec![EventBody::NotificationsPlanned {
+            step,
+            occasion,
+            planned,
+        }])
+    }
+
+    /// What is no news changes nothing.
+    fn move_message(&self, change: Move) -> Decision {
+        self.by_system()?;
+        Ok(self.incident()?.told.moves(change))
+    }
+
+    /// Anybody may say so who came to help or whom the owner called; whoever raised it may not.
+    fn acknowledge(&self, means: Means) -> Decision {
+        let told = &self.incident()?.told;
+        let who = self.somebody()?;
+        self.in_open_room()?;
+        let called = self.standing != Standing::Stranger || self.state.is_in(who);
+        if self.is_owner() || !called {
+            return Err(Rejection::Forbidden);
+        }
+        if told.acknowledged_by.contains(&who) {
+            return Ok(vec![]);
+        }
+        let mut events = vec![EventBody::Acknowledged { means }];
+        events.extend(told.acknowledged(who));
+        Ok(events)
     }
 
     fn create(&self, genesis: Genesis, user_type: UserType) -> Decision {

@@ -1,8 +1,10 @@
 //! Durable facts. An event names people by participant ids only.
 
+use super::told::{Means, Move, Planned};
 use super::trip::Manifest;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Report, Status};
+use crate::domain::notify::Occasion;
 use crate::domain::time::Timestamp;
 
 /// A place in a room's log: 1, 2, 3, … without gaps; 0 is before the first.
@@ -226,9 +228,38 @@ pub enum EventBody {
         /// That room.
         room: RoomId,
     },
+    /// Messages are to be sent: numbered on from those before.
+    NotificationsPlanned {
+        /// The step of the escalation, from 1.
+        step: u16,
+        /// What they are about.
+        occasion: Occasion,
+        /// The messages.
+        planned: Vec<Planned>,
+    },
+    /// One of them has moved.
+    NotificationMoved(Move),
+    /// Somebody was reached over no channel.
+    ContactUnreached {
+        /// Who.
+        who: ParticipantId,
+    },
+    /// Somebody knows of the incident and acts.
+    Acknowledged {
+        /// How they said so.
+        means: Means,
+    },
 }
 
 impl EventBody {
+    /// Whether it is about messages to people who are not connected: staff see that, and nobody else.
+    pub const fn is_about_messages(&self) -> bool {
+        matches!(
+            self,
+            Self::NotificationsPlanned { .. } | Self::NotificationMoved(_) | Self::ContactUnreached { .. }
+        )
+    }
+
     /// The stored name of the kind of event.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -249,6 +280,10 @@ impl EventBody {
             Self::TripEnded => "trip-ended",
             Self::LinkRaised { .. } => "link-raised",
             Self::LinkEnded { .. } => "link-ended",
+            Self::NotificationsPlanned { .. } => "notifications-planned",
+            Self::NotificationMoved(_) => "notification-changed",
+            Self::ContactUnreached { .. } => "contact-unreached",
+            Self::Acknowledged { .. } => "acknowledged",
         }
     }
 }

@@ -7,6 +7,7 @@ mod decide;
 mod event;
 mod participant;
 mod state;
+mod told;
 mod trip;
 
 pub use command::{Command, Rejection, Standing};
@@ -15,6 +16,7 @@ pub use decide::decide;
 pub use event::{Actor, Event, EventBody, Genesis, LeaveReason, Relay, Seq, UserType};
 pub use participant::{Participant, Statistics};
 pub use state::{Incident, Link, LinkWork, RoomKind, RoomState};
+pub use told::{Means, Move, NOTIFICATIONS_MAX, Notification, Planned, Told};
 pub use trip::{Manifest, Trip};
 
 #[cfg(test)]

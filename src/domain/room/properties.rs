@@ -13,6 +13,8 @@
 //!     after its end;
 //! 11. an incident's type changes to another one, while it is open, and the log says from what;
 //! 12. what is passed on from elsewhere is in the log of an open incident, and whoever said it need not be in.
+//! 13. messages to people keep the numbers they got, a step is planned once, what arrived stays so, and nothing waits
+//!     to be sent about an SOS that is over;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::ids::MessageId;
 use crate::domain::incident::{IncidentType, Status};
+use crate::domain::notify::{Channel, DeliveryState, Occasion, Vendor};
 use crate::domain::testing::{person, report, room};
 use crate::domain::time::Timestamp;
 
@@ -63,6 +66,26 @@ fn status() -> impl Strategy<Value = Status> {
     (0..Status::ALL.len()).prop_map(|i| Status::ALL[i])
 }
 
+fn occasion() -> impl Strategy<Value = Occasion> {
+    proptest::sample::select(vec![
+        Occasion::SosRaised,
+        Occasion::SosReminder,
+        Occasion::SosOver,
+    ])
+}
+
+fn channel() -> impl Strategy<Value = Channel> {
+    proptest::sample::select(Channel::ALL)
+}
+
+fn delivery() -> impl Strategy<Value = DeliveryState> {
+    proptest::sample::select(DeliveryState::ALL)
+}
+
+fn vendor() -> impl Strategy<Value = Vendor> {
+    proptest::sample::select(vec![Vendor::Twilio, Vendor::Msg91])
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let who = || (0u64..5).prop_map(person);
     prop_oneof![
@@ -92,6 +115,16 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::NoteLinkRaised { room: room("home") }),
         1 => Just(Command::NoteLinkEnded { room: room("home") }),
         1 => Just(Command::EndTrip),
+        2 => (1u16..5, occasion(), proptest::collection::vec((proptest::option::of(who()), channel()), 0..4))
+            .prop_map(|(step, occasion, planned)| {
+                let planned = planned.into_iter().map(|(to, channel)| Planned { to, channel }).collect();
+                Command::PlanNotifications { step, occasion, planned }
+            }),
+        4 => (1u32..8, delivery(), proptest::option::of(vendor()), any::<bool>())
+            .prop_map(|(id, to, vendor, possibly_twice)| {
+                Command::MoveNotification(Move { id, to, vendor, code: None, possibly_twice })
+            }),
+        1 => Just(Command::Acknowledge { means: Means::Link }),
     ]
 }
 
@@ -226,6 +259,7 @@ impl Run {
         let mut status = Status::Active;
         let mut kind = report().kind;
         let (mut over, mut standing) = (false, Vec::new());
+        let (mut steps, mut moved) = (0, Vec::<DeliveryState>::new());
         for (i, event) in self.log.iter().enumerate() {
             assert_eq!(event.seq, Seq::new(i as u64 + 1));
             assert!(i == 0 || event.at >= self.log[i - 1].at);
@@ -254,11 +288,36 @@ impl Run {
                     assert!(*from == status && from.can_become(*to));
                     status = *to;
                 }
+                EventBody::NotificationsPlanned {
+                    step,
+                    occasion,
+                    planned,
+                } => {
+                    assert_eq!(*step, steps + 1, "a step is planned once, one after the other");
+                    assert_eq!(occasion.is_end(), !status.is_open());
+                    steps = *step;
+                    moved.extend(planned.iter().map(|_| DeliveryState::Pending));
+                }
+                EventBody::NotificationMoved(change) => {
+                    let before = &mut moved[change.id as usize - 1];
+                    assert!(before.can_become(change.to), "{before:?} to {:?}", change.to);
+                    *before = change.to;
+                }
+                EventBody::Acknowledged { .. } => {
+                    assert!(status.is_open() && event.actor.participant() != self.state.owner);
+                }
                 _ => {}
             }
         }
         if let Some(incident) = &self.state.incident {
             assert_eq!(incident.report.kind, kind);
+            let told = &incident.told;
+            let states = told.messages.values().map(|one| one.state);
+            assert!(states.eq(moved), "the log tells how each message stands");
+            for one in told.messages.values().filter(|one| !one.occasion.is_end()) {
+                let waits = matches!(one.state, DeliveryState::Pending);
+                assert!(status.is_open() || !waits, "a message about what is over waits");
+            }
         }
         let last = standing.last().filter(|_| !over);
         assert_eq!(self.state.emergency.as_ref(), last, "the newest that stands");

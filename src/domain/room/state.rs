@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::event::Seq;
 use super::participant::{Participant, Statistics};
+use super::told::Told;
 use super::trip::Trip;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
@@ -75,6 +76,8 @@ pub struct Incident {
     pub ended_by: Option<ParticipantId>,
     /// The rooms it was raised from.
     pub links: BTreeMap<RoomId, Link>,
+    /// Who was to be told who is not connected.
+    pub told: Told,
 }
 
 impl Incident {

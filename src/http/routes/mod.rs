@@ -10,6 +10,7 @@ pub mod docs;
 mod errors;
 mod events;
 mod messages;
+mod notifications;
 mod operations;
 mod outbox;
 mod params;
@@ -41,6 +42,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{ApiError, Code};
 use super::extract::BodyLimit;
+use super::links::SignedLinks;
 use super::pages::{self, Pages};
 use super::{gate, upgrade};
 use crate::actors::{CommandError, Engine};
@@ -71,11 +73,21 @@ pub struct Api {
     service_area: ServiceArea,
     outside_area: OutsideArea,
     documents: Documents,
+    /// Reads the links in messages.
+    links: SignedLinks,
+    /// By which pages look that those see who were called.
+    reader: Arc<Identity>,
 }
 
 impl Api {
     /// Puts together what the routes hold.
-    pub fn new(engine: Engine, metrics: Arc<Metrics>, readiness: Arc<Readiness>, config: &Config) -> Self {
+    pub fn new(
+        engine: Engine,
+        metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
+        links: SignedLinks,
+        config: &Config,
+    ) -> Self {
         Self {
             engine,
             metrics,
@@ -90,6 +102,8 @@ impl Api {
             service_area: config.abuse.service_area.clone(),
             outside_area: config.abuse.outside_area,
             documents: Documents::new(config),
+            links,
+            reader: crate::actors::notify::operator(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! For whoever runs the process: whether it lives, whether it may be sent work, and its numbers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::Api;
+use crate::actors::notify::Notifier;
 use crate::bus::{Bus, Health};
 use crate::store::Store;
 
@@ -66,6 +68,10 @@ pub(super) struct Status {
     /// and nobody hears of other nodes'.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failing: Vec<&'static str>,
+    /// The vendors that carry messages to people who are not connected, by channel in the order in which they are tried. A
+    /// channel that is not there is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<BTreeMap<&'static str, Vec<&'static str>>>,
 }
 
 /// `GET /health`
@@ -73,6 +79,7 @@ pub(super) async fn health() -> HttpResponse {
     HttpResponse::Ok().json(Status {
         status: "ok",
         failing: vec![],
+        channels: None,
     })
 }
 
@@ -90,14 +97,32 @@ pub(super) async fn ready(api: web::Data<Api>) -> HttpResponse {
     }
     if failing.is_empty() {
         let status = "ready";
-        return HttpResponse::Ok().json(Status { status, failing });
+        return HttpResponse::Ok().json(Status {
+            status,
+            failing,
+            channels: Some(channels(&api)),
+        });
     }
     HttpResponse::ServiceUnavailable()
         .insert_header((RETRY_AFTER, BELIEVED_FOR.as_secs()))
         .json(Status {
             status: "unavailable",
             failing,
+            channels: Some(channels(&api)),
         })
+}
+
+/// The vendors that are on.
+fn channels(api: &Api) -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let vendors = api.engine.node().notifier.get().map(Notifier::vendors);
+    for (vendor, ..) in vendors.unwrap_or_default() {
+        found
+            .entry(vendor.channel().as_str())
+            .or_default()
+            .push(vendor.as_str());
+    }
+    found
 }
 
 /// `GET /metrics`

@@ -6,7 +6,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
 use super::{
-    conduct, contacts, devices, events, messages, operations, outbox, participants, positions, rooms,
+    conduct, contacts, devices, events, messages, notifications, operations, outbox, participants, positions,
+    rooms,
 };
 use super::{services, sos, status, tickets, trips, uploads};
 use crate::http::access::Access;
@@ -66,6 +67,10 @@ pub const ROWS: &[Row] = rows! {
     GET "/docs/page.css" Free EVERYBODY => |r| r.to(super::docs::style);
     GET "/docs/page.js" Free EVERYBODY => |r| r.to(super::docs::script);
 
+    // The links in messages.
+    GET "/a/{token}" General EVERYBODY => |r| r.to(notifications::ask);
+    POST "/a/{token}" Writes EVERYBODY => |r| r.to(notifications::answer);
+
     // For sister services.
     POST "/internal/trips" Writes SERVICE => |r| r.to(trips::create);
     GET "/internal/trips/nearby" General SERVICE => |r| r.to(trips::nearby);
@@ -121,6 +126,8 @@ pub const ROWS: &[Row] = rows! {
     DELETE "/api/v1/devices/{participant}/block" Writes STAFF => |r| r.to(conduct::unblock);
     GET "/api/v1/blocks" General STAFF => |r| r.to(conduct::blocks);
     GET "/api/v1/sos/{id}/events" General READ => |r| r.to(events::list);
+    GET "/api/v1/sos/{id}/notifications" General STAFF => |r| r.to(notifications::list);
+    POST "/api/v1/sos/{id}/acknowledge" Writes ANSWER => |r| r.to(notifications::acknowledge);
     POST "/api/v1/sos/{id}/participants/join" Writes JOIN => |r| r.to(participants::join);
     POST "/api/v1/sos/{id}/participants/leave" Writes ACT => |r| r.to(participants::leave);
     GET "/api/v1/sos/{id}/participants/active" General LOOK => |r| r.to(participants::active);

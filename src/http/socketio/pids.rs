@@ -53,6 +53,7 @@ fn sign(key: &Hmac<Sha256>, namespace: &Namespace, whose: &Subject, sid: &str) -
         Subject::User(user) => (b'u', user.to_string()),
         Subject::Device(device) => (b'd', device.reveal().to_owned()),
         Subject::Service(service) => (b's', service.to_string()),
+        Subject::Phone(phone) => (b'p', phone.reveal().to_owned()),
     };
     let mut mac = key.clone().chain_update(PURPOSE).chain_update([kind]);
     for part in [id.as_str(), namespace.as_str(), sid] {

@@ -5,6 +5,7 @@
 pub mod conduct;
 pub mod feed;
 pub mod incidents;
+pub mod jobs;
 pub mod logs;
 pub mod outbox;
 pub mod positions;
@@ -138,6 +139,19 @@ macro_rules! store_contract {
                     of_many_that_claim_at_once_each_incident_is_somebodys,
                     given_up_events_are_listed_newest_first_until_they_are_dropped_or_too_many_or_too_old,
                     what_waits_survives_reopening_and_a_rebuild,
+                }
+                jobs::{
+                    jobs_stand_with_the_events_that_cause_them_or_not_at_all,
+                    a_second_job_of_the_same_name_is_none_while_the_first_is_there,
+                    jobs_are_claimed_by_lane_those_that_wait_the_longest_first,
+                    of_many_that_claim_at_once_each_job_is_somebodys,
+                    a_lease_that_runs_out_makes_a_job_somebody_elses_who_hears_of_it,
+                    a_job_says_from_then_on_what_was_settled,
+                    what_is_hastened_is_due_at_once_or_when_it_is_given_back,
+                    what_is_dropped_is_not_done_whoever_has_it,
+                    somebodys_jobs_are_found_by_the_beginning_of_their_names_and_go_with_them,
+                    a_message_is_found_by_its_vendors_name_until_that_is_too_old,
+                    jobs_survive_reopening_and_a_rebuild,
                 }
                 upkeep::{
                     a_purge_removes_what_is_too_old_and_nothing_else,

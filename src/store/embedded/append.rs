@@ -7,7 +7,7 @@ use super::open::Note;
 use super::project::project;
 use super::rows::{RoomKey, find_room, put_room};
 use super::writes::Writes;
-use super::{outbox, privacy};
+use super::{jobs, outbox, privacy};
 use crate::domain::people::{Person, Subject};
 use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::domain::time::Timestamp;
@@ -63,6 +63,7 @@ pub(super) fn append(
     if writes.feed {
         outbox::note(writes, key, append, &row)?;
     }
+    jobs::write(writes, &append.jobs)?;
     let note = Note::of(key, &append.room, was_open, &row, &append.events);
     writes.notes.extend(note);
     writes.events += append.events.len() as u64;

@@ -71,6 +71,6 @@ pub(super) fn purge(writes: &mut Writes<'_>, before: Timestamp, slice: i64) -> R
 pub(super) fn subjects(db: &mut Db<'_>) -> Result<Vec<Subject>, StoreError> {
     let sql =
         "SELECT subject FROM people UNION SELECT owner FROM contacts UNION SELECT subject FROM idempotency
-               UNION SELECT 'd:' || id FROM devices";
+               UNION SELECT 'd:' || id FROM devices UNION SELECT whose FROM jobs WHERE whose IS NOT NULL";
     db.all(sql, [], |row| codec::parse_subject(row.get_ref(0)?.as_str()?))
 }

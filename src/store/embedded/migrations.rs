@@ -55,6 +55,11 @@ const MIGRATIONS: Plan<'static> = &[
         sql: include_str!("migrations/0005_outbox.sql"),
         rebuilds: false,
     },
+    Migration {
+        name: "0006_jobs",
+        sql: include_str!("migrations/0006_jobs.sql"),
+        rebuilds: false,
+    },
 ];
 
 /// The version that this program writes.

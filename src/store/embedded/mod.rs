@@ -11,6 +11,7 @@ mod gone;
 mod history;
 mod incidents;
 mod job;
+mod jobs;
 mod messages;
 mod migrations;
 mod open;
@@ -22,6 +23,7 @@ mod queue;
 mod reader;
 mod records;
 mod rehearsal;
+mod revival;
 mod rooms;
 mod rows;
 mod schema;
@@ -243,7 +245,8 @@ fn prepare(conn: &Connection, options: &EmbeddedOptions) -> Result<(), StoreErro
         )));
     }
     migrations::migrate(conn)?;
-    outbox::free(conn)
+    outbox::free(conn)?;
+    revival::free(conn)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {

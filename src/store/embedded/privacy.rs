@@ -7,7 +7,7 @@ use super::rooms::places as keys_of;
 use super::rows::{kind, participant, room_id, timestamp};
 use super::sql::Db;
 use super::writes::Writes;
-use super::{gone, records};
+use super::{gone, jobs, records};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::people::Subject;
 use crate::domain::room::UserType;
@@ -159,6 +159,7 @@ pub(super) fn erase(
     others += writes
         .db
         .run("DELETE FROM idempotency WHERE subject = ?1", [&name])?;
+    let to_do = jobs::erase(writes, &name)?;
     if let Subject::Device(id) = subject {
         others += writes
             .db
@@ -170,7 +171,7 @@ pub(super) fn erase(
     Ok(Erased {
         people,
         fixes: 0,
-        others: others as u64 + reports,
+        others: others as u64 + reports + to_do,
         places,
     })
 }

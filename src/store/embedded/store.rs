@@ -9,8 +9,8 @@ use super::queue::Lane;
 use super::upkeep::Rebuilt;
 use super::writes::Writes;
 use super::{
-    Embedded, answered, append, conduct, feed, fixes, history, incidents, messages, outbox, privacy, records,
-    rooms, upkeep,
+    Embedded, answered, append, conduct, feed, fixes, history, incidents, jobs, messages, outbox, privacy,
+    records, rooms, upkeep,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
 use crate::domain::ids::{DeviceId, ParticipantId, RoomId};
@@ -21,6 +21,8 @@ use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
 use crate::store::feed::FeedPage;
+use crate::store::jobs::Lane as JobLane;
+use crate::store::jobs::{Job, JobClaim, JobWrite, LaneDepth, Receipt};
 use crate::store::meters::{Observed, bump, total};
 use crate::store::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled};
 use crate::store::types::{
@@ -35,10 +37,28 @@ const FIXES_MAX: usize = 1_000;
 /// Sights of devices and signs of life that are written in one piece.
 const NOTES_MAX: usize = 1_000;
 
+/// How urgent changes to jobs are: what is to be done for an SOS goes first, and new work that may take a minute waits for
+/// everything else. How one fared is urgent, or its lease runs out.
+fn lane_of(changes: &[JobWrite]) -> Lane {
+    let lane = |change: &JobWrite| match change {
+        JobWrite::Add(job) => match job.lane {
+            JobLane::Sos => Lane::Sos,
+            JobLane::Otp => Lane::Urgent,
+            JobLane::Normal | JobLane::Low => Lane::Rest,
+        },
+        _ => Lane::Urgent,
+    };
+    let lanes: Vec<Lane> = changes.iter().map(lane).collect();
+    let first = [Lane::Sos, Lane::Urgent]
+        .into_iter()
+        .find(|lane| lanes.contains(lane));
+    first.unwrap_or(Lane::Rest)
+}
+
 #[async_trait]
 impl Store for Embedded {
     async fn append(&self, new: Append) -> Result<(), AppendError> {
-        let weight = new.events.len() + new.people.len();
+        let weight = new.events.len() + new.people.len() + new.jobs.len();
         let now = Some(Instant::now());
         let lane = if new.helps() { Lane::Sos } else { Lane::Urgent };
         let answer = self.queue(lane, weight, now, move |writes| append::append(writes, &new))?;
@@ -348,6 +368,53 @@ impl Store for Embedded {
 
     async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError> {
         self.write(Lane::Rest, 1, move |writes| outbox::trim(writes, keep))
+            .await
+    }
+
+    async fn write_jobs(&self, changes: Vec<JobWrite>) -> Result<Vec<bool>, StoreError> {
+        let lane = lane_of(&changes);
+        self.write(lane, changes.len(), move |writes| jobs::write(writes, &changes))
+            .await
+    }
+
+    async fn claim_jobs(&self, claim: JobClaim) -> Result<Vec<Job>, StoreError> {
+        let lane = match claim.lane {
+            JobLane::Sos | JobLane::Otp => Lane::Urgent,
+            JobLane::Normal | JobLane::Low => Lane::Rest,
+        };
+        let due = self
+            .read(lane, move |db| jobs::due(db, claim.lane, claim.limit))
+            .await?;
+        if due.is_empty() {
+            return Ok(vec![]);
+        }
+        self.write(lane, due.len(), move |writes| jobs::claim(writes, &due, claim))
+            .await
+    }
+
+    async fn job_of(&self, key: &str) -> Result<Option<Job>, StoreError> {
+        let key = key.to_owned();
+        self.read(Lane::Urgent, move |db| jobs::job_of(db, &key)).await
+    }
+
+    async fn jobs_of(
+        &self,
+        whose: &Subject,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(Job, Timestamp)>, StoreError> {
+        let (whose, prefix) = (whose.clone(), prefix.to_owned());
+        self.read(Lane::Rest, move |db| jobs::jobs_of(db, &whose, &prefix, limit))
+            .await
+    }
+
+    async fn jobs_depth(&self) -> Result<Vec<LaneDepth>, StoreError> {
+        self.read(Lane::Rest, jobs::depth).await
+    }
+
+    async fn receipt(&self, reference: &str) -> Result<Option<Receipt>, StoreError> {
+        let reference = reference.to_owned();
+        self.read(Lane::Rest, move |db| jobs::receipt(db, &reference))
             .await
     }
 

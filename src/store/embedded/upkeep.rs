@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::feed;
+use super::jobs;
 use super::open::Note;
 use super::privacy;
 use super::project::{forget, project};
@@ -60,6 +61,9 @@ pub(super) fn purge(
             params![now.before(retention.dead_letters).ms(), slice],
         )? as u64;
     }
+    if !retention.receipts.is_zero() {
+        purged.receipts = jobs::purge(&mut writes.db, now.before(retention.receipts), slice)?;
+    }
     purged.blocks = writes.db.run(
         "DELETE FROM blocks WHERE key IN (SELECT key FROM blocks WHERE until <= ?1 ORDER BY until LIMIT ?2)",
         params![now.ms(), slice],
@@ -71,6 +75,7 @@ pub(super) fn purge(
         purged.blocks,
         purged.feed,
         purged.dead_letters,
+        purged.receipts,
     ];
     purged.more = most.into_iter().any(|removed| removed >= slice.unsigned_abs());
     privacy::purge(writes, now, retention, &mut purged)?;

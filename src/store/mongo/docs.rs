@@ -34,6 +34,8 @@ pub(super) const BLOCKS: &str = "blocks";
 pub(super) const OUTBOX: &str = "outbox";
 pub(super) const OUTBOX_NOTES: &str = "outbox_notes";
 pub(super) const DEAD_LETTERS: &str = "dead_letters";
+pub(super) const JOBS: &str = "jobs";
+pub(super) const RECEIPTS: &str = "receipts";
 /// What the engine notes of itself: migrations, the lock, the pulse, how far positions were purged.
 pub(super) const ENGINE: &str = "engine";
 

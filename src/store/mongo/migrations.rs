@@ -51,6 +51,11 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0002_outbox.json"),
         rebuilds: false,
     },
+    Migration {
+        name: "0003_jobs",
+        text: include_str!("migrations/0003_jobs.json"),
+        rebuilds: false,
+    },
 ];
 
 impl Migration {

@@ -15,6 +15,7 @@ mod fixes;
 mod gate;
 mod history;
 mod incidents;
+mod jobs;
 mod messages;
 mod migrations;
 mod options;

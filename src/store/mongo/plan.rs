@@ -17,6 +17,7 @@ use crate::domain::people::{Person, Subject};
 use crate::domain::room::{Event, EventBody, RoomKind};
 use crate::store::codec;
 use crate::store::contract::{AppendError, StoreError};
+use crate::store::jobs::JobWrite;
 use crate::store::projection::{Change, RoomRow};
 use crate::store::types::Append;
 
@@ -60,6 +61,8 @@ pub(super) struct Plan {
     pub keys: Vec<KeyDoc>,
     /// What incidents have to tell.
     pub notes: Vec<NoteDoc>,
+    /// Changes to jobs, in the order of their appends.
+    pub jobs: Vec<JobWrite>,
     /// Devices that take part, and when they were seen.
     pub devices: BTreeMap<String, DateTime>,
 }
@@ -133,6 +136,7 @@ impl Planner {
                 since: date(first.at),
             });
         }
+        self.plan.jobs.extend(append.jobs.iter().cloned());
         for person in &append.people {
             self.record(&append.room, person, last_at);
         }

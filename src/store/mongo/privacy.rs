@@ -10,7 +10,7 @@ use super::docs::{
 };
 use super::error::Outcome;
 use super::records::{self, ContactsDoc, DeviceDoc};
-use super::rooms;
+use super::{jobs, rooms};
 use crate::domain::ids::{DeviceId, RoomId};
 use crate::domain::people::Subject;
 use crate::domain::room::RoomKind;
@@ -208,6 +208,7 @@ async fn erase_records(
     others += db
         .delete_in(session, IDEMPOTENCY, vec![records::keys_of(subject, None)])
         .await?;
+    others += jobs::erase(db, session, &name).await?;
     if let Subject::Device(id) = subject {
         others += db
             .delete_in(session, DEVICES, vec![doc! { "_id": id.reveal() }])

@@ -20,7 +20,7 @@ pub(super) struct Pending {
 
 impl Pending {
     pub fn weight(&self) -> usize {
-        1 + self.append.events.len() + 2 * self.append.people.len()
+        1 + self.append.events.len() + 2 * self.append.people.len() + self.append.jobs.len()
     }
 }
 

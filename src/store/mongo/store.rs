@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::queue::Pending;
 use super::{
-    Mongo, UPKEEP_MAX, conduct, fixes, history, incidents, messages, outbox, privacy, records, rooms,
+    Mongo, UPKEEP_MAX, conduct, fixes, history, incidents, jobs, messages, outbox, privacy, records, rooms,
     stopped, upkeep,
 };
 use crate::domain::conduct::{Block, BlockKey, Complaint, ComplaintCursor};
@@ -19,6 +19,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::contract::{AppendError, Store, StoreError};
+use crate::store::jobs::{Job, JobClaim, JobWrite, Lane, LaneDepth, Receipt};
 use crate::store::meters::{Observed, Remote, bump, total};
 use crate::store::outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled};
 use crate::store::types::{
@@ -338,6 +339,46 @@ impl Store for Mongo {
 
     async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError> {
         self.write(false, async move |to| outbox::trim(&to.db, keep).await)
+            .await
+    }
+
+    async fn write_jobs(&self, changes: Vec<JobWrite>) -> Result<Vec<bool>, StoreError> {
+        self.write(true, async move |to| jobs::write(&to.db, changes).await)
+            .await
+    }
+
+    async fn claim_jobs(&self, claim: JobClaim) -> Result<Vec<Job>, StoreError> {
+        let urgent = matches!(claim.lane, Lane::Sos | Lane::Otp);
+        self.write(urgent, async move |to| jobs::claim(&to.db, claim).await)
+            .await
+    }
+
+    async fn job_of(&self, key: &str) -> Result<Option<Job>, StoreError> {
+        let key = key.to_owned();
+        self.read(true, async move |to| jobs::job_of(&to.db, &key).await)
+            .await
+    }
+
+    async fn jobs_of(
+        &self,
+        whose: &Subject,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(Job, Timestamp)>, StoreError> {
+        let (whose, prefix) = (whose.clone(), prefix.to_owned());
+        self.read(false, async move |to| {
+            jobs::jobs_of(&to.db, &whose, &prefix, limit).await
+        })
+        .await
+    }
+
+    async fn jobs_depth(&self) -> Result<Vec<LaneDepth>, StoreError> {
+        self.read(false, async move |to| jobs::depth(&to.db).await).await
+    }
+
+    async fn receipt(&self, reference: &str) -> Result<Option<Receipt>, StoreError> {
+        let reference = reference.to_owned();
+        self.read(false, async move |to| jobs::receipt(&to.db, &reference).await)
             .await
     }
 

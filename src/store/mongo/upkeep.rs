@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::db::{Db, Find, Pipeline};
 use super::docs::{
-    BLOCKS, DEAD_LETTERS, ENGINE, EVENTS, EventDoc, HISTORY, IDEMPOTENCY, PARTICIPANTS, REPORTS, ROOMS,
-    RoomDoc, TRACKED, date, instant, keys_of, limit,
+    BLOCKS, DEAD_LETTERS, ENGINE, EVENTS, EventDoc, HISTORY, IDEMPOTENCY, PARTICIPANTS, RECEIPTS, REPORTS,
+    ROOMS, RoomDoc, TRACKED, date, instant, keys_of, limit,
 };
 use super::error::Outcome;
 use super::plan;
@@ -68,6 +68,10 @@ pub(super) async fn purge(
         let old = doc! { "at": { "$lt": date(now.before(retention.dead_letters)) } };
         purged.dead_letters = remove(db, DEAD_LETTERS, old, doc! { "at": 1 }, slice).await?;
     }
+    if !retention.receipts.is_zero() {
+        let old = doc! { "at": { "$lt": date(now.before(retention.receipts)) } };
+        purged.receipts = remove(db, RECEIPTS, old, doc! { "at": 1 }, slice).await?;
+    }
     let ended = doc! { "until": { "$lte": date(now) } };
     purged.blocks = remove(db, BLOCKS, ended, doc! { "until": 1 }, slice).await?;
     let most = [
@@ -76,6 +80,7 @@ pub(super) async fn purge(
         purged.reports,
         purged.blocks,
         purged.dead_letters,
+        purged.receipts,
     ];
     purged.more = most.into_iter().any(|removed| removed >= slice as u64);
     privacy::purge(db, now, retention, &mut purged).await?;

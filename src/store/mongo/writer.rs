@@ -20,6 +20,7 @@ use super::docs::{
     RoomDoc, keys_of, place_key,
 };
 use super::error::{Cause, Failure, Outcome};
+use super::jobs;
 use super::plan::{Known, Plan, concerned};
 use super::queue::{Pending, Queue};
 use crate::domain::ids::RoomId;
@@ -327,7 +328,8 @@ impl Writer {
             }
         });
         db.update_in(session, DEVICES, devices.collect()).await?;
-        db.insert_in(session, IDEMPOTENCY, &plan.keys).await
+        db.insert_in(session, IDEMPOTENCY, &plan.keys).await?;
+        jobs::write_in(db, session, plan.jobs.iter()).await
     }
 }
 

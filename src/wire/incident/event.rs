@@ -71,6 +71,11 @@ pub fn encode_event<'p>(
             frame.word("oldType", from.as_str());
             Words::from_iter([Word::new("sos:updated", placed(frame, event))])
         }
+        EventBody::Acknowledged { means } => {
+            let mut frame = deed(event, "acknowledgedBy");
+            frame.word("means", means.as_str());
+            Words::from_iter([Word::new("sos:acknowledged", placed(frame, event))])
+        }
         EventBody::Created(_)
         | EventBody::JoinRequested { .. }
         | EventBody::JoinDenied { .. }
@@ -82,7 +87,10 @@ pub fn encode_event<'p>(
         | EventBody::ContactAlerted { .. }
         | EventBody::TripEnded
         | EventBody::LinkRaised { .. }
-        | EventBody::LinkEnded { .. } => Words::new(),
+        | EventBody::LinkEnded { .. }
+        | EventBody::NotificationsPlanned { .. }
+        | EventBody::NotificationMoved(_)
+        | EventBody::ContactUnreached { .. } => Words::new(),
     }
 }
 

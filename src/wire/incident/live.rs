@@ -76,6 +76,7 @@ pub fn translate(message: &ServerMessage<'_>, now: Timestamp) -> Words {
         | ServerMessage::RoomMessage { .. }
         | ServerMessage::StatusChanged { .. }
         | ServerMessage::TypeChanged { .. }
+        | ServerMessage::Acknowledged { .. }
         // Acknowledged, where it was asked for.
         | ServerMessage::MessageAccepted { .. }
         | ServerMessage::LocationUpdateConfirmed { .. }

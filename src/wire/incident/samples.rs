@@ -11,7 +11,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId, UserId};
 use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
 use crate::domain::ops::Summary;
 use crate::domain::people::{Person, Role, Subject};
-use crate::domain::room::{Actor, Event, EventBody, LeaveReason, Relay, RoomKind, Seq, UserType};
+use crate::domain::room::{Actor, Event, EventBody, LeaveReason, Means, Relay, RoomKind, Seq, UserType};
 use crate::wire::json::{ServerMessage, UserView, samples};
 use crate::wire::rest::{OpsEventView, OpsPositionView, OpsPositionsView, ParticipantView, Sender};
 use crate::wire::socketio::Json;
@@ -204,6 +204,7 @@ fn logged(cast: &Cast, full: bool) -> Vec<EventBody> {
             from: IncidentType::Other,
             to: IncidentType::Medical,
         },
+        EventBody::Acknowledged { means: Means::Link },
         EventBody::StatusChanged {
             from: Status::Responding,
             to: Status::Closed,

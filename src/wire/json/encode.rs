@@ -63,6 +63,7 @@ impl ServerMessage<'_> {
             Self::SosClosed(_) => "sos-closed",
             Self::StatusChanged { .. } => "sos-status",
             Self::TypeChanged { .. } => "sos-type",
+            Self::Acknowledged { .. } => "sos-acknowledged",
             Self::Pong => "pong",
             Self::CredentialExpiring { .. } => "credential-expiring",
             Self::CredentialRefreshed { .. } => "credential-refreshed",
@@ -87,7 +88,8 @@ impl ServerMessage<'_> {
             Self::Connected { .. }
             | Self::UserJoined { .. }
             | Self::JoinRequest { .. }
-            | Self::EmergencyActivated { .. } => PERSON,
+            | Self::EmergencyActivated { .. }
+            | Self::Acknowledged { .. } => PERSON,
             _ => SMALL,
         }
     }
@@ -381,6 +383,18 @@ impl ServerMessage<'_> {
                 frame.room("sosId", room);
                 frame.word("incidentType", kind.as_str());
                 frame.word("from", from.as_str());
+            }
+            Self::Acknowledged {
+                room,
+                seq,
+                client_id,
+                user,
+                means,
+            } => {
+                write_deed(frame, room, Some(seq), client_id);
+                frame.room("sosId", room);
+                frame.maybe_text("userName", user.map(|user| user.shown_name()));
+                frame.word("means", means.as_str());
             }
         }
     }

@@ -108,13 +108,23 @@ pub fn encode_event<'p>(
             from: *from,
             client_id,
         },
+        EventBody::Acknowledged { means } => ServerMessage::Acknowledged {
+            room,
+            seq: event.seq,
+            client_id,
+            user: doer.map(view),
+            means: *means,
+        },
         EventBody::Created(_)
         | EventBody::JoinRequested { .. }
         | EventBody::JoinDenied { .. }
         | EventBody::Emptied
         | EventBody::ContactAlerted { .. }
         | EventBody::LinkRaised { .. }
-        | EventBody::LinkEnded { .. } => return None,
+        | EventBody::LinkEnded { .. }
+        | EventBody::NotificationsPlanned { .. }
+        | EventBody::NotificationMoved(_)
+        | EventBody::ContactUnreached { .. } => return None,
     };
     Some(message.encode(event.at))
 }

@@ -9,7 +9,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId, UserId};
 use crate::domain::incident::{IncidentType, Severity, Status};
 use crate::domain::people::{Identity, Role, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Manifest, Seq};
+use crate::domain::room::{Manifest, Means, Seq};
 use crate::domain::time::Timestamp;
 
 /// When the samples happened.
@@ -305,6 +305,13 @@ fn incidents(cast: &Cast, to: &mut impl FnMut(&ServerMessage<'_>)) {
         status: Status::Responding,
         from: Status::Active,
         client_id: ANA_TEXT,
+    });
+    to(&ServerMessage::Acknowledged {
+        room: &cast.incident,
+        seq: Seq::new(6),
+        client_id: "system",
+        user: None,
+        means: Means::Link,
     });
     to(&ServerMessage::TypeChanged {
         room: &cast.incident,

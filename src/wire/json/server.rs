@@ -6,7 +6,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Status};
 use crate::domain::people::Identity;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Manifest, Seq};
+use crate::domain::room::{Manifest, Means, Seq};
 use crate::domain::time::Timestamp;
 
 /// A message to a client. Each variant is the message of the same name in kebab case; `seq` is its place
@@ -203,6 +203,14 @@ pub enum ServerMessage<'a> {
         kind: IncidentType,
         from: IncidentType,
         client_id: &'a str,
+    },
+    /// `sos-acknowledged`: somebody knows of an incident and acts.
+    Acknowledged {
+        room: &'a RoomId,
+        seq: Seq,
+        client_id: &'a str,
+        user: Option<UserView<'a>>,
+        means: Means,
     },
     Pong,
     /// The connection's credential ends then.

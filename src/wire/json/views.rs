@@ -64,6 +64,7 @@ pub(super) fn write_self(frame: &mut Frame, identity: &Identity) {
         Subject::User(id) => frame.text("id", id.as_str()),
         Subject::Device(id) => frame.word("id", &id.reveal()),
         Subject::Service(name) => frame.word("id", name.as_str()),
+        Subject::Phone(phone) => frame.word("id", phone.reveal()),
     }
     frame.text("name", identity.name.as_deref().unwrap_or(NAMELESS));
     frame.maybe_text("email", identity.email.as_deref());

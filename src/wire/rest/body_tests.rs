@@ -51,6 +51,8 @@ fn an_sos_needs_a_type_a_message_and_a_place() {
             kind: IncidentType::Fire,
             message: "the roof is burning".into(),
             silent: false,
+            drill: false,
+            raised_at: None,
             severity: Severity::Medium,
             position: Some(Position::new(14.5, 121.0).unwrap()),
             accuracy: None,

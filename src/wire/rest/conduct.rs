@@ -217,7 +217,7 @@ impl<'a> BlockView<'a> {
             blocked_by: match &block.by {
                 Some(Subject::User(id)) => Some(id.as_str()),
                 Some(Subject::Service(name)) => Some(name.as_str()),
-                Some(Subject::Device(_)) | None => None,
+                Some(Subject::Device(_) | Subject::Phone(_)) | None => None,
             },
         }
     }

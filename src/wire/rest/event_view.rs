@@ -8,7 +8,8 @@ use super::people_view::SYSTEM;
 use super::sos_view::PlaceView;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::incident::Report;
-use crate::domain::room::{Event, EventBody, Genesis, Relay, UserType};
+use crate::domain::notify::Vendor;
+use crate::domain::room::{Event, EventBody, Genesis, Planned, Relay, UserType};
 use crate::wire::stamp::Stamp;
 
 /// An entry of `GET /sos/{id}/events`.
@@ -120,7 +121,29 @@ fn data(body: &EventBody) -> Value {
         }
         EventBody::TypeChanged { from, to } => json!({ "from": from.as_str(), "to": to.as_str() }),
         EventBody::LinkRaised { room } | EventBody::LinkEnded { room } => json!({ "roomId": room.as_str() }),
+        EventBody::NotificationsPlanned {
+            step,
+            occasion,
+            planned,
+        } => json!({
+            "step": step,
+            "occasion": occasion.as_str(),
+            "notifications": planned.iter().map(planned_view).collect::<Vec<_>>(),
+        }),
+        EventBody::NotificationMoved(change) => json!({
+            "notificationId": change.id,
+            "state": change.to.as_str(),
+            "vendor": change.vendor.map(Vendor::as_str),
+            "code": change.code,
+            "possiblyTwice": change.possibly_twice,
+        }),
+        EventBody::ContactUnreached { who } => json!({ "participantId": who.to_string() }),
+        EventBody::Acknowledged { means } => json!({ "means": means.as_str() }),
     }
+}
+
+fn planned_view(planned: &Planned) -> Value {
+    json!({ "participantId": planned.to.map(|who| who.to_string()), "channel": planned.channel.as_str() })
 }
 
 fn said(id: &MessageId, content: &str, relay: Option<&Relay>) -> Value {
@@ -141,6 +164,8 @@ fn created(report: &Report) -> Value {
         "type": report.kind.as_str(),
         "message": report.message,
         "silent": report.silent,
+        "drill": report.drill,
+        "raisedAt": report.raised_at.map(Stamp),
         "severity": report.severity.as_str(),
         "visibility": report.visibility.as_str(),
         "location": report.position.map(|position| PlaceView::new(position, report.accuracy)),

@@ -16,6 +16,7 @@ use super::sos::{MESSAGE_CHARS, PIN_MAX_CHARS, REFERENCE_MAX_CHARS};
 use super::trips::{NEARBY_DEFAULT, NEARBY_DEFAULT_KM};
 use crate::domain::ids::UserId;
 use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
+use crate::domain::notify::{Channel, DeliveryState, Occasion, Vendor};
 use crate::domain::room::UserType;
 use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::schema::{
@@ -74,6 +75,8 @@ fn create_sos() -> Value {
             "type": word_of(IncidentType::ALL.iter().map(|it| it.as_str()), "What has happened."),
             "message": words_of(&MESSAGE_CHARS, "In your words."),
             "silent": flag("Seen by staff and participants only."),
+            "drill": flag("An exercise: everything runs, and everybody who is told is told that it is one."),
+            "raisedAt": instant(true, "When it was raised by the device's clock, for one that had no connection then; it is no reason to refuse it."),
             "severity": optional_word(Severity::ALL.iter().map(|it| it.as_str()), "How bad; MEDIUM if left out."),
             "location": object(&["latitude", "longitude"], json!({
                 "latitude": latitude(), "longitude": longitude(), "accuracy": accuracy(),
@@ -457,6 +460,10 @@ impl JsonSchema for EventView<'_> {
     }
 }
 
+fn names_of<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {
+    all.iter().map(|one| name(*one)).collect()
+}
+
 /// What each kind of event tells.
 fn event_data() -> Vec<(&'static str, Value)> {
     let all = |properties: Value| {
@@ -473,6 +480,7 @@ fn event_data() -> Vec<(&'static str, Value)> {
     let report = all(json!({
         "kind": {"const": "sos"},
         "type": reference("IncidentKind"), "message": {"type": "string"}, "silent": {"type": "boolean"},
+        "drill": {"type": "boolean"}, "raisedAt": {"anyOf": [reference("Instant"), {"type": "null"}]},
         "severity": reference("Urgency"), "visibility": reference("Sight"),
         "location": {"anyOf": [reference("PlaceView"), {"type": "null"}]},
         "address": all(json!({"city": text, "barangay": text})),
@@ -485,6 +493,23 @@ fn event_data() -> Vec<(&'static str, Value)> {
     }));
     let mut message = all(json!({"id": reference("Message"), "content": {"type": "string"}}));
     message["properties"]["relayed"] = relayed;
+    let maybe_person = json!({"anyOf": [reference("Participant"), {"type": "null"}]});
+    let planned = all(json!({
+        "step": {"type": "integer", "minimum": 1},
+        "occasion": {"type": "string", "enum": names_of(Occasion::ALL, Occasion::as_str)},
+        "notifications": {"type": "array", "items": all(json!({
+            "participantId": maybe_person,
+            "channel": {"type": "string", "enum": names_of(Channel::ALL, Channel::as_str)},
+        }))},
+    }));
+    let vendors = names_of(Vendor::ALL, Vendor::as_str);
+    let moved = all(json!({
+        "notificationId": {"type": "integer", "minimum": 1},
+        "state": {"type": "string", "enum": names_of(DeliveryState::ALL, DeliveryState::as_str)},
+        "vendor": {"anyOf": [{"type": "string", "enum": vendors}, {"type": "null"}]},
+        "code": text,
+        "possiblyTwice": {"type": "boolean"},
+    }));
     let kinds = || all(json!({"from": reference("IncidentKind"), "to": reference("IncidentKind")}));
     let trip = all(json!({
         "kind": {"const": "trip"}, "driverId": reference("Participant"), "bookingId": text,
@@ -525,5 +550,12 @@ fn event_data() -> Vec<(&'static str, Value)> {
         ("trip-ended", nothing()),
         ("link-raised", link()),
         ("link-ended", link()),
+        ("notifications-planned", planned),
+        ("notification-changed", moved),
+        ("contact-unreached", person()),
+        (
+            "acknowledged",
+            all(json!({"means": crate::wire::schema::means()})),
+        ),
     ]
 }

@@ -55,6 +55,8 @@ impl InitBody {
             kind,
             message: line.unwrap_or_else(|| WORDLESS.to_owned()),
             silent: false,
+            drill: false,
+            raised_at: None,
             severity: Severity::Medium,
             position: place.map(|(position, _)| position),
             accuracy: place.and_then(|(_, accuracy)| accuracy),

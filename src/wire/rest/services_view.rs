@@ -30,7 +30,7 @@ fn id_of(who: ParticipantId, person: Option<&Person>) -> String {
 fn user_id(person: Option<&Person>) -> Option<String> {
     match &person?.subject {
         Subject::User(id) => Some(id.to_string()),
-        Subject::Device(_) | Subject::Service(_) => None,
+        Subject::Device(_) | Subject::Service(_) | Subject::Phone(_) => None,
     }
 }
 

@@ -79,6 +79,8 @@ impl CreateSos {
         });
         let message = fields.required("message", |name, value| field::words(name, value, MESSAGE_CHARS));
         let silent = fields.optional("silent", field::flag).unwrap_or(false);
+        let drill = fields.optional("drill", field::flag).unwrap_or(false);
+        let raised_at = fields.optional("raisedAt", field::instant);
         let severity = fields.optional("severity", |name, value| {
             field::one_of(name, value, Severity::parse, Severity::ALL, Severity::as_str)
         });
@@ -105,6 +107,8 @@ impl CreateSos {
                 kind: kind?,
                 message: message?,
                 silent,
+                drill,
+                raised_at,
                 severity: severity.unwrap_or(Severity::Medium),
                 position: Some(position),
                 accuracy,

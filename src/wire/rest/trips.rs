@@ -187,7 +187,7 @@ impl<'a> TripView<'a> {
 fn user(subject: &Subject) -> Option<&str> {
     match subject {
         Subject::User(id) => Some(id.as_str()),
-        Subject::Device(_) | Subject::Service(_) => None,
+        Subject::Device(_) | Subject::Service(_) | Subject::Phone(_) => None,
     }
 }
 

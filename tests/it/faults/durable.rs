@@ -72,6 +72,8 @@ async fn an_sos_is_acknowledged_only_when_it_is_on_disk() {
         kind: IncidentType::Fire,
         message: "The kitchen is on fire".into(),
         silent: false,
+        drill: false,
+        raised_at: None,
         severity: Severity::High,
         position: Some(Position::new(14.5, 120.9).unwrap()),
         accuracy: None,

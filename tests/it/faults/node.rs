@@ -22,9 +22,9 @@ use mayday::domain::room::{Command, Event, Genesis, Seq, UserType};
 use mayday::domain::time::Timestamp;
 use mayday::store::{
     Append, AppendError, Claim, Claimed, DeadLetter, DeadPlace, DeviceRecord, Embedded, EmbeddedOptions,
-    Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, KeptFix,
-    KeptKey, Listed, ListingCircle, Membership, OutboxDepth, Place, Purged, Retention, Settle, Settled, Sign,
-    Store, StoreError, StoreStats, StoredRoom, Tally,
+    Erased, FoundMessages, HistoryFix, HistoryQuery, IdempotencyKey, IncidentQuery, IncidentRow, Job,
+    JobClaim, JobWrite, KeptFix, KeptKey, LaneDepth, Listed, ListingCircle, Membership, OutboxDepth, Place,
+    Purged, Receipt, Retention, Settle, Settled, Sign, Store, StoreError, StoreStats, StoredRoom, Tally,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -279,6 +279,35 @@ impl Store for Meddling {
 
     async fn trim_dead_letters(&self, keep: usize) -> Result<u64, StoreError> {
         self.inner.trim_dead_letters(keep).await
+    }
+
+    async fn write_jobs(&self, changes: Vec<JobWrite>) -> Result<Vec<bool>, StoreError> {
+        self.inner.write_jobs(changes).await
+    }
+
+    async fn claim_jobs(&self, claim: JobClaim) -> Result<Vec<Job>, StoreError> {
+        self.inner.claim_jobs(claim).await
+    }
+
+    async fn job_of(&self, key: &str) -> Result<Option<Job>, StoreError> {
+        self.inner.job_of(key).await
+    }
+
+    async fn jobs_of(
+        &self,
+        whose: &Subject,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(Job, Timestamp)>, StoreError> {
+        self.inner.jobs_of(whose, prefix, limit).await
+    }
+
+    async fn jobs_depth(&self) -> Result<Vec<LaneDepth>, StoreError> {
+        self.inner.jobs_depth().await
+    }
+
+    async fn receipt(&self, reference: &str) -> Result<Option<Receipt>, StoreError> {
+        self.inner.receipt(reference).await
     }
 
     async fn erase(&self, subject: &Subject, now: Timestamp) -> Result<Erased, StoreError> {

@@ -190,6 +190,8 @@ pub fn report() -> Report {
         kind: IncidentType::Fire,
         message: "the roof is burning".into(),
         silent: false,
+        drill: false,
+        raised_at: None,
         severity: Severity::High,
         position: Some(Position::new(HERE.0, HERE.1).unwrap()),
         accuracy: None,

@@ -24,6 +24,7 @@ impl SubjectView {
             Subject::User(id) => ("USER", id.to_string()),
             Subject::Device(id) => ("DEVICE", id.reveal()),
             Subject::Service(name) => ("SERVICE", name.to_string()),
+            Subject::Phone(phone) => ("PHONE", phone.reveal().to_owned()),
         };
         Self { kind, id }
     }

@@ -8,7 +8,10 @@ use crate::http::error::Code;
 use crate::http::routes::params::KEY_MAX_CHARS;
 use crate::http::routes::uploads::IncidentAnswer;
 use crate::wire::rest::schemas::{events_query, locations_query, messages_query, sos_list_query};
-use crate::wire::rest::{EventView, FeatureCollection, LocationView, MessageView, SosListItem, SosView};
+use crate::wire::rest::{
+    AcknowledgedView, EventView, FeatureCollection, LocationView, MessageView, NotificationView, SosListItem,
+    SosView,
+};
 
 const TAG: &str = "Incidents";
 const SAID: &str = "Messages and log";
@@ -64,6 +67,7 @@ pub(super) fn page(item: Value, next: Value) -> Value {
 pub(super) fn describe(to: &mut Describer<'_>) {
     raising(to);
     steering(to);
+    alerting(to);
     tracking(to);
     talking(to);
 }
@@ -169,6 +173,68 @@ fn steering(to: &mut Describer<'_>) {
         )
         .refuses(Code::InvalidTransition, "Cannot go from CLOSED to CLOSED")
         .answers(200, "The incident, closed.", one, data(ended("CLOSED"))),
+    );
+}
+
+fn alerting(to: &mut Describer<'_>) {
+    let told = json!([{
+        "id": 1, "step": 1, "occasion": "SOS_RAISED", "channel": "SMS", "participantId": "p-b447fcbc8b87f80c",
+        "name": "Ben", "state": "DELIVERED", "vendor": "TWILIO", "code": null, "possiblyTwice": false,
+        "plannedAt": "2026-11-21T01:18:46.087Z", "changedAt": "2026-11-21T01:18:48.112Z",
+    }]);
+    let views = to.data::<Vec<NotificationView>>();
+    to.add(
+        Operation::new(
+            "GET",
+            "/api/v1/sos/{id}/notifications",
+            TAG,
+            "notifications",
+            "Who was told of it, and how each message stands",
+        )
+        .text("Messages to people who are not connected, in the order in which they were planned.")
+        .answers(200, "The messages.", views, data(told)),
+    );
+    let said = to.data::<AcknowledgedView>();
+    let example = json!({"sosId": "7b0d3a4f6d0e4a53b6c1f09a77a3d2f1", "seq": 7, "acknowledged": true});
+    to.add(
+        Operation::new(
+            "POST",
+            "/api/v1/sos/{id}/acknowledge",
+            TAG,
+            "acknowledge",
+            "Say that you see to it",
+        )
+        .text("Nobody is reminded of it any more, as long as something happens in it.")
+        .optional_body("Nothing", &[("nothing to say", json!({}))])
+        .refuses(Code::Forbidden, "Not authorized")
+        .answers(200, "It is known.", said, data(example)),
+    );
+    let html = || {
+        vec![(
+            "text/html",
+            json!({"type": "string", "description": "A page."}),
+            Value::Null,
+        )]
+    };
+    let path = "/a/{token}";
+    to.add(
+        Operation::new(
+            "GET",
+            path,
+            TAG,
+            "acknowledgePage",
+            "The page behind a link in a message",
+        )
+        .text("Looking changes nothing.")
+        .answers_with(200, "It asks whether you see to it.", html())
+        .answers_with(404, "No such link.", html())
+        .answers_with(410, "It is over.", html()),
+    );
+    to.add(
+        Operation::new("POST", path, TAG, "acknowledgeByLink", "Say so by that page")
+            .answers_with(200, "It is known.", html())
+            .answers_with(404, "No such link.", html())
+            .answers_with(410, "It is over.", html()),
     );
 }
 

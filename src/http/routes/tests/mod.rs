@@ -28,6 +28,7 @@ use crate::domain::time::Timestamp;
 use crate::http::gate::Gate;
 use crate::http::jwt::{Grant, issue};
 use crate::http::keys::KeyRing;
+use crate::http::links::SignedLinks;
 use crate::http::request::{Frame, frame};
 use crate::store::{Embedded, EmbeddedOptions};
 use crate::telemetry::Metrics;
@@ -114,7 +115,13 @@ impl Rig {
             Arc::clone(&engine.node().store),
             Arc::clone(&engine.node().bus),
         ));
-        let api = Api::new(engine.clone(), Arc::clone(&metrics), readiness, &config);
+        let api = Api::new(
+            engine.clone(),
+            Arc::clone(&metrics),
+            readiness,
+            SignedLinks::new(&secrets.block, ""),
+            &config,
+        );
         let frame = Frame::new(&config, metrics, Arc::default());
         Self {
             engine,

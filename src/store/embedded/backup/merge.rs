@@ -17,7 +17,7 @@ use super::super::queue::Lane;
 use super::super::rows::{self, RoomKey};
 use super::super::sql::Db;
 use super::super::writes::Writes;
-use super::super::{Embedded, append, fixes, migrations, outbox, privacy, records, rooms, schema};
+use super::super::{Embedded, append, fixes, migrations, outbox, privacy, records, revival, rooms, schema};
 use super::restore::Incoming;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::location::LocationPolicy;
@@ -190,6 +190,8 @@ impl Merge {
             after = key;
         }
         self.idempotency()?;
+        self.jobs()?;
+        self.receipts()?;
         (self.tell)(&self.merged, Touched::default());
         Ok(self.merged)
     }
@@ -532,6 +534,43 @@ impl Merge {
             if !more {
                 return Ok(());
             }
+        }
+    }
+
+    /// What lies ahead of the backup's jobs: what was due was taken away when it was looked through.
+    fn jobs(&self) -> Result<(), StoreError> {
+        let mut after = i64::MIN;
+        while let Some(job) = revival::ahead(&self.theirs, after)? {
+            after = job.0.id.get();
+            let gone = job
+                .0
+                .whose
+                .as_ref()
+                .map(|whose| self.is_gone(whose))
+                .transpose()?;
+            if gone != Some(true) {
+                let job = Arc::new(job);
+                self.write(1, move || {
+                    let job = Arc::clone(&job);
+                    move |writes: &mut Writes<'_>| revival::take_over(writes, &job)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What vendors call messages of the backup: their news may still come.
+    fn receipts(&self) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let page = revival::receipts(&mut Db::new(&self.theirs), &after, SLICE_MAX_ROWS)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.reference);
+            let page = Arc::new(page);
+            self.write(page.len(), move || {
+                let page = Arc::clone(&page);
+                move |writes: &mut Writes<'_>| revival::take_receipts(writes, &page)
+            })?;
         }
     }
 

@@ -16,7 +16,7 @@ use crate::store::embedded::options::{EmbeddedOptions, FILE};
 use crate::store::embedded::snapshot::{self, Draft};
 use crate::store::embedded::sql::Db;
 use crate::store::embedded::writes::Writes;
-use crate::store::embedded::{feed, migrations, privacy, schema};
+use crate::store::embedded::{feed, migrations, privacy, revival, schema};
 
 /// Where a restore is prepared, in the data folder.
 const FOLDER: &str = "restore";
@@ -146,6 +146,7 @@ pub fn stage(data: &Path, backup: &Path) -> Result<Staged, BackupError> {
     }
     migrations::migrate(&conn)?;
     feed::begin_anew(&conn)?;
+    revival::outdate(&conn)?;
     drop(conn);
     Ok(Staged {
         data: data.to_path_buf(),

@@ -10,6 +10,7 @@ const SOURCES: &[&str] = &[
     include_str!("../fixes.rs"),
     include_str!("../geo.rs"),
     include_str!("../incidents.rs"),
+    include_str!("../jobs.rs"),
     include_str!("../privacy.rs"),
     include_str!("../project.rs"),
     include_str!("../records.rs"),

@@ -11,6 +11,7 @@ use crate::domain::testing::{report, room};
 use crate::domain::time::Timestamp;
 use crate::store::contract::Store;
 use crate::store::contract_tests::scribe::{Scribe, device, kept, key, ms, phone, put, raised, user};
+use crate::store::jobs::{JobId, JobWrite, Lane, NewJob, Receipt};
 use crate::store::outbox::{Claim, DeadLetter, Settle, Then};
 use crate::store::types::{Append, DeviceRecord, Retention};
 use crate::store::{Embedded, EmbeddedOptions};
@@ -285,8 +286,64 @@ async fn what_was_told_before_the_backup_is_not_told_again_and_the_rest_is() {
     assert_eq!(ours.dead_letters(None, 10).await, Ok(vec![letter]));
 }
 
+#[tokio::test]
+async fn a_restored_job_is_one_that_lies_ahead_of_an_sos_and_no_message_goes_out_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("backup"), folder.path().join("data"));
+    let store = open(&data);
+    let hour = Duration::from_secs(3_600);
+    let job = |n: u64, lane, after, whose| NewJob {
+        id: JobId::from_random(n << 1),
+        key: format!("job:{n}"),
+        lane,
+        room: None,
+        whose: Some(user(whose)),
+        after,
+        body: "body".into(),
+    };
+    let jobs = [
+        job(1, Lane::Sos, Duration::ZERO, 0),
+        job(2, Lane::Sos, hour, 0),
+        job(3, Lane::Otp, hour, 0),
+        job(4, Lane::Sos, hour, 1),
+    ];
+    store
+        .write_jobs(jobs.into_iter().map(JobWrite::Add).collect())
+        .await
+        .unwrap();
+    let receipt = Receipt {
+        reference: "twilio:1".into(),
+        room: Some(room("sos")),
+        notification: 1,
+        job: JobId::from_random(2),
+        at: ms(BEGUN),
+    };
+    store
+        .write_jobs(vec![JobWrite::Refer(receipt.clone())])
+        .await
+        .unwrap();
+    let due = store.jobs_of(&user(0), "job:2", 1).await.unwrap()[0].1;
+    backup::backup(&data, &file, BackupOptions::default(), ms(BEGUN)).unwrap();
+
+    let other = folder.path().join("other");
+    let ours = open(&other);
+    ours.erase(&user(1), ms(BEGUN + 1)).await.unwrap();
+    for _ in 0..2 {
+        merged(&ours, &other, &file).await;
+        let found = ours.jobs_of(&user(0), "", 10).await.unwrap();
+        let found: Vec<_> = found.iter().map(|(job, due)| (job.key.as_str(), *due)).collect();
+        assert_eq!(found, [("job:2", due)]);
+        assert_eq!(
+            ours.jobs_of(&user(1), "", 10).await,
+            Ok(vec![]),
+            "they were erased here"
+        );
+        assert_eq!(ours.receipt("twilio:1").await, Ok(Some(receipt.clone())));
+    }
+}
+
 /// Every table, and how a merge deals with it.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 22] = [
     ("blocks", "the newer of two"),
     ("contacts", "for those who have none"),
     ("dead_letters", "of rooms that were taken"),
@@ -300,11 +357,13 @@ const TABLES: [(&str, &str); 20] = [
     ("gone", "all"),
     ("idempotency", "what is missing"),
     ("incidents", "projected"),
+    ("jobs", "what is for an SOS and not due yet"),
     ("outbox", "of rooms that were taken: what was not told then"),
     ("participants", "projected"),
     ("people", "of those whom the log names anew"),
     ("presence", "of rooms that were taken"),
     ("pulse", "this store's own"),
+    ("receipts", "what is missing"),
     ("reports", "of rooms that were taken"),
     ("rooms", "projected"),
 ];

@@ -13,6 +13,7 @@ use crate::store::contract::Store;
 use crate::store::contract_tests::scribe::{
     everything, kept, key, ms, phone, place, put, raised, record, user,
 };
+use crate::store::jobs::{JobClaim, JobId, JobSettle, JobThen, JobWrite, Lane, NewJob, Receipt};
 use crate::store::outbox::{Claim, DeadPlace, Settle, Then};
 use crate::store::types::{HistoryQuery, IncidentQuery, Retention, Sight, Sign};
 
@@ -45,6 +46,7 @@ async fn ask_all(store: &Mongo) {
     };
     store.note_signs(vec![sign]).await.unwrap();
     tell(store, &sos).await;
+    work(store).await;
     let lists = [
         everything(),
         IncidentQuery {
@@ -81,6 +83,7 @@ async fn ask_all(store: &Mongo) {
     let retention = Retention {
         feed: day,
         dead_letters: day,
+        receipts: day,
         locations: day,
         idempotency: day,
         device_links: day,
@@ -131,6 +134,51 @@ async fn tell(store: &Mongo, sos: &RoomId) {
     store.dead_letters(None, 10).await.unwrap();
     store.dead_letter(sos, Seq::new(1)).await.unwrap();
     store.trim_dead_letters(10).await.unwrap();
+}
+
+/// What is asked to do what is to be done.
+async fn work(store: &Mongo) {
+    let job = NewJob {
+        id: JobId::from_random(2),
+        key: "checkin:1".into(),
+        lane: Lane::Sos,
+        room: None,
+        whose: Some(user(0)),
+        after: std::time::Duration::ZERO,
+        body: "body".into(),
+    };
+    let receipt = Receipt {
+        reference: "twilio:1".into(),
+        room: None,
+        notification: 1,
+        job: job.id,
+        at: ms(1),
+    };
+    let claim = JobClaim {
+        token: 1,
+        lane: Lane::Sos,
+        lease: std::time::Duration::from_secs(60),
+        limit: 10,
+    };
+    let settle = JobSettle {
+        id: job.id,
+        token: 1,
+        then: JobThen::Keep(claim.lease),
+        body: None,
+    };
+    let id = job.id;
+    let first = vec![JobWrite::Add(job), JobWrite::Refer(receipt)];
+    store.write_jobs(first).await.unwrap();
+    assert_eq!(store.claim_jobs(claim).await.unwrap().len(), 1);
+    store
+        .write_jobs(vec![JobWrite::Settle(settle), JobWrite::Hasten(id)])
+        .await
+        .unwrap();
+    assert!(store.job_of("checkin:1").await.unwrap().is_some());
+    assert_eq!(store.jobs_of(&user(0), "checkin:", 10).await.unwrap().len(), 1);
+    store.jobs_depth().await.unwrap();
+    assert!(store.receipt("twilio:1").await.unwrap().is_some());
+    store.write_jobs(vec![JobWrite::Drop(id)]).await.unwrap();
 }
 
 fn asks_by_time(command: &Document) -> bool {

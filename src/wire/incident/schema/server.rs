@@ -216,6 +216,10 @@ fn changing(name: &str) -> Option<(&'static str, Shape)> {
                 .may("type", reference("IncidentKind"))
                 .may("oldType", reference("IncidentKind")),
         ),
+        "sos:acknowledged" => (
+            "Somebody who was called, or came to help, knows of the incident and acts.",
+            deed("acknowledgedBy").has("means", crate::wire::schema::means()),
+        ),
         _ => return None,
     })
 }

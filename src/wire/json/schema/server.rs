@@ -399,6 +399,13 @@ fn helping(kind: &'static str) -> Option<(&'static str, Shape)> {
                 .has("incidentType", reference("IncidentKind"))
                 .has("from", reference("IncidentKind")),
         ),
+        "sos-acknowledged" => (
+            "Somebody who was called, or came to help, knows of an incident and acts.",
+            deed(kind, true)
+                .has("sosId", room())
+                .has("userName", json!({"type": ["string", "null"], "description": "What they are called, if that is known."}))
+                .has("means", crate::wire::schema::means()),
+        ),
         _ => return None,
     })
 }
