@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use p256::ecdsa::SigningKey;
 use parking_lot::Mutex;
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
@@ -28,7 +27,7 @@ const COLLAPSE_ID_MAX: usize = 64;
 pub(super) struct Apns {
     http: Http,
     base: Url,
-    key: SigningKey,
+    sign: bearer::Sign,
     key_id: String,
     team_id: String,
     topic: String,
@@ -45,7 +44,7 @@ impl Apns {
         Ok(Self {
             http: Http::of_http2(common, &settings.base_url, "notify.apns.base_url")?,
             base: settings.base_url.clone(),
-            key: settings.key.clone(),
+            sign: bearer::es256(settings.key.clone()),
             key_id: settings.key_id.clone(),
             team_id: settings.team_id.clone(),
             topic: settings.topic.clone(),
@@ -63,7 +62,7 @@ impl Apns {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let header = json!({"alg": "ES256", "kid": self.key_id});
         let claims = json!({"iss": self.team_id, "iat": now.as_secs()});
-        let token = bearer::es256(&header, &claims, &self.key);
+        let token = (self.sign)(&header, &claims).unwrap_or_default();
         signed.insert((token, Instant::now())).clone()
     }
 
@@ -86,7 +85,10 @@ impl Apns {
                 "sound": "default",
                 "interruption-level": "time-sensitive",
             }});
-            for (name, value) in fields.iter().filter(|(name, _)| !matches!(name.as_str(), "title" | "body")) {
+            for (name, value) in fields
+                .iter()
+                .filter(|(name, _)| !matches!(name.as_str(), "title" | "body"))
+            {
                 payload[name] = json!(value);
             }
             payload.to_string()
@@ -106,7 +108,9 @@ fn verdict(answer: &Answer) -> Verdict {
     let code = answer.code_or(reason);
     Verdict::Is(match (answer.status, reason.unwrap_or_default()) {
         (200..=299, _) => Sent::Accepted { reference: None },
-        (410, _) | (_, "BadDeviceToken" | "Unregistered" | "ExpiredToken") => Sent::Dead { code, forget: true },
+        (410, _) | (_, "BadDeviceToken" | "Unregistered" | "ExpiredToken") => {
+            Sent::Dead { code, forget: true }
+        }
         (403, "ExpiredProviderToken") => return Verdict::TokenTooOld,
         (_, "DeviceTokenNotForTopic") => Sent::Dead { code, forget: false },
         (429 | 500..=599, _) => answer.busy(reason),
@@ -153,9 +157,15 @@ impl Provider for Apns {
             .header(CONTENT_TYPE, "application/json")
             .header("apns-topic", &self.topic)
             .header("apns-push-type", "alert")
-            .header("apns-priority", if message.lane == Lane::Low { "5" } else { "10" })
+            .header(
+                "apns-priority",
+                if message.lane == Lane::Low { "5" } else { "10" },
+            )
             .header("apns-expiration", until)
-            .header("apns-collapse-id", message.key.get(..COLLAPSE_ID_MAX).unwrap_or(&message.key))
+            .header(
+                "apns-collapse-id",
+                message.key.get(..COLLAPSE_ID_MAX).unwrap_or(&message.key),
+            )
             .body(payload);
         let answer = match self.http.ask(request).await {
             Ok(answer) => answer,
@@ -182,12 +192,11 @@ mod tests {
 
     #[test]
     fn each_reason_means_what_its_documents_say() {
-        let told = |status, reason: &str| {
-            match verdict(&answer(status, &json!({"reason": reason}).to_string())) {
+        let told =
+            |status, reason: &str| match verdict(&answer(status, &json!({"reason": reason}).to_string())) {
                 Verdict::Is(sent) => Some(sent),
                 Verdict::TokenTooOld => None,
-            }
-        };
+            };
         let dead = |code: &str, forget| {
             Some(Sent::Dead {
                 code: code.into(),
@@ -202,11 +211,17 @@ mod tests {
         };
         assert_eq!(told(410, "Unregistered"), dead("Unregistered", true));
         assert_eq!(told(400, "BadDeviceToken"), dead("BadDeviceToken", true));
-        assert_eq!(told(400, "DeviceTokenNotForTopic"), dead("DeviceTokenNotForTopic", false));
+        assert_eq!(
+            told(400, "DeviceTokenNotForTopic"),
+            dead("DeviceTokenNotForTopic", false)
+        );
         assert_eq!(told(429, "TooManyRequests"), busy("TooManyRequests"));
         assert_eq!(told(503, "Shutdown"), busy("Shutdown"));
         assert_eq!(told(403, "ExpiredProviderToken"), None);
-        assert!(matches!(told(403, "InvalidProviderToken"), Some(Sent::Barred { .. })));
+        assert!(matches!(
+            told(403, "InvalidProviderToken"),
+            Some(Sent::Barred { .. })
+        ));
         assert!(matches!(told(413, "PayloadTooLarge"), Some(Sent::Refused { .. })));
     }
 }

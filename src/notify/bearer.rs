@@ -13,23 +13,29 @@ fn input(header: &Value, claims: &Value) -> String {
     format!("{}.{}", part(header), part(claims))
 }
 
-/// Signed by ES256.
-pub(super) fn es256(header: &Value, claims: &Value, key: &SigningKey) -> String {
-    let input = input(header, claims);
-    let signature: Signature = key.sign(input.as_bytes());
-    format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
+/// Makes a token of a header and claims; `None`: the system has no randomness to blind the key with.
+pub(super) type Sign = Box<dyn Fn(&Value, &Value) -> Option<String> + Send + Sync>;
+
+/// Signs by ES256.
+pub(super) fn es256(key: SigningKey) -> Sign {
+    Box::new(move |header, claims| {
+        let input = input(header, claims);
+        let signature: Signature = key.sign(input.as_bytes());
+        Some(format!(
+            "{input}.{}",
+            URL_SAFE_NO_PAD.encode(signature.to_bytes())
+        ))
+    })
 }
 
-/// Signed by RS256; `None`: the system has no randomness to blind the key with.
-pub(super) fn rs256(header: &Value, claims: &Value, key: &RsaKeyPair) -> Option<String> {
-    let input = input(header, claims);
-    let mut signature = vec![0; key.public().modulus_len()];
-    key.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        input.as_bytes(),
-        &mut signature,
-    )
-    .ok()?;
-    Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+/// Signs by RS256.
+pub(super) fn rs256(key: RsaKeyPair) -> Sign {
+    Box::new(move |header, claims| {
+        let input = input(header, claims);
+        let mut signature = vec![0; key.public().modulus_len()];
+        let random = SystemRandom::new();
+        key.sign(&RSA_PKCS1_SHA256, &random, input.as_bytes(), &mut signature)
+            .ok()?;
+        Some(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    })
 }

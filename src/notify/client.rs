@@ -36,7 +36,11 @@ enum Way {
 
 impl Way {
     fn of(base: &Url) -> Self {
-        if base.scheme() == "http" { Self::Clear } else { Self::Secure }
+        if base.scheme() == "http" {
+            Self::Clear
+        } else {
+            Self::Secure
+        }
     }
 }
 
@@ -84,7 +88,11 @@ impl Http {
     }
 
     /// One for addresses that are not in the settings; `allow_http`: in the clear, too.
-    pub(super) fn of_many(common: &Common, allow_http: bool, key: &'static str) -> Result<Self, SettingsError> {
+    pub(super) fn of_many(
+        common: &Common,
+        allow_http: bool,
+        key: &'static str,
+    ) -> Result<Self, SettingsError> {
         let way = if allow_http { Way::Either } else { Way::Secure };
         Self::build(common, way, false, key)
     }

@@ -1,9 +1,9 @@
 //! A push that only its browser can read: RFC 8291 over RFC 8188, in one record.
 
 use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{GeneralPurposeConfig, URL_SAFE_NO_PAD};
-use base64::engine::DecodePaddingMode;
 use hmac::{Hmac, Mac};
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use p256::{PublicKey, SecretKey};
@@ -78,8 +78,7 @@ fn derive(salt: &[u8], secret: &[u8], info: &[u8]) -> [u8; 32] {
 }
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).expect("invariant: HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("invariant: HMAC takes a key of any length");
     for part in parts {
         mac.update(part);
     }

@@ -35,7 +35,7 @@ pub(super) struct Fcm {
     token_url: Url,
     email: String,
     key_id: Option<String>,
-    key: RsaKeyPair,
+    sign: bearer::Sign,
     held: Mutex<Option<Held>>,
     templates: Arc<Templates>,
 }
@@ -64,7 +64,7 @@ impl Fcm {
             token_url: settings.token_url.clone(),
             email: settings.client_email.clone(),
             key_id: settings.private_key_id.clone(),
-            key,
+            sign: bearer::rs256(key),
             held: Mutex::new(None),
             templates,
         })
@@ -116,7 +116,7 @@ impl Fcm {
         let claims = json!({
             "iss": self.email, "scope": SCOPE, "aud": self.token_url.as_str(), "iat": now, "exp": now + 3_600,
         });
-        let assertion = bearer::rs256(&header, &claims, &self.key).ok_or_else(|| busy("oauth_random"))?;
+        let assertion = (self.sign)(&header, &claims).ok_or_else(|| busy("oauth_random"))?;
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
             .append_pair("assertion", &assertion);
@@ -146,7 +146,11 @@ impl Fcm {
     }
 
     fn body(&self, message: &Outgoing, token: &PushToken) -> Result<String, super::templates::NoText> {
-        let priority = if message.lane == Lane::Low { "NORMAL" } else { "HIGH" };
+        let priority = if message.lane == Lane::Low {
+            "NORMAL"
+        } else {
+            "HIGH"
+        };
         let ttl = format!("{}s", message.ttl.min(TTL_MAX).as_secs());
         let envelope = |data: Value| {
             json!({"message": {

@@ -16,8 +16,8 @@ mod push_data;
 mod sendgrid;
 mod ses;
 mod settings;
-mod smtp;
 mod sms;
+mod smtp;
 mod templates;
 #[cfg(test)]
 mod testing;
@@ -163,10 +163,18 @@ impl Providers {
             all.push(Arc::new(msg91::Msg91::of(common, own, Arc::clone(&templates))?));
         }
         if let Some(own) = &settings.whatsapp {
-            all.push(Arc::new(whatsapp::Whatsapp::of(common, own, Arc::clone(&templates))?));
+            all.push(Arc::new(whatsapp::Whatsapp::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
         }
         if let Some(own) = &settings.sendgrid {
-            all.push(Arc::new(sendgrid::Sendgrid::of(common, own, Arc::clone(&templates))?));
+            all.push(Arc::new(sendgrid::Sendgrid::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
         }
         if let Some(own) = &settings.ses {
             all.push(Arc::new(ses::Ses::of(common, own, Arc::clone(&templates))?));
@@ -181,13 +189,25 @@ impl Providers {
             all.push(Arc::new(apns::Apns::of(common, own, Arc::clone(&templates))?));
         }
         if let Some(own) = &settings.webpush {
-            all.push(Arc::new(webpush::WebPush::of(common, own, Arc::clone(&templates))?));
+            all.push(Arc::new(webpush::WebPush::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
         }
         if let Some(own) = &settings.pagerduty {
-            all.push(Arc::new(pagerduty::Pagerduty::of(common, own, Arc::clone(&templates))?));
+            all.push(Arc::new(pagerduty::Pagerduty::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
         }
         if let Some(own) = &settings.webhook {
-            all.push(Arc::new(webhook::Webhook::of(common, own, Arc::clone(&templates))?));
+            all.push(Arc::new(webhook::Webhook::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
         }
         Ok(Self(all))
     }

@@ -33,11 +33,19 @@ pub(super) fn fitted(
             }
         }
     }
-    let ends: Vec<usize> = body.char_indices().map(|(at, _)| at).chain([body.len()]).collect();
+    let ends: Vec<usize> = body
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([body.len()])
+        .collect();
     let (mut low, mut high) = (0, ends.len());
     while low + 1 < high {
         // The whole at first, which mostly fits.
-        let middle = if high == ends.len() && low == 0 { high - 1 } else { usize::midpoint(low, high) };
+        let middle = if high == ends.len() && low == 0 {
+            high - 1
+        } else {
+            usize::midpoint(low, high)
+        };
         fields.insert("body".into(), body[..ends[middle]].to_owned());
         if encode(&fields).len() <= max_bytes {
             low = middle;
@@ -47,5 +55,9 @@ pub(super) fn fitted(
     }
     fields.insert("body".into(), body[..ends[low]].to_owned());
     let encoded = encode(&fields);
-    if encoded.len() <= max_bytes { Ok(encoded) } else { Err(NoText) }
+    if encoded.len() <= max_bytes {
+        Ok(encoded)
+    } else {
+        Err(NoText)
+    }
 }

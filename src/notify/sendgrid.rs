@@ -110,10 +110,30 @@ mod tests {
         };
         for (status, expected) in [
             (202, Sent::Accepted { reference: None }),
-            (400, Sent::Refused { code: "http_400".into() }),
-            (401, Sent::Barred { code: "http_401".into() }),
-            (403, Sent::Barred { code: "http_403".into() }),
-            (413, Sent::Refused { code: "http_413".into() }),
+            (
+                400,
+                Sent::Refused {
+                    code: "http_400".into(),
+                },
+            ),
+            (
+                401,
+                Sent::Barred {
+                    code: "http_401".into(),
+                },
+            ),
+            (
+                403,
+                Sent::Barred {
+                    code: "http_403".into(),
+                },
+            ),
+            (
+                413,
+                Sent::Refused {
+                    code: "http_413".into(),
+                },
+            ),
             (429, busy("http_429")),
             (500, busy("http_500")),
             (503, busy("http_503")),

@@ -98,8 +98,7 @@ fn signature(secret: &str, at: &Moment, region: &str, service: &str, request: &s
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).expect("invariant: HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("invariant: HMAC takes a key of any length");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
 }
@@ -135,9 +134,8 @@ fn sent(answer: &Answer) -> Sent {
         .filter(|name| !name.is_empty());
     let code = answer.code_or(own);
     match (own.unwrap_or_default(), answer.status) {
-        ("TooManyRequestsException" | "LimitExceededException" | "ThrottlingException", _) | (_, 429 | 500..=599) => {
-            answer.busy(own)
-        }
+        ("TooManyRequestsException" | "LimitExceededException" | "ThrottlingException", _)
+        | (_, 429 | 500..=599) => answer.busy(own),
         (
             "MailFromDomainNotVerifiedException"
             | "AccountSuspendedException"

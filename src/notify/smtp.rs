@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -78,13 +80,21 @@ impl Smtp {
                 .port(self.own.port)
                 .tls(self.tls.clone())
                 .timeout(Some(self.timeout))
-                .pool_config(PoolConfig::new().max_size(self.connections_max).idle_timeout(IDLE));
+                .pool_config(
+                    PoolConfig::new()
+                        .max_size(self.connections_max)
+                        .idle_timeout(IDLE),
+                );
             if let Some((user, password)) = &self.own.login {
-                builder =
-                    builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
+                builder = builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
             }
             builder.build()
         })
+    }
+
+    /// Hands it over.
+    fn deliver(&self, letter: Message) -> BoxFuture<'_, Result<(), Error>> {
+        self.transport().send(letter).map_ok(|_| ()).boxed()
     }
 
     /// The letter. Its id is the same at every attempt, so that mail servers and readers see one.
@@ -169,8 +179,8 @@ impl Provider for Smtp {
             return Sent::no_text();
         };
         // The transport's own limit is for each step.
-        match tokio::time::timeout(self.timeout, self.transport().send(letter)).await {
-            Ok(Ok(_)) => Sent::Accepted { reference: None },
+        match tokio::time::timeout(self.timeout, self.deliver(letter)).await {
+            Ok(Ok(())) => Sent::Accepted { reference: None },
             Ok(Err(error)) => failed(&error),
             Err(_) => Sent::Unknown {
                 code: "timeout".into(),

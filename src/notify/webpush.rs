@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use p256::ecdsa::SigningKey;
 use parking_lot::Mutex;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
@@ -33,7 +32,7 @@ const TTL_MAX: Duration = Duration::from_secs(28 * 86_400);
 /// Carries pushes to browsers.
 pub(super) struct WebPush {
     http: Http,
-    key: SigningKey,
+    sign: bearer::Sign,
     public: String,
     subject: String,
     hosts: Vec<String>,
@@ -51,7 +50,7 @@ impl WebPush {
         let point = settings.key.verifying_key().to_encoded_point(false);
         Ok(Self {
             http: Http::of_many(common, settings.allow_http, "notify.webpush")?,
-            key: settings.key.clone(),
+            sign: bearer::es256(settings.key.clone()),
             public: URL_SAFE_NO_PAD.encode(point.as_bytes()),
             subject: settings.subject.clone(),
             hosts: settings.hosts.clone(),
@@ -78,14 +77,17 @@ impl WebPush {
     fn authorization(&self, url: &Url) -> String {
         let origin = url.origin().ascii_serialization();
         let mut tokens = self.tokens.lock();
-        let held = tokens.get(&origin).filter(|(_, made)| made.elapsed() < TOKEN_USED);
+        let held = tokens
+            .get(&origin)
+            .filter(|(_, made)| made.elapsed() < TOKEN_USED);
         let token = held.map(|(token, _)| token.clone()).unwrap_or_else(|| {
             let ends = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default()
                 .saturating_add(TOKEN_LIVES);
             let claims = json!({"aud": origin, "exp": ends.as_secs(), "sub": self.subject});
-            let token = bearer::es256(&json!({"typ": "JWT", "alg": "ES256"}), &claims, &self.key);
+            let header = json!({"typ": "JWT", "alg": "ES256"});
+            let token = (self.sign)(&header, &claims).unwrap_or_default();
             if tokens.len() >= TOKENS_MAX {
                 tokens.clear();
             }
@@ -151,7 +153,14 @@ impl Provider for WebPush {
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_ENCODING, "aes128gcm")
             .header("ttl", message.ttl.min(TTL_MAX).as_secs())
-            .header("urgency", if message.lane == Lane::Low { "normal" } else { "high" })
+            .header(
+                "urgency",
+                if message.lane == Lane::Low {
+                    "normal"
+                } else {
+                    "high"
+                },
+            )
             .header("topic", topic(&message.key))
             .body(body);
         match self.http.ask(request).await {

@@ -96,7 +96,9 @@ fn sent(answer: &Answer) -> Sent {
     let code = answer.code_or(text.as_deref());
     match (own, answer.status) {
         // Too many, too many to this one, its own trouble.
-        (Some(4 | 80_007 | 130_429 | 131_056 | 131_016 | 131_000), _) | (_, 429) => answer.busy(text.as_deref()),
+        (Some(4 | 80_007 | 130_429 | 131_056 | 131_016 | 131_000), _) | (_, 429) => {
+            answer.busy(text.as_deref())
+        }
         // The token, its rights, the account, its bill.
         (Some(0 | 3 | 10 | 190 | 200..=299 | 131_005 | 131_031 | 131_042 | 368), _) | (None, 401 | 403) => {
             Sent::Barred { code }
@@ -153,10 +155,15 @@ mod tests {
     fn each_code_means_what_its_documents_say() {
         let code = |code: i64| format!(r#"{{"error":{{"code":{code},"message":"x"}}}}"#);
         for own in [130_429, 131_056, 131_016, 131_000] {
-            assert!(matches!(sent(&answer(400, &code(own))), Sent::Busy { .. }), "{own}");
+            assert!(
+                matches!(sent(&answer(400, &code(own))), Sent::Busy { .. }),
+                "{own}"
+            );
         }
         for own in [131_047, 132_000, 132_001, 132_015, 131_008] {
-            let expected = Sent::Refused { code: own.to_string() };
+            let expected = Sent::Refused {
+                code: own.to_string(),
+            };
             assert_eq!(sent(&answer(400, &code(own))), expected);
         }
         assert_eq!(

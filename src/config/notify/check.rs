@@ -8,6 +8,7 @@ use super::Notify;
 use super::secrets::{Field, vendors};
 use crate::domain::notify::{Email, Locale};
 use crate::notify::VendorTemplates;
+use crate::notify::callback::SendgridCallbacks;
 
 /// A longer wait for a vendor is a mistake in the unit.
 const TIMEOUT_MAX_MS: u64 = 60_000;
@@ -43,6 +44,7 @@ fn check_common(notify: &Notify, wrong: &mut impl FnMut(&str, String)) {
         ("notify.connect_timeout_ms", notify.connect_timeout_ms),
         ("notify.answer_max_bytes", notify.answer_max_bytes as u64),
         ("notify.sms_segments_max", notify.sms_segments_max as u64),
+        ("notify.callback_max_bytes", notify.callback_max_bytes as u64),
     ];
     for (key, value) in at_least_one {
         if value == 0 {
@@ -93,7 +95,9 @@ fn check_addresses(notify: &Notify, wrong: &mut impl FnMut(&str, String)) {
         ("notify.webhook.url", &notify.webhook.url),
     ];
     // These two may be empty: by the region, and off.
-    let given = |key: &str, text: &str| !text.is_empty() || !matches!(key, "notify.ses.base_url" | "notify.webhook.url");
+    let given = |key: &str, text: &str| {
+        !text.is_empty() || !matches!(key, "notify.ses.base_url" | "notify.webhook.url")
+    };
     for (key, text) in addresses.into_iter().filter(|(key, text)| given(key, text)) {
         let plain = || match url::Url::parse(text) {
             Ok(url) if url.username().is_empty() && url.password().is_none() && url.query().is_none() => {
@@ -122,8 +126,17 @@ fn check_vendors(notify: &Notify, wrong: &mut impl FnMut(&str, String)) {
     {
         wrong("notify.whatsapp.templates", what);
     }
+    let webhook_key = &notify.sendgrid.webhook_key;
+    if !webhook_key.is_empty()
+        && let Err(what) = SendgridCallbacks::new(webhook_key)
+    {
+        wrong("notify.sendgrid.webhook_key", what);
+    }
     if list(&whatsapp.languages).next().is_none() {
-        wrong("notify.whatsapp.languages", "must be one or more languages such as en or pt_BR".into());
+        wrong(
+            "notify.whatsapp.languages",
+            "must be one or more languages such as en or pt_BR".into(),
+        );
     }
     let plain = [
         ("notify.twilio.account_sid", &notify.twilio.account_sid),

@@ -11,10 +11,14 @@ use super::super::derived::list;
 use super::super::sections::Config;
 use super::{Notify, NotifySecrets};
 use crate::domain::notify::{Email, Locale, Vendor};
+use crate::notify::callback::{
+    AmazonCallbacks, Callbacks, HttpAmazon, Msg91Callbacks, SendgridCallbacks, TwilioCallbacks,
+    WhatsappCallbacks,
+};
 use crate::notify::{
     ApnsSettings, Common, Credential, FcmSettings, Msg91Settings, PagerdutySettings, SendgridSettings,
-    SesSettings, Settings, SettingsError, SmtpSettings, TemplateSettings, TwilioSettings,
-    VendorTemplates, WebPushSettings, WebhookSettings, WhatsappSettings,
+    SesSettings, Settings, SettingsError, SmtpSettings, TemplateSettings, TwilioSettings, VendorTemplates,
+    WebPushSettings, WebhookSettings, WhatsappSettings,
 };
 
 /// What the vendors that are on are set up by.
@@ -43,6 +47,43 @@ pub fn notify_settings(config: &Config, secrets: &NotifySecrets) -> Result<Setti
         webpush: made.when(Vendor::WebPush, Made::webpush)?,
         pagerduty: made.when(Vendor::Pagerduty, Made::pagerduty)?,
         webhook: made.when(Vendor::Webhook, Made::webhook)?,
+    })
+}
+
+/// What vendors may call back with: each that is on and signs, or has a secret in its address.
+///
+/// # Errors
+/// When a key cannot be used.
+pub fn notify_callbacks(config: &Config, secrets: &NotifySecrets) -> Result<Callbacks, SettingsError> {
+    let notify = &config.notify;
+    let made = Made { notify, secrets };
+    let common = made.common()?;
+    let on = |vendor, key| secrets.get(key).filter(|_| secrets.is_on(vendor));
+    let token = on(Vendor::Twilio, "notify.twilio.auth_token");
+    let app = on(Vendor::WhatsappCloud, "notify.whatsapp.app_secret");
+    let report = on(Vendor::Msg91, "notify.msg91.callback_secret");
+    let events = notify.sendgrid.webhook_key.as_str();
+    let topics: Vec<String> = list(&notify.ses.sns_topics).map(str::to_owned).collect();
+    Ok(Callbacks {
+        twilio: token
+            .zip(common.public_url.clone())
+            .map(|(token, url)| TwilioCallbacks::new(token, url)),
+        msg91: report.map(Msg91Callbacks::new),
+        whatsapp: app.map(|app| {
+            let verify = secrets.get("notify.whatsapp.verify_token");
+            WhatsappCallbacks::new(app, verify)
+        }),
+        sendgrid: if secrets.is_on(Vendor::Sendgrid) && !events.is_empty() {
+            let made = SendgridCallbacks::new(events);
+            Some(made.map_err(|why| SettingsError::new("notify.sendgrid.webhook_key", why))?)
+        } else {
+            None
+        },
+        ses: if secrets.is_on(Vendor::Ses) && !topics.is_empty() {
+            Some(AmazonCallbacks::new(topics, HttpAmazon::of(&common)?))
+        } else {
+            None
+        },
     })
 }
 
@@ -160,8 +201,12 @@ impl Made<'_> {
         let base = address("notify.fcm.base_url", &notify.fcm.base_url)?;
         let wrong = |why| SettingsError::new(KEY, why);
         let settings = FcmSettings::read(base, self.secret(KEY)?.reveal()).map_err(wrong)?;
-        check_url(settings.token_url.as_str(), notify.allow_http, "notify.allow_http")
-            .map_err(|why| wrong(format!("its token_uri {why}")))?;
+        check_url(
+            settings.token_url.as_str(),
+            notify.allow_http,
+            "notify.allow_http",
+        )
+        .map_err(|why| wrong(format!("its token_uri {why}")))?;
         Ok(settings)
     }
 

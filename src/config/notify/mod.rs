@@ -5,7 +5,7 @@ mod check;
 mod made;
 mod secrets;
 
-pub use self::made::notify_settings;
+pub use self::made::{notify_callbacks, notify_settings};
 pub use self::secrets::{NotifySecrets, vendors_on};
 
 use super::load::Reader;
@@ -94,6 +94,8 @@ notify! {
         default_locale: String = "en".into(),
         /// Segments of one text message.
         sms_segments_max: usize = 3,
+        /// The largest callback of a vendor.
+        callback_max_bytes: usize = 1_048_576,
     }
     /// Twilio's Messages.
     twilio: Twilio {

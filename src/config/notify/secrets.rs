@@ -105,9 +105,7 @@ pub(super) fn vendors(notify: &Notify) -> Vec<(Vendor, Vec<Field<'_>>)> {
         ),
         (
             Vendor::Fcm,
-            vec![
-                Secret("notify.fcm.service_account", &fcm.service_account),
-            ],
+            vec![Secret("notify.fcm.service_account", &fcm.service_account)],
         ),
         (
             Vendor::Apns,
@@ -127,9 +125,7 @@ pub(super) fn vendors(notify: &Notify) -> Vec<(Vendor, Vec<Field<'_>>)> {
         ),
         (
             Vendor::Pagerduty,
-            vec![
-                Secret("notify.pagerduty.routing_key", &pagerduty.routing_key),
-            ],
+            vec![Secret("notify.pagerduty.routing_key", &pagerduty.routing_key)],
         ),
         (
             Vendor::Webhook,

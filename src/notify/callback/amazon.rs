@@ -221,7 +221,9 @@ impl Envelope {
         let signature = Signature::try_from(self.signature.as_slice()).ok()?;
         let signed = self.signed.as_bytes();
         Some(if self.sha256 {
-            VerifyingKey::<Sha256>::new(key).verify(signed, &signature).is_ok()
+            VerifyingKey::<Sha256>::new(key)
+                .verify(signed, &signature)
+                .is_ok()
         } else {
             VerifyingKey::<Sha1>::new(key).verify(signed, &signature).is_ok()
         })
@@ -237,13 +239,20 @@ fn of_sns(text: &str) -> Result<Url, Refused> {
             .or_else(|| rest.strip_suffix(".amazonaws.com.cn"))
     });
     let good = region.is_some_and(|region| {
-        !region.is_empty() && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        !region.is_empty()
+            && region
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     });
     let plain = url.scheme() == "https"
         && url.port().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    if good && plain { Ok(url) } else { Err(Refused::Signature) }
+    if good && plain {
+        Ok(url)
+    } else {
+        Err(Refused::Signature)
+    }
 }
 
 /// What SES says of a message.

@@ -106,6 +106,21 @@ pub trait NewsSink: Send + Sync + 'static {
 #[error("not taken, try again")]
 pub struct NotTaken;
 
+/// All that may call back. A vendor that is not there is not listened to.
+#[derive(Debug, Default)]
+pub struct Callbacks {
+    /// Twilio's statuses, and texts to our number.
+    pub twilio: Option<TwilioCallbacks>,
+    /// MSG91's reports.
+    pub msg91: Option<Msg91Callbacks>,
+    /// WhatsApp's statuses and answers.
+    pub whatsapp: Option<WhatsappCallbacks>,
+    /// SendGrid's events.
+    pub sendgrid: Option<SendgridCallbacks>,
+    /// SES by way of SNS.
+    pub ses: Option<AmazonCallbacks>,
+}
+
 /// Whether two signatures are the same. The time it takes tells nothing but their lengths.
 fn same(expected: &[u8], given: &[u8]) -> bool {
     expected.ct_eq(given).into()

@@ -47,7 +47,9 @@ impl Msg91Callbacks {
 
 /// The news of one request: each of its numbers, or itself. We send to one number in each.
 fn report(request: &Value) -> Vec<News> {
-    let id = ["requestId", "request_id"].iter().find_map(|name| request[*name].as_str());
+    let id = ["requestId", "request_id"]
+        .iter()
+        .find_map(|name| request[*name].as_str());
     let Some(id) = id.filter(|id| msg91::is_id(id)) else {
         return vec![];
     };

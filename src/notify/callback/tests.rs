@@ -1,5 +1,5 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -58,9 +58,13 @@ fn hmac_sha1(text: &str) -> String {
 
 #[test]
 fn twilios_own_example_verifies_and_nothing_beside_it() {
-    let body = "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE";
+    let body =
+        "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE";
     let (path, signature) = ("/myapp.php?foo=1&bar=2", "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
-    assert_eq!(twilio().status(path, FORM, signature, body.as_bytes()), Ok(Heard::default()));
+    assert_eq!(
+        twilio().status(path, FORM, signature, body.as_bytes()),
+        Ok(Heard::default())
+    );
     for (path, signature, body) in [
         ("/myapp.php?foo=1&bar=3", signature, body),
         (path, "RSOYDt4T1cUTdK1PDd93/VVr8B9=", body),
@@ -77,12 +81,22 @@ fn twilios_own_example_verifies_and_nothing_beside_it() {
 fn a_status_of_twilios_is_news_and_a_text_to_us_is_an_answer() {
     let path = "/callbacks/twilio/status";
     let signed = |body: &str| {
-        let mut fields: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let mut fields: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes())
+            .into_owned()
+            .collect();
         fields.sort();
-        let text: String = fields.iter().map(|(key, value)| format!("{key}{value}")).collect();
+        let text: String = fields
+            .iter()
+            .map(|(key, value)| format!("{key}{value}"))
+            .collect();
         hmac_sha1(&format!("https://mycompany.com{path}{text}"))
     };
-    let status = |body: &str| twilio().status(path, FORM, &signed(body), body.as_bytes()).unwrap().news;
+    let status = |body: &str| {
+        twilio()
+            .status(path, FORM, &signed(body), body.as_bytes())
+            .unwrap()
+            .news
+    };
     assert_eq!(
         status("MessageSid=SM12&MessageStatus=delivered&ErrorCode="),
         [news("TWILIO:SM12", DeliveryState::Delivered, None)]
@@ -91,11 +105,17 @@ fn a_status_of_twilios_is_news_and_a_text_to_us_is_an_answer() {
         status("MessageSid=SM12&MessageStatus=undelivered&ErrorCode=30005"),
         [news("TWILIO:SM12", DeliveryState::FailedTemporary, Some("30005"))]
     );
-    for unknown in ["MessageSid=SM12&MessageStatus=weird", "MessageSid=../x&MessageStatus=sent", ""] {
+    for unknown in [
+        "MessageSid=SM12&MessageStatus=weird",
+        "MessageSid=../x&MessageStatus=sent",
+        "",
+    ] {
         assert_eq!(status(unknown), [], "{unknown}");
     }
     let body = "MessageSid=SM13&From=%2B639171234567&Body=+YES%2C+coming+";
-    let heard = twilio().message(path, FORM, &signed(body), body.as_bytes()).unwrap();
+    let heard = twilio()
+        .message(path, FORM, &signed(body), body.as_bytes())
+        .unwrap();
     let reply = Reply {
         id: "TWILIO:SM13".into(),
         channel: Channel::Sms,
@@ -108,7 +128,10 @@ fn a_status_of_twilios_is_news_and_a_text_to_us_is_an_answer() {
 #[test]
 fn json_of_twilios_is_bound_by_its_hash_in_the_address() {
     let body = r#"{"MessageSid":"SM12","MessageStatus":"sent"}"#;
-    let path = format!("/callbacks/twilio/status?bodySHA256={}", hex::encode(Sha256::digest(body)));
+    let path = format!(
+        "/callbacks/twilio/status?bodySHA256={}",
+        hex::encode(Sha256::digest(body))
+    );
     let signature = hmac_sha1(&format!("https://mycompany.com{path}"));
     let heard = twilio().status(&path, JSON, &signature, body.as_bytes()).unwrap();
     assert_eq!(heard.news, [news("TWILIO:SM12", DeliveryState::Accepted, None)]);
@@ -118,7 +141,10 @@ fn json_of_twilios_is_bound_by_its_hash_in_the_address() {
     // Without the hash, the signature would be good for every body.
     let bare = "/callbacks/twilio/status";
     let signature = hmac_sha1(&format!("https://mycompany.com{bare}"));
-    assert_eq!(twilio().status(bare, JSON, &signature, body.as_bytes()), Err(Refused::Signature));
+    assert_eq!(
+        twilio().status(bare, JSON, &signature, body.as_bytes()),
+        Err(Refused::Signature)
+    );
 }
 
 // WhatsApp.
@@ -152,7 +178,9 @@ fn whatsapp_tells_statuses_and_answers_and_what_it_tells_beside_them_fails_nothi
         ]}},
     ]}, {}]})
     .to_string();
-    let heard = whatsapp().heard(&hub_signature(body.as_bytes()), body.as_bytes()).unwrap();
+    let heard = whatsapp()
+        .heard(&hub_signature(body.as_bytes()), body.as_bytes())
+        .unwrap();
     let texts: Vec<_> = heard.replies.iter().map(|reply| reply.text.as_str()).collect();
     assert_eq!(texts, ["on my way", "I can help", "Yes"]);
     assert_eq!(heard.news[0].at, Some(Timestamp::from_ms(1_795_000_000_000)));
@@ -161,7 +189,11 @@ fn whatsapp_tells_statuses_and_answers_and_what_it_tells_beside_them_fails_nothi
         [
             news("WHATSAPP_CLOUD:wamid.1", DeliveryState::Read, None),
             news("WHATSAPP_CLOUD:wamid.1", DeliveryState::Delivered, None),
-            news("WHATSAPP_CLOUD:wamid.2", DeliveryState::FailedTemporary, Some("131026")),
+            news(
+                "WHATSAPP_CLOUD:wamid.2",
+                DeliveryState::FailedTemporary,
+                Some("131026")
+            ),
         ]
     );
 }
@@ -247,7 +279,9 @@ fn sendgrids_events_are_news_while_their_signature_is_fresh() {
     .to_string();
     let timestamp = NOW.to_string();
     let signature = sendgrid_signature(&key, &timestamp, &body);
-    let heard = |timestamp: &str, body: &str, now: u64| callbacks.heard(&signature, timestamp, body.as_bytes(), at(now));
+    let heard = |timestamp: &str, body: &str, now: u64| {
+        callbacks.heard(&signature, timestamp, body.as_bytes(), at(now))
+    };
     assert_eq!(
         without_times(heard(&timestamp, &body, NOW).unwrap()),
         [
@@ -304,15 +338,28 @@ fn sns(kind: &str, message: &str, version: &str, change: impl Fn(&mut Value)) ->
         json["Token"] = json!("t");
     }
     change(&mut json);
-    let names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+    let names = [
+        "Message",
+        "MessageId",
+        "Subject",
+        "SubscribeURL",
+        "Timestamp",
+        "Token",
+        "TopicArn",
+        "Type",
+    ];
     let text: String = names
         .iter()
         .filter_map(|name| Some(format!("{name}\n{}\n", json[*name].as_str()?)))
         .collect();
     let signature = if version == "1" {
-        rsa::pkcs1v15::SigningKey::<Sha1>::new(rsa_key()).sign(text.as_bytes()).to_vec()
+        rsa::pkcs1v15::SigningKey::<Sha1>::new(rsa_key())
+            .sign(text.as_bytes())
+            .to_vec()
     } else {
-        rsa::pkcs1v15::SigningKey::<Sha256>::new(rsa_key()).sign(text.as_bytes()).to_vec()
+        rsa::pkcs1v15::SigningKey::<Sha256>::new(rsa_key())
+            .sign(text.as_bytes())
+            .to_vec()
     };
     json["Signature"] = json!(STANDARD.encode(signature));
     json.to_string()
@@ -333,25 +380,53 @@ const SIGNED_AT: u64 = 1_794_978_400;
 #[tokio::test]
 async fn what_ses_tells_by_sns_is_news_by_either_signature_and_its_certificate_is_fetched_once() {
     let (callbacks, asked) = amazon();
-    let event = |kind: &str| json!({"eventType": kind, "mail": {"messageId": "010f-1"}, "bounce": {"bounceType": "Permanent"}}).to_string();
+    let event = |kind: &str| {
+        json!({"eventType": kind, "mail": {"messageId": "010f-1"}, "bounce": {"bounceType": "Permanent"}})
+            .to_string()
+    };
     for (kind, version, expected) in [
-        ("Delivery", "1", Some(news("SES:010f-1", DeliveryState::Delivered, None))),
-        ("Delivery", "2", Some(news("SES:010f-1", DeliveryState::Delivered, None))),
-        ("Bounce", "2", Some(news("SES:010f-1", DeliveryState::FailedTemporary, Some("Permanent")))),
+        (
+            "Delivery",
+            "1",
+            Some(news("SES:010f-1", DeliveryState::Delivered, None)),
+        ),
+        (
+            "Delivery",
+            "2",
+            Some(news("SES:010f-1", DeliveryState::Delivered, None)),
+        ),
+        (
+            "Bounce",
+            "2",
+            Some(news(
+                "SES:010f-1",
+                DeliveryState::FailedTemporary,
+                Some("Permanent"),
+            )),
+        ),
         ("Complaint", "2", None),
     ] {
         let body = sns("Notification", &event(kind), version, |_| {});
         let heard = callbacks.heard(body.as_bytes(), at(SIGNED_AT)).await.unwrap();
-        assert_eq!(without_times(heard), expected.into_iter().collect::<Vec<_>>(), "{kind}");
+        assert_eq!(
+            without_times(heard),
+            expected.into_iter().collect::<Vec<_>>(),
+            "{kind}"
+        );
     }
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     let body = sns("Notification", &event("Delivery"), "2", |_| {});
     let late = callbacks.heard(body.as_bytes(), at(SIGNED_AT + 4_000)).await;
     assert_eq!(late, Err(Refused::Stale));
     let changed = body.replace("010f-1", "010f-2");
-    assert_eq!(callbacks.heard(changed.as_bytes(), at(SIGNED_AT)).await, Err(Refused::Signature));
+    assert_eq!(
+        callbacks.heard(changed.as_bytes(), at(SIGNED_AT)).await,
+        Err(Refused::Signature)
+    );
     // A subject is signed where there is one.
-    let body = sns("Notification", &event("Delivery"), "2", |json| json["Subject"] = json!("x"));
+    let body = sns("Notification", &event("Delivery"), "2", |json| {
+        json["Subject"] = json!("x")
+    });
     assert!(callbacks.heard(body.as_bytes(), at(SIGNED_AT)).await.is_ok());
 }
 
@@ -359,10 +434,22 @@ async fn what_ses_tells_by_sns_is_news_by_either_signature_and_its_certificate_i
 async fn a_topic_of_ours_is_subscribed_to_and_nobody_elses() {
     let (callbacks, asked) = amazon();
     let body = sns("SubscriptionConfirmation", "You have chosen", "2", |_| {});
-    assert_eq!(callbacks.heard(body.as_bytes(), at(SIGNED_AT)).await, Ok(Heard::default()));
-    assert_eq!(asked.load(Ordering::Relaxed), 2, "the certificate, and the address to confirm at");
-    let elses = sns("SubscriptionConfirmation", "x", "2", |json| json["TopicArn"] = json!("arn:aws:sns:x:1:y"));
-    assert_eq!(callbacks.heard(elses.as_bytes(), at(SIGNED_AT)).await, Err(Refused::Topic));
+    assert_eq!(
+        callbacks.heard(body.as_bytes(), at(SIGNED_AT)).await,
+        Ok(Heard::default())
+    );
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        2,
+        "the certificate, and the address to confirm at"
+    );
+    let elses = sns("SubscriptionConfirmation", "x", "2", |json| {
+        json["TopicArn"] = json!("arn:aws:sns:x:1:y")
+    });
+    assert_eq!(
+        callbacks.heard(elses.as_bytes(), at(SIGNED_AT)).await,
+        Err(Refused::Topic)
+    );
     for place in [
         "http://sns.ap-southeast-1.amazonaws.com/a.pem",
         "https://sns.evil.example/a.pem",
@@ -373,18 +460,25 @@ async fn a_topic_of_ours_is_subscribed_to_and_nobody_elses() {
         "https://sns.x.amazonaws.com:8443/a.pem",
         "https://sns.x.amazonaws.com/a.txt",
     ] {
-        let body = sns("Notification", "{}", "2", |json| json["SigningCertURL"] = json!(place));
+        let body = sns("Notification", "{}", "2", |json| {
+            json["SigningCertURL"] = json!(place)
+        });
         let refused = callbacks.heard(body.as_bytes(), at(SIGNED_AT)).await;
         assert_eq!(refused, Err(Refused::Signature), "{place}");
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 2, "nothing was fetched from elsewhere");
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        2,
+        "nothing was fetched from elsewhere"
+    );
 }
 
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..300),
         "[\\[\\]{}\",:a-zA-Z0-9.=&%+ ]{0,300}".prop_map(String::into_bytes),
-        "(MessageSid|MessageStatus|From|Body|data|entry|requestId|report|status)[=:&a-z0-9\\[\\{\"]{0,40}".prop_map(String::into_bytes),
+        "(MessageSid|MessageStatus|From|Body|data|entry|requestId|report|status)[=:&a-z0-9\\[\\{\"]{0,40}"
+            .prop_map(String::into_bytes),
     ]
 }
 

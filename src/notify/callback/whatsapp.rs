@@ -45,7 +45,9 @@ impl WhatsappCallbacks {
         if !known || get("hub.mode").as_deref() != Some("subscribe") {
             return Err(Refused::Signature);
         }
-        let good = |text: &String| text.len() <= CHALLENGE_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let good = |text: &String| {
+            text.len() <= CHALLENGE_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
         get("hub.challenge").filter(good).ok_or(Refused::Malformed)
     }
 
@@ -68,7 +70,9 @@ impl WhatsappCallbacks {
         let mut heard = Heard::default();
         for value in values {
             heard.news.extend(items(&value["statuses"]).filter_map(status));
-            heard.replies.extend(items(&value["messages"]).filter_map(message));
+            heard
+                .replies
+                .extend(items(&value["messages"]).filter_map(message));
         }
         heard.news.truncate(NEWS_MAX);
         heard.replies.truncate(NEWS_MAX);

@@ -43,7 +43,10 @@ async fn sendgrid_takes_a_mail_in_text_and_html() {
         "SOS: <script> Bcc: eve@example.org needs help"
     );
     let html = taken.content["content"][1]["value"].as_str().unwrap();
-    assert!(html.contains("&lt;script&gt;") && !html.contains("<script>"), "{html}");
+    assert!(
+        html.contains("&lt;script&gt;") && !html.contains("<script>"),
+        "{html}"
+    );
 
     let busy = |code: &str, after: Option<u64>| Sent::Busy {
         code: code.into(),
@@ -52,10 +55,30 @@ async fn sendgrid_takes_a_mail_in_text_and_html() {
     for (fault, expected) in [
         (Fault::Later(429, 3), busy("http_429", Some(3))),
         (Fault::Status(500), busy("http_500", None)),
-        (Fault::Code(400, "bad"), Sent::Refused { code: "http_400".into() }),
-        (Fault::Code(401, "who"), Sent::Barred { code: "http_401".into() }),
-        (Fault::Silence, Sent::Unknown { code: "timeout".into() }),
-        (Fault::HangsUp, Sent::Unknown { code: "broken_off".into() }),
+        (
+            Fault::Code(400, "bad"),
+            Sent::Refused {
+                code: "http_400".into(),
+            },
+        ),
+        (
+            Fault::Code(401, "who"),
+            Sent::Barred {
+                code: "http_401".into(),
+            },
+        ),
+        (
+            Fault::Silence,
+            Sent::Unknown {
+                code: "timeout".into(),
+            },
+        ),
+        (
+            Fault::HangsUp,
+            Sent::Unknown {
+                code: "broken_off".into(),
+            },
+        ),
     ] {
         vendors.fail(Vendor::Sendgrid, fault.clone());
         assert_eq!(sendgrid.send(&message).await, expected, "{fault:?}");
@@ -91,7 +114,9 @@ async fn ses_takes_a_signed_mail_from_a_sender_that_it_has_verified() {
         panic!("not taken")
     };
     let sent = moto.sent().await;
-    let [mail] = sent.as_slice() else { panic!("{sent:?}") };
+    let [mail] = sent.as_slice() else {
+        panic!("{sent:?}")
+    };
     assert_eq!(mail["id"], reference);
     assert_eq!(mail["subject"], "SOS: Maria needs help");
     assert_eq!(mail["destinations"]["ToAddresses"][0], MAILBOX);
@@ -125,7 +150,10 @@ async fn a_mail_server_gets_one_letter_in_two_forms_and_its_refusals_are_told_ap
     let smtp = named(&settings);
     let smtp = smtp.get(Vendor::Smtp).unwrap();
     let mut message = sos(to_ana());
-    message.content.values.insert("person".into(), "María\r\nBcc: eve@example.org".into());
+    message
+        .content
+        .values
+        .insert("person".into(), "María\r\nBcc: eve@example.org".into());
     assert_eq!(smtp.send(&message).await, Sent::Accepted { reference: None });
     let letters = server.letters(1).await;
     let letter = &letters[0];
@@ -133,8 +161,17 @@ async fn a_mail_server_gets_one_letter_in_two_forms_and_its_refusals_are_told_ap
     assert_eq!(letter["subject"], "SOS: María Bcc: eve@example.org needs help");
     assert_eq!(letter["message_id"], "<sos-1_1_a_SMS@example.org>");
     assert_eq!(letter["bcc"], serde_json::Value::Null);
-    assert!(letter["text"].as_str().unwrap().contains("Message: I fell"), "{letter}");
-    assert!(letter["html"].as_str().unwrap().contains("<p>Message: I fell</p>"), "{letter}");
+    assert!(
+        letter["text"].as_str().unwrap().contains("Message: I fell"),
+        "{letter}"
+    );
+    assert!(
+        letter["html"]
+            .as_str()
+            .unwrap()
+            .contains("<p>Message: I fell</p>"),
+        "{letter}"
+    );
 
     let at = |mailbox: &str| sos(Destination::Email(Email::parse(mailbox).unwrap()));
     let dead = Sent::Dead {
@@ -147,16 +184,26 @@ async fn a_mail_server_gets_one_letter_in_two_forms_and_its_refusals_are_told_ap
         after: None,
     };
     assert_eq!(smtp.send(&at("later@example.org")).await, busy);
-    let refused = Sent::Refused { code: "smtp_554".into() };
+    let refused = Sent::Refused {
+        code: "smtp_554".into(),
+    };
     assert_eq!(smtp.send(&at("policy@example.org")).await, refused);
     let mut wrong = settings;
     wrong[4].1 = "another password";
-    let barred = Sent::Barred { code: "smtp_535".into() };
-    assert_eq!(named(&wrong).get(Vendor::Smtp).unwrap().send(&message).await, barred);
+    let barred = Sent::Barred {
+        code: "smtp_535".into(),
+    };
+    assert_eq!(
+        named(&wrong).get(Vendor::Smtp).unwrap().send(&message).await,
+        barred
+    );
     wrong[1].1 = "9";
     let busy = Sent::Busy {
         code: "connect".into(),
         after: None,
     };
-    assert_eq!(named(&wrong).get(Vendor::Smtp).unwrap().send(&message).await, busy);
+    assert_eq!(
+        named(&wrong).get(Vendor::Smtp).unwrap().send(&message).await,
+        busy
+    );
 }

@@ -15,7 +15,12 @@ async fn whatsapp_fills_a_template_in_the_nearest_language() {
     let providers = providers(&vendors, &[Vendor::WhatsappCloud]);
     let whatsapp = providers.get(Vendor::WhatsappCloud).unwrap();
     let mut message = sos(Destination::Whatsapp(PhoneNumber::from_e164(A).unwrap()));
-    for (locale, language) in [("fil-PH", "fil"), ("pt-BR", "pt_BR"), ("de", "en"), ("en-US", "en")] {
+    for (locale, language) in [
+        ("fil-PH", "fil"),
+        ("pt-BR", "pt_BR"),
+        ("de", "en"),
+        ("en-US", "en"),
+    ] {
         message.content.locale = Locale::parse(locale).unwrap();
         let sent = whatsapp.send(&message).await;
         let taken = vendors.expect_whatsapp(A).await;
@@ -42,9 +47,19 @@ async fn whatsapp_fills_a_template_in_the_nearest_language() {
     for (fault, expected) in [
         (Fault::Code(400, "131026"), dead),
         (Fault::Code(429, "130429"), busy),
-        (Fault::Code(400, "132001"), Sent::Refused { code: "132001".into() }),
+        (
+            Fault::Code(400, "132001"),
+            Sent::Refused {
+                code: "132001".into(),
+            },
+        ),
         (Fault::Code(401, "190"), Sent::Barred { code: "190".into() }),
-        (Fault::Status(502), Sent::Unknown { code: "http_502".into() }),
+        (
+            Fault::Status(502),
+            Sent::Unknown {
+                code: "http_502".into(),
+            },
+        ),
     ] {
         vendors.fail(Vendor::WhatsappCloud, fault.clone());
         assert_eq!(whatsapp.send(&message).await, expected, "{fault:?}");
@@ -94,8 +109,14 @@ async fn the_operators_webhook_gets_what_is_signed() {
     assert_eq!(taken.reference, "sos-1:1:a:SMS");
     assert_eq!(taken.content["possiblyTwice"], true);
     assert_eq!(taken.content["values"]["person"], "Maria");
-    assert!(taken.text.starts_with("You may have this message already."), "{}", taken.text);
+    assert!(
+        taken.text.starts_with("You may have this message already."),
+        "{}",
+        taken.text
+    );
     vendors.fail(Vendor::Webhook, Fault::Status(410));
-    let refused = Sent::Refused { code: "http_410".into() };
+    let refused = Sent::Refused {
+        code: "http_410".into(),
+    };
     assert_eq!(webhook.send(&message).await, refused);
 }

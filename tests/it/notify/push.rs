@@ -37,7 +37,10 @@ async fn fcm_takes_pushes_by_one_token_that_is_fetched_once_however_many_ask() {
     }
     for _ in 0..20 {
         let push = vendors.expect_push(APP).await;
-        assert!(push.text.starts_with("SOS: Maria needs help\nSOS: Maria needs help (medical)."));
+        assert!(
+            push.text
+                .starts_with("SOS: Maria needs help\nSOS: Maria needs help (medical).")
+        );
         assert_eq!(push.content["android"]["ttl"], "3600s");
         assert_eq!(push.content["data"]["incident"], "0f8fad5b");
     }
@@ -55,7 +58,9 @@ async fn fcm_takes_pushes_by_one_token_that_is_fetched_once_however_many_ask() {
     assert_eq!(fcm.send(&message).await, busy("UNAVAILABLE", None));
     // A token that was fetched just now and is not believed: fetching more of them would not help.
     vendors.fcm_forgets_tokens();
-    let barred = Sent::Barred { code: "http_401".into() };
+    let barred = Sent::Barred {
+        code: "http_401".into(),
+    };
     assert_eq!(fcm.send(&message).await, barred);
     assert_eq!(fcm.send(&message).await, dead, "with the next one it goes on");
 }
@@ -77,7 +82,9 @@ async fn fcm_renews_a_token_before_it_ends_and_says_when_it_gets_none() {
     vendors.expect_all();
     vendors.bar_fcm(true);
     let fresh = self::providers(&vendors, &[Vendor::Fcm]);
-    let barred = Sent::Barred { code: "oauth_400".into() };
+    let barred = Sent::Barred {
+        code: "oauth_400".into(),
+    };
     assert_eq!(fresh.get(Vendor::Fcm).unwrap().send(&message).await, barred);
 }
 
@@ -95,7 +102,11 @@ async fn a_push_that_is_too_long_is_cut_and_its_links_are_kept() {
         assert_eq!(providers.get(vendor).unwrap().send(&message).await, TAKEN);
         let taken = vendors.expect("a push", |push| push.vendor == vendor).await;
         let whole = taken.content.to_string();
-        assert!(whole.contains("https://sos.example.org/a/xyz") && whole.len() > 3_000, "{}", whole.len());
+        assert!(
+            whole.contains("https://sos.example.org/a/xyz") && whole.len() > 3_000,
+            "{}",
+            whole.len()
+        );
     }
 }
 
@@ -115,7 +126,12 @@ async fn apns_takes_pushes_over_http2_by_one_token() {
     vendors.fail_times(Vendor::Apns, 1, Fault::Code(429, "TooManyRequests"));
     assert_eq!(apns.send(&message).await, busy("TooManyRequests", None));
     vendors.fail_times(Vendor::Apns, 1, Fault::TakesInSilence);
-    assert_eq!(apns.send(&message).await, Sent::Unknown { code: "timeout".into() });
+    assert_eq!(
+        apns.send(&message).await,
+        Sent::Unknown {
+            code: "timeout".into()
+        }
+    );
     vendors.expect_push(DEVICE).await;
     vendors.fail_times(Vendor::Apns, 1, Fault::Code(403, "ExpiredProviderToken"));
     let barred = Sent::Barred {
@@ -132,7 +148,10 @@ async fn apns_takes_pushes_over_http2_by_one_token() {
     assert_eq!(apns.send(&none).await, dead("BadDeviceToken"));
     vendors.close(Vendor::Apns);
     let fresh = self::providers(&vendors, &[Vendor::Apns]);
-    assert_eq!(fresh.get(Vendor::Apns).unwrap().send(&message).await, busy("connect", None));
+    assert_eq!(
+        fresh.get(Vendor::Apns).unwrap().send(&message).await,
+        busy("connect", None)
+    );
 }
 
 #[tokio::test]

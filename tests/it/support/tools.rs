@@ -30,7 +30,10 @@ impl Server {
         for _ in 0..20 {
             let port = free_port();
             let mut command = command(port);
-            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let child = command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
             let mut server = Self {
                 child: child.spawn().expect("it starts: run scripts/setup"),
                 port,
@@ -62,14 +65,23 @@ impl Drop for Server {
 /// A Python with what `scripts/setup` has put beside the packages of npm.
 fn python() -> Command {
     let packages: PathBuf = modules().parent().unwrap().join("python");
-    assert!(packages.join("moto").exists(), "moto is missing: run scripts/setup");
+    assert!(
+        packages.join("moto").exists(),
+        "moto is missing: run scripts/setup"
+    );
     let mut command = Command::new("python3");
-    command.env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+        .env("PYTHONPATH", packages)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(DEADLINE)
+        .build()
+        .unwrap()
 }
 
 /// Amazon's mail service.
@@ -96,7 +108,9 @@ impl Moto {
             .post(self.0.url("/"))
             .header("authorization", scope)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(format!("Action=VerifyEmailIdentity&Version=2010-12-01&EmailAddress={address}"))
+            .body(format!(
+                "Action=VerifyEmailIdentity&Version=2010-12-01&EmailAddress={address}"
+            ))
             .send()
             .await
             .unwrap();
@@ -105,7 +119,11 @@ impl Moto {
 
     /// Every mail that it took, in any region.
     pub async fn sent(&self) -> Vec<Value> {
-        let answer = client().get(self.0.url("/moto-api/data.json")).send().await.unwrap();
+        let answer = client()
+            .get(self.0.url("/moto-api/data.json"))
+            .send()
+            .await
+            .unwrap();
         let data: Value = answer.json().await.unwrap();
         data["ses"]["Message"].as_array().cloned().unwrap_or_default()
     }
@@ -181,7 +199,12 @@ impl Browsers {
     }
 
     async fn asks(&self, path: &str, body: Value) -> Value {
-        let answer = client().post(self.server.url(path)).json(&body).send().await.unwrap();
+        let answer = client()
+            .post(self.server.url(path))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
@@ -198,12 +221,17 @@ impl Browsers {
             p256dh: text(&keys["p256dh"]),
             auth: text(&keys["auth"]),
         };
-        (answer["data"]["clientHash"].as_str().unwrap().to_owned(), subscription)
+        (
+            answer["data"]["clientHash"].as_str().unwrap().to_owned(),
+            subscription,
+        )
     }
 
     /// The one message that a browser has read.
     pub async fn read(&self, browser: &str) -> Value {
-        let answer = self.asks("/get-notifications", json!({"clientHash": browser})).await;
+        let answer = self
+            .asks("/get-notifications", json!({"clientHash": browser}))
+            .await;
         let messages = answer["data"]["messages"].as_array().unwrap();
         assert_eq!(messages.len(), 1, "{messages:?}");
         serde_json::from_str(messages[0].as_str().unwrap()).unwrap()

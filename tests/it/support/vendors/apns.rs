@@ -48,7 +48,10 @@ pub fn answer(asked: &Asked, state: &mut State) -> Result<Reply, String> {
         return Err(asked.version.clone());
     }
     let device = asked.path.strip_prefix("/3/device/").ok_or("unknown path")?;
-    let token = asked.header("authorization").strip_prefix("Bearer ").ok_or("no token")?;
+    let token = asked
+        .header("authorization")
+        .strip_prefix("Bearer ")
+        .ok_or("no token")?;
     if !believed(token)? {
         return Ok(refusal(403, "InvalidProviderToken"));
     }
@@ -58,7 +61,10 @@ pub fn answer(asked: &Asked, state: &mut State) -> Result<Reply, String> {
     if asked.header("apns-topic") != TOPIC {
         return Ok(refusal(400, "DeviceTokenNotForTopic"));
     }
-    let until: u64 = asked.header("apns-expiration").parse().map_err(|_| "no expiration")?;
+    let until: u64 = asked
+        .header("apns-expiration")
+        .parse()
+        .map_err(|_| "no expiration")?;
     if asked.header("apns-push-type") != "alert"
         || !["5", "10"].contains(&asked.header("apns-priority"))
         || !(1..=64).contains(&asked.header("apns-collapse-id").len())
@@ -97,7 +103,8 @@ fn believed(token: &str) -> Result<bool, String> {
         return Err("no token".into());
     };
     let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|error| error.to_string());
-    let read = |part: &str| serde_json::from_slice::<Value>(&decoded(part)?).map_err(|error| error.to_string());
+    let read =
+        |part: &str| serde_json::from_slice::<Value>(&decoded(part)?).map_err(|error| error.to_string());
     let signature = Signature::from_slice(&decoded(signature)?).map_err(|error| error.to_string())?;
     let good = VerifyingKey::from(&key()).verify(format!("{header}.{claims}").as_bytes(), &signature);
     let (header, claims) = (read(header)?, read(claims)?);

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mayday::domain::notify::Vendor;
 use rsa::RsaPrivateKey;
-use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use rsa::signature::Verifier;
 use serde_json::{Value, json};
@@ -81,7 +81,8 @@ fn grant(asked: &Asked, state: &mut State) -> Result<Reply, String> {
         return Err("no token".into());
     };
     let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|error| error.to_string());
-    let read = |part: &str| serde_json::from_slice::<Value>(&decoded(part)?).map_err(|error| error.to_string());
+    let read =
+        |part: &str| serde_json::from_slice::<Value>(&decoded(part)?).map_err(|error| error.to_string());
     let signature = Signature::try_from(decoded(signature)?.as_slice()).map_err(|error| error.to_string())?;
     VerifyingKey::<Sha256>::new(key().to_public_key())
         .verify(format!("{header}.{claims}").as_bytes(), &signature)
@@ -111,19 +112,28 @@ fn grant(asked: &Asked, state: &mut State) -> Result<Reply, String> {
 
 fn take(asked: &Asked, state: &mut State) -> Result<Reply, String> {
     if asked.header("authorization") != format!("Bearer {TOKEN}-{}", state.fcm.tokens) {
-        return Ok(Reply::json(401, &json!({"error": {"code": 401, "status": "UNAUTHENTICATED"}})));
+        return Ok(Reply::json(
+            401,
+            &json!({"error": {"code": 401, "status": "UNAUTHENTICATED"}}),
+        ));
     }
     let body = asked.json()?;
     only(&["message"], keys(&body)?)?;
     let message = &body["message"];
     only(&["token", "data", "android"], keys(message)?)?;
     only(&["priority", "ttl"], keys(&message["android"])?)?;
-    if !["HIGH", "NORMAL"].iter().any(|known| message["android"]["priority"] == *known)
-        || !message["android"]["ttl"].as_str().is_some_and(|ttl| ttl.ends_with('s'))
+    if !["HIGH", "NORMAL"]
+        .iter()
+        .any(|known| message["android"]["priority"] == *known)
+        || !message["android"]["ttl"]
+            .as_str()
+            .is_some_and(|ttl| ttl.ends_with('s'))
     {
         return Err(format!("{}", message["android"]));
     }
-    if message["data"].to_string().len() > 4_096 || keys(&message["data"])?.any(|key| !message["data"][key].is_string()) {
+    if message["data"].to_string().len() > 4_096
+        || keys(&message["data"])?.any(|key| !message["data"][key].is_string())
+    {
         return Err(format!("data {}", message["data"]));
     }
     let token = message["token"].as_str().ok_or("no token")?.to_owned();

@@ -25,6 +25,8 @@ use serde_json::Value;
 use self::server::Server;
 use super::eventually;
 
+pub use self::twilio::Call;
+
 /// Where vendors believe that the engine is.
 pub const PUBLIC_URL: &str = "https://sos.example.org";
 
@@ -173,7 +175,9 @@ impl Vendors {
             ("notify.connect_timeout_ms".into(), "500".into()),
         ];
         let fixed = |own: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
-            own.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
+            own.iter()
+                .map(|(key, value)| (*key, (*value).to_owned()))
+                .collect()
         };
         for vendor in vendors {
             let url = self.url(*vendor);
@@ -199,15 +203,15 @@ impl Vendors {
         settings
     }
 
-    /// The settings of an engine that uses all of them.
+    /// The settings of an engine that sends text messages only.
     pub fn settings(&self) -> Vec<(String, String)> {
-        self.settings_of(&ALL)
+        self.settings_of(&[Vendor::Twilio, Vendor::Msg91])
     }
 
-    /// The same as variables of the environment, `MAYDAY__NOTIFY__…`.
-    pub fn env(&self) -> Vec<(String, String)> {
+    /// The settings of an engine that uses these of them, as variables of the environment: `MAYDAY__NOTIFY__…`.
+    pub fn env_of(&self, vendors: &[Vendor]) -> Vec<(String, String)> {
         let variable = |key: String| format!("MAYDAY__{}", key.replace('.', "__").to_uppercase());
-        self.settings()
+        self.settings_of(vendors)
             .into_iter()
             .map(|(key, value)| (variable(key), value))
             .collect()

@@ -14,7 +14,10 @@ pub const ROUTING_KEY: &str = "the-pagerduty-key-of-the-tests00";
 pub const WEBHOOK_SECRET: &str = "the-webhook-secret-of-the-tests";
 
 pub fn pagerduty_refusal(status: u16, code: &str) -> Reply {
-    Reply::json(status, &json!({"status": "invalid event", "message": "no", "errors": [code]}))
+    Reply::json(
+        status,
+        &json!({"status": "invalid event", "message": "no", "errors": [code]}),
+    )
 }
 
 pub fn pagerduty(asked: &Asked, state: &mut State) -> Result<Reply, String> {
@@ -42,7 +45,10 @@ pub fn pagerduty(asked: &Asked, state: &mut State) -> Result<Reply, String> {
         "acknowledge" | "resolve" if payload.is_null() => {}
         _ => return Err(format!("{body}")),
     }
-    let key = body["dedup_key"].as_str().filter(|key| key.len() <= 255).ok_or("no dedup_key")?;
+    let key = body["dedup_key"]
+        .as_str()
+        .filter(|key| key.len() <= 255)
+        .ok_or("no dedup_key")?;
     state.take(Message {
         vendor: Vendor::Pagerduty,
         to: action.to_owned(),

@@ -13,7 +13,10 @@ const FROM: &str = "sos@example.org";
 pub const SETTINGS: [(&str, &str); 2] = [("api_key", API_KEY), ("from", FROM)];
 
 pub fn refusal(status: u16, code: &str) -> Reply {
-    Reply::json(status, &json!({"errors": [{"message": code, "field": null, "help": null}]}))
+    Reply::json(
+        status,
+        &json!({"errors": [{"message": code, "field": null, "help": null}]}),
+    )
 }
 
 pub fn answer(asked: &Asked, state: &mut State) -> Result<Reply, String> {
@@ -36,14 +39,24 @@ pub fn answer(asked: &Asked, state: &mut State) -> Result<Reply, String> {
         if part["type"] != kind {
             return Err(format!("content {place} is {}", part["type"]));
         }
-        part["value"].as_str().filter(|text| !text.is_empty()).ok_or_else(|| "no value".into())
+        part["value"]
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| "no value".into())
     };
     let (text, _html) = (part(0, "text/plain")?, part(1, "text/html")?);
-    let subject = body["subject"].as_str().filter(|text| !text.is_empty()).ok_or("no subject")?;
+    let subject = body["subject"]
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .ok_or("no subject")?;
     let reference = format!("mail-{:016x}", state.messages.len() + 1);
     state.take(Message {
         vendor: Vendor::Sendgrid,
-        to: to.as_str().filter(|to| to.contains('@')).ok_or("no address")?.to_owned(),
+        to: to
+            .as_str()
+            .filter(|to| to.contains('@'))
+            .ok_or("no address")?
+            .to_owned(),
         text: format!("{subject}\n{text}"),
         reference: reference.clone(),
         content: body.clone(),

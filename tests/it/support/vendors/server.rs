@@ -88,7 +88,10 @@ impl Reply {
 
 /// The fields of an object.
 pub fn keys(value: &Value) -> Result<impl Iterator<Item = &String>, String> {
-    Ok(value.as_object().ok_or_else(|| format!("no object: {value}"))?.keys())
+    Ok(value
+        .as_object()
+        .ok_or_else(|| format!("no object: {value}"))?
+        .keys())
 }
 
 /// No field but these.

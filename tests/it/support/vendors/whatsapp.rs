@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use hmac::{Hmac, Mac};
 use mayday::domain::notify::Vendor;
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::server::{Asked, Reply, keys, only};
-use super::{Message, State};
+use super::{Call, Message, State, Vendors};
 
 pub const ACCESS_TOKEN: &str = "the-whatsapp-token-of-the-tests";
 pub const APP_SECRET: &str = "the-whatsapp-app-secret-of-the-tests";
@@ -55,7 +57,10 @@ pub fn answer(asked: &Asked, state: &mut State) -> Result<Reply, String> {
         return Err(format!("to {to}"));
     }
     let mut texts = vec![];
-    for parameter in body["template"]["components"][0]["parameters"].as_array().ok_or("no parameters")? {
+    for parameter in body["template"]["components"][0]["parameters"]
+        .as_array()
+        .ok_or("no parameters")?
+    {
         only(&["type", "text"], keys(parameter)?)?;
         let text = parameter["text"].as_str().ok_or("no text")?;
         if text.is_empty() || text.contains(['\n', '\t']) || text.contains("     ") {
@@ -77,4 +82,22 @@ pub fn answer(asked: &Asked, state: &mut State) -> Result<Reply, String> {
         200,
         &json!({"messaging_product": "whatsapp", "contacts": [{"input": to, "wa_id": to}], "messages": [{"id": reference}]}),
     ))
+}
+
+impl Vendors {
+    /// What WhatsApp posts, signed.
+    pub fn whatsapp_call(&self, body: &Value) -> Call {
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+        Call {
+            path: "/callbacks/whatsapp".into(),
+            headers: vec![
+                ("content-type", "application/json".into()),
+                ("x-hub-signature-256", signature),
+            ],
+            body,
+        }
+    }
 }
