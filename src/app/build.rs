@@ -119,6 +119,7 @@ impl Running {
             Arc::clone(&metrics),
             Arc::new(Readiness::new(Arc::clone(&store), way.bus())),
             notify::links(&config, &secrets),
+            notify::callbacks(&config, &metrics)?,
             &config,
         ));
         let doors = Doors::new(&config, Arc::clone(&metrics));

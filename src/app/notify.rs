@@ -10,11 +10,12 @@ use crate::actors::notify::{
     BOUNDS_MS, LaneSettings, Notifier, NotifyParts, NotifySettings, RetrySettings, Spans,
 };
 use crate::actors::{Clock as _, SystemClock};
-use crate::config::{Config, NotifySecrets, Secrets, notify_settings, vendors_on};
+use crate::config::{Config, NotifySecrets, Secrets, notify_callbacks, notify_settings, vendors_on};
 use crate::domain::breaker::Stand;
 use crate::domain::notify::plan::PlanSettings;
 use crate::domain::notify::{Channel, Lane, Vendor};
 use crate::http::links::SignedLinks;
+use crate::http::routes::VendorCalls;
 use crate::notify::Providers;
 use crate::telemetry::{Metrics, Scrape};
 
@@ -22,6 +23,7 @@ use crate::telemetry::{Metrics, Scrape};
 pub(super) fn check(config: &Config) -> Result<Vec<String>, AppError> {
     let secrets = NotifySecrets::load(config)?;
     Providers::of(&notify_settings(config, &secrets)?)?;
+    notify_callbacks(config, &secrets)?;
     Ok(Channel::ALL
         .iter()
         .map(|channel| line(*channel, vendors_on(&secrets)))
@@ -42,6 +44,16 @@ fn line(channel: Channel, on: &[Vendor]) -> String {
 /// By what the links in messages are signed.
 pub(super) fn links(config: &Config, secrets: &Secrets) -> SignedLinks {
     SignedLinks::new(&secrets.block, &config.notify.public_url)
+}
+
+/// What vendors may call back with.
+pub(super) fn callbacks(config: &Config, metrics: &Metrics) -> Result<Arc<VendorCalls>, AppError> {
+    let own = NotifySecrets::load(config)?;
+    let max_bytes = config.notify.callback_max_bytes;
+    let calls = Arc::new(VendorCalls::new(notify_callbacks(config, &own)?, max_bytes));
+    let observed = Arc::clone(&calls);
+    metrics.register_source(move |scrape| observed.observe(scrape));
+    Ok(calls)
 }
 
 /// Starts telling people who are not connected, on a thread that runs; `None`: no vendor is on.

@@ -20,7 +20,7 @@ mod tests;
 
 pub use check::INTERNAL;
 pub use load::{ConfigError, Problem};
-pub use notify::{Msg91, Notify, NotifySecrets, Twilio, notify_settings, vendors_on};
+pub use notify::{Msg91, Notify, NotifySecrets, Twilio, notify_callbacks, notify_settings, vendors_on};
 pub use proxies::TrustedProxies;
 pub use secret::Secret;
 pub use secrets::{DeviceSecrets, SecretError, Secrets, SosSecrets, contacts_token};

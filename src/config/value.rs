@@ -12,7 +12,7 @@ use super::secret::Secret;
 use crate::bus::redis::BusUrl;
 use crate::domain::bounds::ServiceArea;
 use crate::domain::phone::Region;
-use crate::notify::Credential;
+use crate::notify::{Credential, SmtpTls};
 use crate::store::MongoOptions;
 
 /// A type that a setting may have.
@@ -137,6 +137,19 @@ impl Setting for Option<Credential> {
         match raw {
             ValueKind::String(text) => Some(Credential::new(text)),
             _ => integer(raw).map(|digits| Credential::new(&digits.to_string())),
+        }
+    }
+}
+
+impl Setting for SmtpTls {
+    const EXPECTED: &'static str = "starttls, implicit or none";
+
+    fn read(raw: &ValueKind) -> Option<Self> {
+        match text(raw)? {
+            "starttls" => Some(Self::StartTls),
+            "implicit" => Some(Self::Implicit),
+            "none" => Some(Self::None),
+            _ => None,
         }
     }
 }

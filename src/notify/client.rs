@@ -25,10 +25,30 @@ pub(super) struct Http {
     answer_max_bytes: usize,
 }
 
+/// What is spoken.
+#[derive(Clone, Copy)]
+enum Way {
+    /// `http` to a base address of the settings.
+    Clear,
+    Secure,
+    Either,
+}
+
+impl Way {
+    fn of(base: &Url) -> Self {
+        if base.scheme() == "http" {
+            Self::Clear
+        } else {
+            Self::Secure
+        }
+    }
+}
+
 /// What a vendor answered.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub status: u16,
+    pub headers: HeaderMap,
     /// When it wants to be asked again.
     pub after: Option<Duration>,
     /// `None`: it broke off, took too long, or is too large. What the status says holds all the same.
@@ -59,6 +79,25 @@ impl From<Silence> for Sent {
 impl Http {
     /// A client for one vendor, at `base`.
     pub(super) fn of(common: &Common, base: &Url, key: &'static str) -> Result<Self, SettingsError> {
+        Self::build(common, Way::of(base), false, key)
+    }
+
+    /// One that speaks HTTP/2 only, also in the clear.
+    pub(super) fn of_http2(common: &Common, base: &Url, key: &'static str) -> Result<Self, SettingsError> {
+        Self::build(common, Way::of(base), true, key)
+    }
+
+    /// One for addresses that are not in the settings; `allow_http`: in the clear, too.
+    pub(super) fn of_many(
+        common: &Common,
+        allow_http: bool,
+        key: &'static str,
+    ) -> Result<Self, SettingsError> {
+        let way = if allow_http { Way::Either } else { Way::Secure };
+        Self::build(common, way, false, key)
+    }
+
+    fn build(common: &Common, way: Way, http2: bool, key: &'static str) -> Result<Self, SettingsError> {
         let mut builder = Client::builder()
             // The settings name whom to trust.
             .redirect(Policy::none())
@@ -68,12 +107,18 @@ impl Http {
             .tcp_nodelay(true)
             .referer(false)
             .user_agent(concat!("mayday/", env!("CARGO_PKG_VERSION")));
-        if base.scheme() == "http" {
-            // Nothing to prove to anybody, and a proxy for the world outside does not know the neighbours.
-            builder = builder.no_proxy().tls_built_in_root_certs(false);
-        } else {
-            builder = builder.https_only(true);
+        if http2 {
+            builder = builder
+                .http2_prior_knowledge()
+                .http2_keep_alive_interval(IDLE)
+                .http2_keep_alive_timeout(common.timeout);
         }
+        builder = match way {
+            // Nothing to prove to anybody, and a proxy for the world outside does not know the neighbours.
+            Way::Clear => builder.no_proxy().tls_built_in_root_certs(false),
+            Way::Secure => builder.https_only(true),
+            Way::Either => builder.no_proxy(),
+        };
         for authority in &common.authorities {
             let authority =
                 Certificate::from_der(authority).map_err(|error| SettingsError::new(key, chain(&error)))?;
@@ -102,6 +147,7 @@ impl Http {
         Ok(Answer {
             status: answer.status().as_u16(),
             after: retry_after(answer.headers(), SystemTime::now()),
+            headers: answer.headers().clone(),
             body: self.body(answer).await,
         })
     }
@@ -122,6 +168,11 @@ impl Answer {
     /// The body as JSON, if it is.
     pub(super) fn json(&self) -> Option<Value> {
         serde_json::from_slice(self.body.as_deref()?).ok()
+    }
+
+    /// A header that is text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// Whether it says that all is well.

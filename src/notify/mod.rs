@@ -3,15 +3,28 @@
 //! A provider speaks one vendor's format, once for each call: it keeps no queue, repeats nothing and decides nothing.
 //! What an answer means for the message is one of [`Sent`]; what is done about it is decided by whoever called.
 
+mod apns;
+mod bearer;
+pub mod callback;
 mod client;
 mod credential;
+mod encrypted;
+mod fcm;
 mod msg91;
+mod pagerduty;
+mod push_data;
+mod sendgrid;
+mod ses;
 mod settings;
 mod sms;
+mod smtp;
 mod templates;
 #[cfg(test)]
 mod testing;
 mod twilio;
+mod webhook;
+mod webpush;
+mod whatsapp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +33,9 @@ use async_trait::async_trait;
 
 pub use self::credential::Credential;
 pub use self::settings::{
-    Common, Msg91Settings, Settings, SettingsError, TemplateSettings, TwilioSettings, VARIABLES,
-    VendorTemplate, VendorTemplates,
+    ApnsSettings, Common, FcmSettings, Msg91Settings, PagerdutySettings, SendgridSettings, SesSettings,
+    Settings, SettingsError, SmtpSettings, SmtpTls, TemplateSettings, TwilioSettings, VARIABLES,
+    VendorTemplate, VendorTemplates, WebPushSettings, WebhookSettings, WhatsappSettings,
 };
 pub use self::templates::Templates;
 use crate::domain::notify::{DeliveryState, Destination, Outgoing, Vendor};
@@ -147,6 +161,53 @@ impl Providers {
         }
         if let Some(own) = &settings.msg91 {
             all.push(Arc::new(msg91::Msg91::of(common, own, Arc::clone(&templates))?));
+        }
+        if let Some(own) = &settings.whatsapp {
+            all.push(Arc::new(whatsapp::Whatsapp::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
+        }
+        if let Some(own) = &settings.sendgrid {
+            all.push(Arc::new(sendgrid::Sendgrid::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
+        }
+        if let Some(own) = &settings.ses {
+            all.push(Arc::new(ses::Ses::of(common, own, Arc::clone(&templates))?));
+        }
+        if let Some(own) = &settings.smtp {
+            all.push(Arc::new(smtp::Smtp::of(common, own, Arc::clone(&templates))?));
+        }
+        if let Some(own) = &settings.fcm {
+            all.push(Arc::new(fcm::Fcm::of(common, own, Arc::clone(&templates))?));
+        }
+        if let Some(own) = &settings.apns {
+            all.push(Arc::new(apns::Apns::of(common, own, Arc::clone(&templates))?));
+        }
+        if let Some(own) = &settings.webpush {
+            all.push(Arc::new(webpush::WebPush::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
+        }
+        if let Some(own) = &settings.pagerduty {
+            all.push(Arc::new(pagerduty::Pagerduty::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
+        }
+        if let Some(own) = &settings.webhook {
+            all.push(Arc::new(webhook::Webhook::of(
+                common,
+                own,
+                Arc::clone(&templates),
+            )?));
         }
         Ok(Self(all))
     }

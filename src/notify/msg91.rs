@@ -55,9 +55,8 @@ fn sent(answer: &Answer) -> Sent {
         (Some("success"), 200..=299) => Sent::Accepted {
             reference: is_id(told).then(|| told.to_owned()),
         },
-        (_, 429) => answer.busy(own),
+        (_, 429) | (Some("error"), 500..=599) => answer.busy(own),
         (_, 401 | 403) => Sent::Barred { code },
-        (Some("error"), 500..=599) => answer.busy(own),
         (Some("error"), _) if bars(own, told) => Sent::Barred { code },
         (Some("error"), _) if own == Some("202") => Sent::Dead { code, forget: false },
         (Some("error"), _) => Sent::Refused { code },
@@ -96,7 +95,6 @@ pub(crate) fn is_id(text: &str) -> bool {
 }
 
 /// What a status of its delivery report means; `None`: not known.
-#[allow(dead_code, reason = "reports are read by the callbacks")]
 pub(crate) fn state(status: &str) -> Option<DeliveryState> {
     Some(match status {
         "1" => DeliveryState::Delivered,

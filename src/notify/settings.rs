@@ -1,12 +1,18 @@
 //! What the vendors are set up by: plain values, already checked for their shape. A vendor that is not there is off.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use p256::ecdsa::SigningKey;
+use p256::pkcs8::DecodePrivateKey as _;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::Value;
 use url::Url;
 
 use super::Credential;
-use crate::domain::notify::{Locale, Occasion};
+use crate::domain::notify::{Email, Locale, Occasion};
 
 /// A vendor or the templates cannot be used as the settings say. What is secret is not shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +96,24 @@ pub struct Settings {
     pub twilio: Option<TwilioSettings>,
     /// MSG91.
     pub msg91: Option<Msg91Settings>,
+    /// WhatsApp.
+    pub whatsapp: Option<WhatsappSettings>,
+    /// SendGrid.
+    pub sendgrid: Option<SendgridSettings>,
+    /// Amazon SES.
+    pub ses: Option<SesSettings>,
+    /// A mail server.
+    pub smtp: Option<SmtpSettings>,
+    /// Firebase Cloud Messaging.
+    pub fcm: Option<FcmSettings>,
+    /// Apple's push service.
+    pub apns: Option<ApnsSettings>,
+    /// Browsers' push services.
+    pub webpush: Option<WebPushSettings>,
+    /// PagerDuty.
+    pub pagerduty: Option<PagerdutySettings>,
+    /// An address of the operators.
+    pub webhook: Option<WebhookSettings>,
 }
 
 /// Twilio's Messages.
@@ -114,6 +138,194 @@ pub struct Msg91Settings {
     pub authkey: Credential,
     /// Templates that it has approved.
     pub templates: VendorTemplates,
+}
+
+/// WhatsApp's Cloud API.
+#[derive(Clone, Debug)]
+pub struct WhatsappSettings {
+    /// `https://graph.facebook.com`
+    pub base_url: Url,
+    /// `v23.0`
+    pub api_version: String,
+    /// Of the number that sends.
+    pub phone_number_id: String,
+    /// What it knows us by.
+    pub access_token: Credential,
+    /// Templates that it has approved.
+    pub templates: VendorTemplates,
+    /// The languages in which they are, as it names them; the first is for everybody else.
+    pub languages: Vec<String>,
+}
+
+/// SendGrid v3.
+#[derive(Clone, Debug)]
+pub struct SendgridSettings {
+    /// `https://api.sendgrid.com`
+    pub base_url: Url,
+    /// What it knows us by.
+    pub api_key: Credential,
+    /// From whom e-mails come.
+    pub from: Email,
+}
+
+/// Amazon SES v2.
+#[derive(Clone, Debug)]
+pub struct SesSettings {
+    /// `https://email.{region}.amazonaws.com`
+    pub base_url: Url,
+    /// `ap-southeast-1`
+    pub region: String,
+    /// Which key signs.
+    pub access_key_id: String,
+    /// The key.
+    pub secret_access_key: Credential,
+    /// From whom e-mails come; the address or its domain is verified.
+    pub from: Email,
+    /// By which it knows where to tell what becomes of them.
+    pub configuration_set: Option<String>,
+}
+
+/// How a mail server's connection is made safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// Not at all.
+    None,
+    /// The server is asked to begin with it, and not spoken to if it will not.
+    StartTls,
+    /// From the first byte.
+    Implicit,
+}
+
+/// A mail server.
+#[derive(Clone, Debug)]
+pub struct SmtpSettings {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How its connection is made safe.
+    pub tls: SmtpTls,
+    /// Name and password, where it asks for them.
+    pub login: Option<(String, Credential)>,
+    /// From whom e-mails come.
+    pub from: Email,
+}
+
+/// Firebase Cloud Messaging.
+#[derive(Clone)]
+pub struct FcmSettings {
+    /// `https://fcm.googleapis.com`
+    pub base_url: Url,
+    /// Where a token is asked for.
+    pub token_url: Url,
+    /// Whose apps.
+    pub project_id: String,
+    /// The service account.
+    pub client_email: String,
+    /// Which of its keys.
+    pub private_key_id: Option<String>,
+    /// That key: RSA, PKCS#8.
+    pub private_key: Vec<u8>,
+}
+
+impl fmt::Debug for FcmSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FcmSettings(…)")
+    }
+}
+
+impl FcmSettings {
+    /// Reads a service account, the JSON that Google gives out for it.
+    ///
+    /// # Errors
+    /// With what is missing; nothing of it is shown.
+    pub fn read(base_url: Url, account: &str) -> Result<Self, String> {
+        let account: Value =
+            serde_json::from_str(account).map_err(|_| "must be the JSON of a service account")?;
+        let text = |name: &str| {
+            let text = account[name].as_str().filter(|text| !text.is_empty());
+            text.ok_or_else(|| format!("must be the JSON of a service account, with {name}"))
+        };
+        let key = PrivatePkcs8KeyDer::from_pem_slice(text("private_key")?.as_bytes())
+            .map_err(|_| "its private_key must be PKCS#8 in PEM")?;
+        let token_url = Url::parse(text("token_uri")?).map_err(|_| "its token_uri must be an address")?;
+        Ok(Self {
+            base_url,
+            token_url,
+            project_id: text("project_id")?.to_owned(),
+            client_email: text("client_email")?.to_owned(),
+            private_key_id: text("private_key_id").ok().map(str::to_owned),
+            private_key: key.secret_pkcs8_der().to_vec(),
+        })
+    }
+}
+
+/// Apple's push service.
+#[derive(Clone, Debug)]
+pub struct ApnsSettings {
+    /// `https://api.push.apple.com`
+    pub base_url: Url,
+    /// Whose apps.
+    pub team_id: String,
+    /// Which key signs.
+    pub key_id: String,
+    /// The key.
+    pub key: SigningKey,
+    /// The app's bundle id.
+    pub topic: String,
+}
+
+impl ApnsSettings {
+    /// Reads the key, the `.p8` that Apple gives out.
+    ///
+    /// # Errors
+    /// When it is none; nothing of it is shown.
+    pub fn read_key(text: &str) -> Result<SigningKey, String> {
+        SigningKey::from_pkcs8_pem(text.trim()).map_err(|_| "must be a P-256 key, PKCS#8 in PEM".into())
+    }
+}
+
+/// Browsers' push services.
+#[derive(Clone, Debug)]
+pub struct WebPushSettings {
+    /// By which they know us (VAPID).
+    pub key: SigningKey,
+    /// Whom they may turn to: a `mailto:` or https address.
+    pub subject: String,
+    /// The hosts of push services; what is below one is one too.
+    pub hosts: Vec<String>,
+    /// They may be spoken to in the clear.
+    pub allow_http: bool,
+}
+
+impl WebPushSettings {
+    /// Reads the private key: 32 bytes in base64url.
+    ///
+    /// # Errors
+    /// When it is none; nothing of it is shown.
+    pub fn read_key(text: &str) -> Result<SigningKey, String> {
+        super::encrypted::vapid_key(text).ok_or_else(|| "must be a P-256 key, 32 bytes in base64url".into())
+    }
+}
+
+/// PagerDuty Events v2.
+#[derive(Clone, Debug)]
+pub struct PagerdutySettings {
+    /// `https://events.pagerduty.com`
+    pub base_url: Url,
+    /// The service's integration key.
+    pub routing_key: Credential,
+    /// Where alerts say that they come from.
+    pub source: String,
+}
+
+/// An address of the operators.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// Where.
+    pub url: Url,
+    /// By which requests are signed.
+    pub secret: Credential,
 }
 
 /// A template that a vendor keeps.

@@ -97,8 +97,7 @@ fn sent(answer: &Answer) -> Sent {
     match (answer.status, own.as_deref()) {
         (429, _) | (_, Some("20429")) => answer.busy(own.as_deref()),
         (401, _) | (_, Some("20003" | "20005" | "20006" | "30002")) => Sent::Barred { code },
-        (408 | 500..=599, None) => Sent::Unknown { code },
-        (500..=599, Some(_)) => Sent::Unknown { code },
+        (408 | 500..=599, _) => Sent::Unknown { code },
         _ => refused(&code),
     }
 }
@@ -121,7 +120,7 @@ fn number(value: &Value) -> Option<String> {
 }
 
 /// `SM` or `MM` and hex digits.
-fn is_sid(text: &str) -> bool {
+pub(crate) fn is_sid(text: &str) -> bool {
     (3..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

@@ -15,6 +15,7 @@ mod news;
 mod send;
 mod settings;
 mod shared;
+mod sink;
 mod tally;
 
 use std::sync::Arc;

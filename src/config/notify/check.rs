@@ -1,12 +1,14 @@
 //! What can be wrong with the settings of messages.
 
 use super::super::check::check_url;
+use super::super::derived::list;
 use super::super::load::Problem;
 use super::super::sections::Config;
 use super::Notify;
 use super::secrets::{Field, vendors};
-use crate::domain::notify::Locale;
+use crate::domain::notify::{Email, Locale};
 use crate::notify::VendorTemplates;
+use crate::notify::callback::SendgridCallbacks;
 
 /// A longer wait for a vendor is a mistake in the unit.
 const TIMEOUT_MAX_MS: u64 = 60_000;
@@ -42,6 +44,7 @@ fn check_common(notify: &Notify, wrong: &mut impl FnMut(&str, String)) {
         ("notify.connect_timeout_ms", notify.connect_timeout_ms),
         ("notify.answer_max_bytes", notify.answer_max_bytes as u64),
         ("notify.sms_segments_max", notify.sms_segments_max as u64),
+        ("notify.callback_max_bytes", notify.callback_max_bytes as u64),
     ];
     for (key, value) in at_least_one {
         if value == 0 {
@@ -83,8 +86,19 @@ fn check_addresses(notify: &Notify, wrong: &mut impl FnMut(&str, String)) {
     let addresses = [
         ("notify.twilio.base_url", &notify.twilio.base_url),
         ("notify.msg91.base_url", &notify.msg91.base_url),
+        ("notify.whatsapp.base_url", &notify.whatsapp.base_url),
+        ("notify.sendgrid.base_url", &notify.sendgrid.base_url),
+        ("notify.ses.base_url", &notify.ses.base_url),
+        ("notify.fcm.base_url", &notify.fcm.base_url),
+        ("notify.apns.base_url", &notify.apns.base_url),
+        ("notify.pagerduty.base_url", &notify.pagerduty.base_url),
+        ("notify.webhook.url", &notify.webhook.url),
     ];
-    for (key, text) in addresses {
+    // These two may be empty: by the region, and off.
+    let given = |key: &str, text: &str| {
+        !text.is_empty() || !matches!(key, "notify.ses.base_url" | "notify.webhook.url")
+    };
+    for (key, text) in addresses.into_iter().filter(|(key, text)| given(key, text)) {
         let plain = || match url::Url::parse(text) {
             Ok(url) if url.username().is_empty() && url.password().is_none() && url.query().is_none() => {
                 Ok(())
@@ -105,9 +119,55 @@ fn check_vendors(notify: &Notify, wrong: &mut impl FnMut(&str, String)) {
     {
         wrong("notify.msg91.templates", what);
     }
-    let sid = &notify.twilio.account_sid;
-    if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        wrong("notify.twilio.account_sid", "must be letters and digits".into());
+    let whatsapp = &notify.whatsapp;
+    if !whatsapp.template.is_empty()
+        && let Err(what) =
+            VendorTemplates::parse(&whatsapp.template, &whatsapp.variables, &whatsapp.templates)
+    {
+        wrong("notify.whatsapp.templates", what);
+    }
+    let webhook_key = &notify.sendgrid.webhook_key;
+    if !webhook_key.is_empty()
+        && let Err(what) = SendgridCallbacks::new(webhook_key)
+    {
+        wrong("notify.sendgrid.webhook_key", what);
+    }
+    if list(&whatsapp.languages).next().is_none() {
+        wrong(
+            "notify.whatsapp.languages",
+            "must be one or more languages such as en or pt_BR".into(),
+        );
+    }
+    let plain = [
+        ("notify.twilio.account_sid", &notify.twilio.account_sid),
+        ("notify.whatsapp.phone_number_id", &whatsapp.phone_number_id),
+        ("notify.whatsapp.api_version", &whatsapp.api_version),
+        ("notify.ses.region", &notify.ses.region),
+        ("notify.ses.access_key_id", &notify.ses.access_key_id),
+        ("notify.apns.team_id", &notify.apns.team_id),
+        ("notify.apns.key_id", &notify.apns.key_id),
+        ("notify.apns.topic", &notify.apns.topic),
+    ];
+    for (key, text) in plain {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !text.bytes().all(good) {
+            wrong(key, "must be letters, digits, '-', '_' and '.'".into());
+        }
+    }
+    let senders = [
+        ("notify.sendgrid.from", &notify.sendgrid.from),
+        ("notify.ses.from", &notify.ses.from),
+        ("notify.smtp.from", &notify.smtp.from),
+    ];
+    for (key, text) in senders {
+        if !text.is_empty() && Email::parse(text).is_err() {
+            wrong(key, "must be an e-mail address".into());
+        }
+    }
+    let subject = &notify.webpush.subject;
+    if !subject.is_empty() && !subject.starts_with("mailto:") && !subject.starts_with("https://") {
+        let what = "must be whom push services may turn to, such as mailto:ops@example.org";
+        wrong("notify.webpush.subject", what.into());
     }
 }
 

@@ -6,12 +6,19 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::Url;
 
+use super::super::check::check_url;
+use super::super::derived::list;
 use super::super::sections::Config;
 use super::{Notify, NotifySecrets};
-use crate::domain::notify::{Locale, Vendor};
+use crate::domain::notify::{Email, Locale, Vendor};
+use crate::notify::callback::{
+    AmazonCallbacks, Callbacks, HttpAmazon, Msg91Callbacks, SendgridCallbacks, TwilioCallbacks,
+    WhatsappCallbacks,
+};
 use crate::notify::{
-    Common, Credential, Msg91Settings, Settings, SettingsError, TemplateSettings, TwilioSettings,
-    VendorTemplates,
+    ApnsSettings, Common, Credential, FcmSettings, Msg91Settings, PagerdutySettings, SendgridSettings,
+    SesSettings, Settings, SettingsError, SmtpSettings, TemplateSettings, TwilioSettings, VendorTemplates,
+    WebPushSettings, WebhookSettings, WhatsappSettings,
 };
 
 /// What the vendors that are on are set up by.
@@ -31,6 +38,52 @@ pub fn notify_settings(config: &Config, secrets: &NotifySecrets) -> Result<Setti
         },
         twilio: made.when(Vendor::Twilio, Made::twilio)?,
         msg91: made.when(Vendor::Msg91, Made::msg91)?,
+        whatsapp: made.when(Vendor::WhatsappCloud, Made::whatsapp)?,
+        sendgrid: made.when(Vendor::Sendgrid, Made::sendgrid)?,
+        ses: made.when(Vendor::Ses, Made::ses)?,
+        smtp: made.when(Vendor::Smtp, Made::smtp)?,
+        fcm: made.when(Vendor::Fcm, Made::fcm)?,
+        apns: made.when(Vendor::Apns, Made::apns)?,
+        webpush: made.when(Vendor::WebPush, Made::webpush)?,
+        pagerduty: made.when(Vendor::Pagerduty, Made::pagerduty)?,
+        webhook: made.when(Vendor::Webhook, Made::webhook)?,
+    })
+}
+
+/// What vendors may call back with: each that is on and signs, or has a secret in its address.
+///
+/// # Errors
+/// When a key cannot be used.
+pub fn notify_callbacks(config: &Config, secrets: &NotifySecrets) -> Result<Callbacks, SettingsError> {
+    let notify = &config.notify;
+    let made = Made { notify, secrets };
+    let common = made.common()?;
+    let on = |vendor, key| secrets.get(key).filter(|_| secrets.is_on(vendor));
+    let token = on(Vendor::Twilio, "notify.twilio.auth_token");
+    let app = on(Vendor::WhatsappCloud, "notify.whatsapp.app_secret");
+    let report = on(Vendor::Msg91, "notify.msg91.callback_secret");
+    let events = notify.sendgrid.webhook_key.as_str();
+    let topics: Vec<String> = list(&notify.ses.sns_topics).map(str::to_owned).collect();
+    Ok(Callbacks {
+        twilio: token
+            .zip(common.public_url.clone())
+            .map(|(token, url)| TwilioCallbacks::new(token, url)),
+        msg91: report.map(Msg91Callbacks::new),
+        whatsapp: app.map(|app| {
+            let verify = secrets.get("notify.whatsapp.verify_token");
+            WhatsappCallbacks::new(app, verify)
+        }),
+        sendgrid: if secrets.is_on(Vendor::Sendgrid) && !events.is_empty() {
+            let made = SendgridCallbacks::new(events);
+            Some(made.map_err(|why| SettingsError::new("notify.sendgrid.webhook_key", why))?)
+        } else {
+            None
+        },
+        ses: if secrets.is_on(Vendor::Ses) && !topics.is_empty() {
+            Some(AmazonCallbacks::new(topics, HttpAmazon::of(&common)?))
+        } else {
+            None
+        },
     })
 }
 
@@ -88,6 +141,119 @@ impl Made<'_> {
                 .map_err(|why| SettingsError::new("notify.msg91.templates", why))?,
         })
     }
+
+    fn whatsapp(&self) -> Result<WhatsappSettings, SettingsError> {
+        let own = &self.notify.whatsapp;
+        Ok(WhatsappSettings {
+            base_url: address("notify.whatsapp.base_url", &own.base_url)?,
+            api_version: own.api_version.clone(),
+            phone_number_id: own.phone_number_id.clone(),
+            access_token: self.secret("notify.whatsapp.access_token")?,
+            templates: VendorTemplates::parse(&own.template, &own.variables, &own.templates)
+                .map_err(|why| SettingsError::new("notify.whatsapp.templates", why))?,
+            languages: list(&own.languages).map(str::to_owned).collect(),
+        })
+    }
+
+    fn sendgrid(&self) -> Result<SendgridSettings, SettingsError> {
+        let own = &self.notify.sendgrid;
+        Ok(SendgridSettings {
+            base_url: address("notify.sendgrid.base_url", &own.base_url)?,
+            api_key: self.secret("notify.sendgrid.api_key")?,
+            from: email("notify.sendgrid.from", &own.from)?,
+        })
+    }
+
+    fn ses(&self) -> Result<SesSettings, SettingsError> {
+        let own = &self.notify.ses;
+        let base = match own.base_url.as_str() {
+            "" => format!("https://email.{}.amazonaws.com", own.region),
+            given => given.to_owned(),
+        };
+        Ok(SesSettings {
+            base_url: address("notify.ses.base_url", &base)?,
+            region: own.region.clone(),
+            access_key_id: own.access_key_id.clone(),
+            secret_access_key: self.secret("notify.ses.secret_access_key")?,
+            from: email("notify.ses.from", &own.from)?,
+            configuration_set: Some(own.configuration_set.clone()).filter(|name| !name.is_empty()),
+        })
+    }
+
+    fn smtp(&self) -> Result<SmtpSettings, SettingsError> {
+        let own = &self.notify.smtp;
+        let login = match own.user.as_str() {
+            "" => None,
+            user => Some((user.to_owned(), self.secret("notify.smtp.password")?)),
+        };
+        Ok(SmtpSettings {
+            host: own.host.clone(),
+            port: own.port,
+            tls: own.tls,
+            login,
+            from: email("notify.smtp.from", &own.from)?,
+        })
+    }
+
+    fn fcm(&self) -> Result<FcmSettings, SettingsError> {
+        const KEY: &str = "notify.fcm.service_account";
+        let notify = self.notify;
+        let base = address("notify.fcm.base_url", &notify.fcm.base_url)?;
+        let wrong = |why| SettingsError::new(KEY, why);
+        let settings = FcmSettings::read(base, self.secret(KEY)?.reveal()).map_err(wrong)?;
+        check_url(
+            settings.token_url.as_str(),
+            notify.allow_http,
+            "notify.allow_http",
+        )
+        .map_err(|why| wrong(format!("its token_uri {why}")))?;
+        Ok(settings)
+    }
+
+    fn apns(&self) -> Result<ApnsSettings, SettingsError> {
+        const KEY: &str = "notify.apns.key";
+        let own = &self.notify.apns;
+        Ok(ApnsSettings {
+            base_url: address("notify.apns.base_url", &own.base_url)?,
+            team_id: own.team_id.clone(),
+            key_id: own.key_id.clone(),
+            key: ApnsSettings::read_key(self.secret(KEY)?.reveal())
+                .map_err(|why| SettingsError::new(KEY, why))?,
+            topic: own.topic.clone(),
+        })
+    }
+
+    fn webpush(&self) -> Result<WebPushSettings, SettingsError> {
+        const KEY: &str = "notify.webpush.private_key";
+        let own = &self.notify.webpush;
+        Ok(WebPushSettings {
+            key: WebPushSettings::read_key(self.secret(KEY)?.reveal())
+                .map_err(|why| SettingsError::new(KEY, why))?,
+            subject: own.subject.clone(),
+            hosts: list(&own.hosts).map(str::to_ascii_lowercase).collect(),
+            allow_http: self.notify.allow_http,
+        })
+    }
+
+    fn pagerduty(&self) -> Result<PagerdutySettings, SettingsError> {
+        let own = &self.notify.pagerduty;
+        Ok(PagerdutySettings {
+            base_url: address("notify.pagerduty.base_url", &own.base_url)?,
+            routing_key: self.secret("notify.pagerduty.routing_key")?,
+            source: own.source.clone(),
+        })
+    }
+
+    fn webhook(&self) -> Result<WebhookSettings, SettingsError> {
+        Ok(WebhookSettings {
+            url: address("notify.webhook.url", &self.notify.webhook.url)?,
+            secret: self.secret("notify.webhook.secret")?,
+        })
+    }
+}
+
+fn email(key: &str, text: &str) -> Result<Email, SettingsError> {
+    Email::parse(text).map_err(|error| SettingsError::new(key, error.to_string()))
 }
 
 fn address(key: &str, text: &str) -> Result<Url, SettingsError> {

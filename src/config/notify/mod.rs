@@ -5,11 +5,11 @@ mod check;
 mod made;
 mod secrets;
 
-pub use self::made::notify_settings;
+pub use self::made::{notify_callbacks, notify_settings};
 pub use self::secrets::{NotifySecrets, vendors_on};
 
 use super::load::Reader;
-use crate::notify::Credential;
+use crate::notify::{Credential, SmtpTls};
 
 macro_rules! notify {
     (
@@ -94,6 +94,8 @@ notify! {
         default_locale: String = "en".into(),
         /// Segments of one text message.
         sms_segments_max: usize = 3,
+        /// The largest callback of a vendor.
+        callback_max_bytes: usize = 1_048_576,
     }
     /// Twilio's Messages.
     twilio: Twilio {
@@ -120,5 +122,116 @@ notify! {
         templates: String = String::new(),
         /// What stands in the address of its reports, which it does not sign; none: from the file.
         callback_secret: Option<Credential> = None,
+    }
+    /// WhatsApp's Cloud API.
+    whatsapp: Whatsapp {
+        /// Where it is.
+        base_url: String = "https://graph.facebook.com".into(),
+        /// Its version.
+        api_version: String = "v23.0".into(),
+        /// Of the number that sends.
+        phone_number_id: String = String::new(),
+        /// What it knows us by; none: from the file.
+        access_token: Option<Credential> = None,
+        /// By which it signs callbacks; none: from the file.
+        app_secret: Option<Credential> = None,
+        /// What it shows when it asks whether callbacks are ours; none: from the file.
+        verify_token: Option<Credential> = None,
+        /// The template that it has approved.
+        template: String = String::new(),
+        /// What its parameters are filled with.
+        variables: String = "person, message, map, acknowledge".into(),
+        /// Templates of single occasions.
+        templates: String = String::new(),
+        /// The languages in which they are.
+        languages: String = "en".into(),
+    }
+    /// SendGrid v3.
+    sendgrid: Sendgrid {
+        /// Where it is.
+        base_url: String = "https://api.sendgrid.com".into(),
+        /// What it knows us by; none: from the file.
+        api_key: Option<Credential> = None,
+        /// From whom e-mails come.
+        from: String = String::new(),
+        /// The public key by which its events are checked; empty: none are taken.
+        webhook_key: String = String::new(),
+    }
+    /// Amazon SES v2.
+    ses: Ses {
+        /// Where it is; empty: where the region is.
+        base_url: String = String::new(),
+        /// The region.
+        region: String = String::new(),
+        /// Which key signs.
+        access_key_id: String = String::new(),
+        /// The key; none: from the file.
+        secret_access_key: Option<Credential> = None,
+        /// From whom e-mails come.
+        from: String = String::new(),
+        /// The configuration set; empty: none.
+        configuration_set: String = String::new(),
+        /// SNS topics whose news are taken, comma-separated; empty: none.
+        sns_topics: String = String::new(),
+    }
+    /// A mail server.
+    smtp: Smtp {
+        /// Its name or address.
+        host: String = String::new(),
+        /// Its port.
+        port: u16 = 587,
+        /// How its connection is made safe.
+        tls: SmtpTls = SmtpTls::StartTls,
+        /// The name it asks for; empty: it asks for none.
+        user: String = String::new(),
+        /// The password; none: from the file.
+        password: Option<Credential> = None,
+        /// From whom e-mails come.
+        from: String = String::new(),
+    }
+    /// Firebase Cloud Messaging.
+    fcm: Fcm {
+        /// Where it is.
+        base_url: String = "https://fcm.googleapis.com".into(),
+        /// The JSON of the service account; none: from the file.
+        service_account: Option<Credential> = None,
+    }
+    /// Apple's push service.
+    apns: Apns {
+        /// Where it is.
+        base_url: String = "https://api.push.apple.com".into(),
+        /// Whose apps.
+        team_id: String = String::new(),
+        /// Which key signs.
+        key_id: String = String::new(),
+        /// The key, PEM; none: from the file.
+        key: Option<Credential> = None,
+        /// The app's bundle id.
+        topic: String = String::new(),
+    }
+    /// Browsers' push services.
+    webpush: WebPush {
+        /// The private key of VAPID; none: from the file.
+        private_key: Option<Credential> = None,
+        /// Whom push services may turn to.
+        subject: String = String::new(),
+        /// The hosts of push services.
+        hosts: String = "fcm.googleapis.com, push.services.mozilla.com, push.apple.com, notify.windows.com".into(),
+    }
+    /// PagerDuty Events v2.
+    pagerduty: Pagerduty {
+        /// Where it is.
+        base_url: String = "https://events.pagerduty.com".into(),
+        /// The integration key; none: from the file.
+        routing_key: Option<Credential> = None,
+        /// Where alerts say that they come from.
+        source: String = "mayday".into(),
+    }
+    /// An address of the operators.
+    webhook: Webhook {
+        /// Where.
+        url: String = String::new(),
+        /// By which requests are signed; none: from the file.
+        secret: Option<Credential> = None,
     }
 }

@@ -38,7 +38,20 @@ impl Field<'_> {
 /// Every vendor, in the order in which those of a channel are tried.
 pub(super) fn vendors(notify: &Notify) -> Vec<(Vendor, Vec<Field<'_>>)> {
     use Field::{Extra, Secret, Text};
-    let Notify { twilio, msg91, .. } = notify;
+    let Notify {
+        twilio,
+        msg91,
+        whatsapp,
+        sendgrid,
+        ses,
+        smtp,
+        fcm,
+        apns,
+        webpush,
+        pagerduty,
+        webhook,
+        ..
+    } = notify;
     vec![
         (
             Vendor::Twilio,
@@ -54,6 +67,71 @@ pub(super) fn vendors(notify: &Notify) -> Vec<(Vendor, Vec<Field<'_>>)> {
                 Secret("notify.msg91.authkey", &msg91.authkey),
                 Text("notify.msg91.template_id", &msg91.template_id),
                 Extra("notify.msg91.callback_secret", &msg91.callback_secret),
+            ],
+        ),
+        (
+            Vendor::WhatsappCloud,
+            vec![
+                Text("notify.whatsapp.phone_number_id", &whatsapp.phone_number_id),
+                Secret("notify.whatsapp.access_token", &whatsapp.access_token),
+                Text("notify.whatsapp.template", &whatsapp.template),
+                Extra("notify.whatsapp.app_secret", &whatsapp.app_secret),
+                Extra("notify.whatsapp.verify_token", &whatsapp.verify_token),
+            ],
+        ),
+        (
+            Vendor::Sendgrid,
+            vec![
+                Secret("notify.sendgrid.api_key", &sendgrid.api_key),
+                Text("notify.sendgrid.from", &sendgrid.from),
+            ],
+        ),
+        (
+            Vendor::Ses,
+            vec![
+                Text("notify.ses.region", &ses.region),
+                Text("notify.ses.access_key_id", &ses.access_key_id),
+                Secret("notify.ses.secret_access_key", &ses.secret_access_key),
+                Text("notify.ses.from", &ses.from),
+            ],
+        ),
+        (
+            Vendor::Smtp,
+            vec![
+                Text("notify.smtp.host", &smtp.host),
+                Text("notify.smtp.from", &smtp.from),
+                Extra("notify.smtp.password", &smtp.password),
+            ],
+        ),
+        (
+            Vendor::Fcm,
+            vec![Secret("notify.fcm.service_account", &fcm.service_account)],
+        ),
+        (
+            Vendor::Apns,
+            vec![
+                Text("notify.apns.team_id", &apns.team_id),
+                Text("notify.apns.key_id", &apns.key_id),
+                Secret("notify.apns.key", &apns.key),
+                Text("notify.apns.topic", &apns.topic),
+            ],
+        ),
+        (
+            Vendor::WebPush,
+            vec![
+                Secret("notify.webpush.private_key", &webpush.private_key),
+                Text("notify.webpush.subject", &webpush.subject),
+            ],
+        ),
+        (
+            Vendor::Pagerduty,
+            vec![Secret("notify.pagerduty.routing_key", &pagerduty.routing_key)],
+        ),
+        (
+            Vendor::Webhook,
+            vec![
+                Text("notify.webhook.url", &webhook.url),
+                Secret("notify.webhook.secret", &webhook.secret),
             ],
         ),
     ]

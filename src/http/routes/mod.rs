@@ -3,6 +3,7 @@
 //! Which routes there are, and who may use them, stands in `table`. Nothing else here decides who may do what:
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
+mod callbacks;
 mod conduct;
 mod contacts;
 mod devices;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
 
+pub use callbacks::VendorCalls;
 use docs::Documents;
 pub use operations::Readiness;
 use table::{Body, ROWS, Row};
@@ -75,6 +77,8 @@ pub struct Api {
     documents: Documents,
     /// Reads the links in messages.
     links: SignedLinks,
+    /// Believes vendors, or does not.
+    calls: Arc<VendorCalls>,
     /// By which pages look that those see who were called.
     reader: Arc<Identity>,
 }
@@ -86,6 +90,7 @@ impl Api {
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
         links: SignedLinks,
+        calls: Arc<VendorCalls>,
         config: &Config,
     ) -> Self {
         Self {
@@ -103,6 +108,7 @@ impl Api {
             outside_area: config.abuse.outside_area,
             documents: Documents::new(config),
             links,
+            calls,
             reader: crate::actors::notify::operator(),
         }
     }
@@ -142,6 +148,7 @@ pub fn configure(api: web::Data<Api>) -> impl FnOnce(&mut web::ServiceConfig) {
         app.service(web::resource(upgrade::PATH).get(socket));
         // Beside the table: whoever comes to a page needs no credential, and an old cookie keeps nobody from it.
         pages::configure(&api.pages, app);
+        callbacks::configure(app);
         app.default_service(web::to(async || {
             Err::<HttpResponse, _>(ApiError::not_found("Not found"))
         }));

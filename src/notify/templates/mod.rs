@@ -238,6 +238,11 @@ impl Templates {
         Ok(filled)
     }
 
+    /// The values, safe to show as they are.
+    pub(super) fn values(&self, content: &Content) -> Values {
+        clean::values(content)
+    }
+
     fn titled(&self, content: &Content, values: &Values) -> Result<String, NoText> {
         let title = clean::line(&self.fill(content, Part::Subject, values)?);
         let title = if content.drill {

@@ -1,5 +1,9 @@
 //! The vendors' side: what each provider sends, and what it makes of every answer.
 
+mod callbacks;
+mod mail;
+mod others;
+mod push;
 mod settings;
 mod sms;
 

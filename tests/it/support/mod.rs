@@ -14,6 +14,7 @@ pub mod redis;
 pub mod sister;
 pub mod stories;
 pub mod tls;
+pub mod tools;
 pub mod vendors;
 
 pub use client::{Client, Heard};
@@ -25,7 +26,7 @@ pub use stories::*;
 pub use tls::Pki;
 
 /// What must never be printed or logged.
-pub const SECRET_WORDS: [&str; 7] = [
+pub const SECRET_WORDS: [&str; 14] = [
     engine::SECRET,
     engine::INTERNAL_TOKEN,
     sister::TOKEN,
@@ -33,6 +34,13 @@ pub const SECRET_WORDS: [&str; 7] = [
     vendors::SECRETS[0],
     vendors::SECRETS[1],
     vendors::SECRETS[2],
+    vendors::SECRETS[3],
+    vendors::SECRETS[4],
+    vendors::SECRETS[5],
+    vendors::SECRETS[6],
+    vendors::SECRETS[7],
+    vendors::SECRETS[8],
+    vendors::SECRETS[9],
 ];
 
 use std::future::Future;

@@ -121,6 +121,7 @@ impl Rig {
             Arc::clone(&metrics),
             readiness,
             SignedLinks::new(&secrets.block, ""),
+            Arc::default(),
             &config,
         );
         let frame = Frame::new(&config, metrics, Arc::default());

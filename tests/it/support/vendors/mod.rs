@@ -5,9 +5,14 @@
 //! `vendors.expect_sms_by(Vendor::Msg91, A)`, `vendors.expect_nothing_more()`. A message that nobody expected, and a
 //! request that the vendor would not understand, fail the test at the latest when this is dropped.
 
+mod apns;
+mod fcm;
 mod msg91;
+mod operators;
+mod sendgrid;
 mod server;
 mod twilio;
+mod whatsapp;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -20,11 +25,24 @@ use serde_json::Value;
 use self::server::Server;
 use super::eventually;
 
+pub use self::twilio::Call;
+
 /// Where vendors believe that the engine is.
 pub const PUBLIC_URL: &str = "https://sos.example.org";
 
 /// What none of the engine's logs may hold.
-pub const SECRETS: [&str; 3] = [twilio::TOKEN, msg91::AUTHKEY, msg91::CALLBACK_SECRET];
+pub const SECRETS: [&str; 10] = [
+    twilio::TOKEN,
+    msg91::AUTHKEY,
+    msg91::CALLBACK_SECRET,
+    whatsapp::ACCESS_TOKEN,
+    whatsapp::APP_SECRET,
+    whatsapp::VERIFY_TOKEN,
+    sendgrid::API_KEY,
+    fcm::TOKEN,
+    operators::ROUTING_KEY,
+    operators::WEBHOOK_SECRET,
+];
 
 /// A message that a vendor took.
 #[derive(Clone, Debug)]
@@ -84,6 +102,8 @@ struct State {
     violations: Vec<String>,
     asked: HashMap<Vendor, usize>,
     twilio: twilio::Own,
+    fcm: fcm::Own,
+    apns: apns::Own,
 }
 
 impl State {
@@ -112,7 +132,16 @@ pub struct Vendors {
 }
 
 /// Those that there are.
-pub const ALL: [Vendor; 2] = [Vendor::Twilio, Vendor::Msg91];
+pub const ALL: [Vendor; 8] = [
+    Vendor::Twilio,
+    Vendor::Msg91,
+    Vendor::WhatsappCloud,
+    Vendor::Sendgrid,
+    Vendor::Fcm,
+    Vendor::Apns,
+    Vendor::Pagerduty,
+    Vendor::Webhook,
+];
 
 impl Vendors {
     /// Starts them.
@@ -145,31 +174,44 @@ impl Vendors {
             ("notify.timeout_ms".into(), "1000".into()),
             ("notify.connect_timeout_ms".into(), "500".into()),
         ];
+        let fixed = |own: &[(&'static str, &str)]| -> Vec<(&'static str, String)> {
+            own.iter()
+                .map(|(key, value)| (*key, (*value).to_owned()))
+                .collect()
+        };
         for vendor in vendors {
-            let section = format!("notify.{}", vendor.as_str().to_lowercase());
-            let own: &[(&str, &str)] = match vendor {
-                Vendor::Twilio => &twilio::SETTINGS,
-                Vendor::Msg91 => &msg91::SETTINGS,
+            let url = self.url(*vendor);
+            let (section, own) = match vendor {
+                Vendor::Twilio => ("twilio", fixed(&twilio::SETTINGS)),
+                Vendor::Msg91 => ("msg91", fixed(&msg91::SETTINGS)),
+                Vendor::WhatsappCloud => ("whatsapp", fixed(&whatsapp::SETTINGS)),
+                Vendor::Sendgrid => ("sendgrid", fixed(&sendgrid::SETTINGS)),
+                Vendor::Fcm => ("fcm", fcm::settings(&url)),
+                Vendor::Apns => ("apns", apns::settings()),
+                Vendor::Pagerduty => ("pagerduty", fixed(&[("routing_key", operators::ROUTING_KEY)])),
+                Vendor::Webhook => ("webhook", fixed(&[("secret", operators::WEBHOOK_SECRET)])),
                 other => panic!("no {other:?} here"),
             };
-            settings.push((format!("{section}.base_url"), self.url(*vendor)));
-            settings.extend(
-                own.iter()
-                    .map(|(key, value)| (format!("{section}.{key}"), (*value).to_owned())),
-            );
+            let at = if *vendor == Vendor::Webhook {
+                ("url", format!("{url}/hooks/mayday"))
+            } else {
+                ("base_url", url)
+            };
+            let own = own.into_iter().chain([at]);
+            settings.extend(own.map(|(key, value)| (format!("notify.{section}.{key}"), value)));
         }
         settings
     }
 
-    /// The settings of an engine that uses all of them.
+    /// The settings of an engine that sends text messages only.
     pub fn settings(&self) -> Vec<(String, String)> {
-        self.settings_of(&ALL)
+        self.settings_of(&[Vendor::Twilio, Vendor::Msg91])
     }
 
-    /// The same as variables of the environment, `MAYDAY__NOTIFY__…`.
-    pub fn env(&self) -> Vec<(String, String)> {
+    /// The settings of an engine that uses these of them, as variables of the environment: `MAYDAY__NOTIFY__…`.
+    pub fn env_of(&self, vendors: &[Vendor]) -> Vec<(String, String)> {
         let variable = |key: String| format!("MAYDAY__{}", key.replace('.', "__").to_uppercase());
-        self.settings()
+        self.settings_of(vendors)
             .into_iter()
             .map(|(key, value)| (variable(key), value))
             .collect()
@@ -223,6 +265,78 @@ impl Vendors {
             m.vendor == vendor && m.to == to
         })
         .await
+    }
+
+    /// Waits for a WhatsApp message to a number.
+    pub async fn expect_whatsapp(&self, to: &str) -> Message {
+        self.expect(&format!("a WhatsApp message to {to}"), |m| {
+            m.vendor == Vendor::WhatsappCloud && m.to == to
+        })
+        .await
+    }
+
+    /// Waits for an e-mail to an address.
+    pub async fn expect_email(&self, to: &str) -> Message {
+        self.expect(&format!("an e-mail to {to}"), |m| {
+            m.vendor.channel() == Channel::Email && m.to == to
+        })
+        .await
+    }
+
+    /// Waits for a push to a device, by its token.
+    pub async fn expect_push(&self, token: &str) -> Message {
+        self.expect(&format!("a push to {token}"), |m| {
+            m.vendor.channel() == Channel::Push && m.to == token
+        })
+        .await
+    }
+
+    /// Waits until the pager is told to `trigger`, `acknowledge` or `resolve`.
+    pub async fn expect_page(&self, action: &str) -> Message {
+        self.expect(&format!("the pager to {action}"), |m| {
+            m.vendor == Vendor::Pagerduty && m.to == action
+        })
+        .await
+    }
+
+    /// Waits until the webhook is told of an occasion, `SOS_RAISED`.
+    pub async fn expect_webhook(&self, occasion: &str) -> Message {
+        self.expect(&format!("the webhook to hear {occasion}"), |m| {
+            m.vendor == Vendor::Webhook && m.to == occasion
+        })
+        .await
+    }
+
+    /// From now on the app of this token is no longer there.
+    pub fn uninstall(&self, token: &str) {
+        let mut state = self.lock();
+        state.fcm.gone.push(token.to_owned());
+        state.apns.gone.push(token.to_owned());
+    }
+
+    /// Google gives out no token to us any more, or does again.
+    pub fn bar_fcm(&self, barred: bool) {
+        self.lock().fcm.barred = barred;
+    }
+
+    /// From now on Google's tokens are good for so long.
+    pub fn fcm_tokens_live(&self, seconds: u64) {
+        self.lock().fcm.lives = Some(seconds);
+    }
+
+    /// How many tokens Google gave out.
+    pub fn fcm_tokens(&self) -> usize {
+        self.lock().fcm.tokens
+    }
+
+    /// Google no longer believes the newest of them.
+    pub fn fcm_forgets_tokens(&self) {
+        self.lock().fcm.tokens += 1;
+    }
+
+    /// How many tokens Apple was shown.
+    pub fn apns_tokens(&self) -> usize {
+        self.lock().apns.shown.len()
     }
 
     /// Waits for a message like this that nobody has expected yet.

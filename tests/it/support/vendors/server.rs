@@ -21,12 +21,13 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::super::engine::DEADLINE;
-use super::{Fault, Shared, msg91, twilio};
+use super::{Fault, Shared, apns, fcm, msg91, operators, sendgrid, twilio, whatsapp};
 
 /// One request.
 pub struct Asked {
     pub method: String,
     pub path: String,
+    pub version: String,
     pub query: Vec<(String, String)>,
     pub headers: HashMap<String, String>,
     pub body: Vec<u8>,
@@ -83,6 +84,14 @@ impl Reply {
             body: String::new(),
         }
     }
+}
+
+/// The fields of an object.
+pub fn keys(value: &Value) -> Result<impl Iterator<Item = &String>, String> {
+    Ok(value
+        .as_object()
+        .ok_or_else(|| format!("no object: {value}"))?
+        .keys())
 }
 
 /// No field but these.
@@ -172,6 +181,7 @@ async fn serve(vendor: Vendor, request: Request<Incoming>, state: Shared) -> Res
     let asked = Asked {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
+        version: format!("{:?}", head.version),
         query: url::form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .collect(),
@@ -187,7 +197,7 @@ async fn serve(vendor: Vendor, request: Request<Incoming>, state: Shared) -> Res
             .collect(),
         body: body.to_vec(),
     };
-    let fault = if asked.method == "POST" {
+    let fault = if asked.method == "POST" && !fcm::is_token_path(&asked) {
         state.lock().unwrap().fault(vendor)
     } else {
         None
@@ -223,6 +233,12 @@ fn answer(vendor: Vendor, asked: &Asked, state: &Shared) -> Reply {
     let answered = match vendor {
         Vendor::Twilio => twilio::answer(asked, &mut state),
         Vendor::Msg91 => msg91::answer(asked, &mut state),
+        Vendor::WhatsappCloud => whatsapp::answer(asked, &mut state),
+        Vendor::Sendgrid => sendgrid::answer(asked, &mut state),
+        Vendor::Fcm => fcm::answer(asked, &mut state),
+        Vendor::Apns => apns::answer(asked, &mut state),
+        Vendor::Pagerduty => operators::pagerduty(asked, &mut state),
+        Vendor::Webhook => operators::webhook(asked, &mut state),
         other => Err(format!("no {other:?} here")),
     };
     answered.unwrap_or_else(|what| {
@@ -241,6 +257,11 @@ fn refusal(vendor: Vendor, status: u16, code: &str) -> Reply {
     match vendor {
         Vendor::Twilio => twilio::refusal(status, code),
         Vendor::Msg91 => msg91::refusal(status, code),
+        Vendor::WhatsappCloud => whatsapp::refusal(status, code),
+        Vendor::Sendgrid => sendgrid::refusal(status, code),
+        Vendor::Fcm => fcm::refusal(status, code),
+        Vendor::Apns => apns::refusal(status, code),
+        Vendor::Pagerduty => operators::pagerduty_refusal(status, code),
         other => panic!("no {other:?} here"),
     }
 }
