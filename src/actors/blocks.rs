@@ -81,6 +81,17 @@ impl Blocks {
         BlockKey::new(key)
     }
 
+    /// A hash of other things by the same secret, which no other purpose gives away.
+    pub fn seal(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.mac.clone().chain_update(purpose);
+        for part in parts {
+            // With its length, so that no two lists of parts run into the same.
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
     /// Whether a subject is blocked at `now`. Costs next to nothing while nobody is.
     pub fn holds(&self, subject: &Subject, now: Timestamp) -> bool {
         !self.is_empty() && self.stands(&self.key(subject), now)

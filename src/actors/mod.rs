@@ -25,6 +25,7 @@ pub mod notes;
 pub mod notify;
 pub mod observer;
 pub mod ops;
+pub mod otp;
 pub mod pass;
 pub mod push;
 pub mod redis_bridge;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ops::OpsSettings;
 use crate::domain::location::LocationPolicy;
+use crate::domain::otp::OtpPolicy;
 use crate::domain::phone::Region;
 use crate::domain::room::Policy;
 use crate::store::Retention;
@@ -133,6 +134,8 @@ pub struct Settings {
     pub ops: OpsSettings,
     /// Where devices are pushed to.
     pub push: PushSettings,
+    /// Codes that prove that an address is somebody's.
+    pub otp: OtpPolicy,
 }
 
 impl Default for Settings {
@@ -172,6 +175,12 @@ impl Default for Settings {
             cluster: ClusterSettings::default(),
             ops: OpsSettings::default(),
             push: PushSettings::default(),
+            otp: OtpPolicy {
+                ttl: Duration::from_secs(300),
+                attempts_max: 5,
+                cool_down: Duration::from_secs(30),
+                sends_per_hour: 5,
+            },
         }
     }
 }

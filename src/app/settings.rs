@@ -15,6 +15,7 @@ use crate::actors::settings::{ClusterSettings, PushSettings};
 use crate::actors::socketio::{ADMIN, SocketIoSettings};
 use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
 use crate::config::Config;
+use crate::domain::otp::OtpPolicy;
 use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};
 use crate::transport::Limits;
@@ -68,6 +69,12 @@ pub(super) fn actors(config: &Config) -> Settings {
         stale_after: config.locations.stale_after(),
         devices_seen_every: config.devices.seen_every(),
         devices_seen_max: config.devices.seen_max,
+        otp: OtpPolicy {
+            ttl: Duration::from_secs(config.otp.ttl_s),
+            attempts_max: config.otp.attempts_max,
+            cool_down: Duration::from_secs(config.otp.cool_down_s),
+            sends_per_hour: config.otp.sends_per_hour,
+        },
         push: PushSettings {
             targets_max: config.push.targets_max,
             keep: config.push.keep(),

@@ -746,6 +746,17 @@ sections! {
         /// People of whom it is remembered how old their lists are.
         cache_max: usize = 100_000,
     }
+    /// Codes that prove that a number or an address is somebody's.
+    otp: Otp {
+        /// How long one is good.
+        ttl_s: u64 = 300,
+        /// How often one may be typed in wrong, the last time included.
+        attempts_max: u32 = 5,
+        /// How long after one was sent another may be, to the same destination.
+        cool_down_s: u64 = 30,
+        /// Sends to one destination in an hour.
+        sends_per_hour: usize = 5,
+    }
     /// Where people's devices are pushed to.
     push: Push {
         /// Devices of one person; of more, those that said so the longest ago are forgotten.

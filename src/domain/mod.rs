@@ -19,6 +19,7 @@ pub mod incident;
 pub mod location;
 pub mod notify;
 pub mod ops;
+pub mod otp;
 pub mod people;
 pub mod phone;
 pub mod room;

@@ -155,7 +155,10 @@ mod tests {
         let mut sends = Sends::default();
         for n in 0..5 {
             assert_eq!(sends.admit(at(n * 30), &POLICY), Ok(()));
-            assert_eq!(sends.admit(at(n * 30 + 29), &POLICY).unwrap_err().as_secs() , if n < 4 { 1 } else { 3_600 - 149 });
+            assert_eq!(
+                sends.admit(at(n * 30 + 29), &POLICY).unwrap_err().as_secs(),
+                if n < 4 { 1 } else { 3_600 - 149 }
+            );
         }
         assert_eq!(sends.admit(at(3_599), &POLICY), Err(Duration::from_secs(1)));
         assert_eq!(sends.admit(at(3_600), &POLICY), Ok(()));
@@ -171,7 +174,7 @@ mod tests {
         for left in (1..5).rev() {
             assert_eq!(challenge.judge(at(1), false, &POLICY), Verdict::Wrong { left });
         }
-        assert_eq!(challenge.clone().judge(at(299), true, &POLICY), Verdict::Right);
+        assert_eq!({ challenge }.judge(at(299), true, &POLICY), Verdict::Right);
         assert_eq!(challenge.judge(at(1), false, &POLICY), Verdict::Spent);
         assert_eq!(challenge.judge(at(1), true, &POLICY), Verdict::Spent);
         assert_eq!(challenge.judge(at(300), true, &POLICY), Verdict::Expired);

@@ -48,6 +48,8 @@ scopes! {
     OutboxWrite = "outbox:write",
     /// Tell that somebody's contacts have changed where they are kept.
     ContactsWrite = "contacts:write",
+    /// Send codes that prove that a number or an address is somebody's, and judge them.
+    OtpWrite = "otp:write",
 }
 
 impl Scope {

@@ -34,6 +34,12 @@ pub enum Code {
     SosClosed,
     /// Something else stands against it.
     Conflict,
+    /// It is not the code that was sent.
+    WrongCode,
+    /// The code came too late.
+    CodeExpired,
+    /// Too many wrong codes were tried.
+    TooManyAttempts,
     /// The body is over the limit.
     PayloadTooLarge,
     /// The path and query are over the limit.
@@ -66,6 +72,9 @@ impl Code {
         Self::AlreadyJoined,
         Self::SosClosed,
         Self::Conflict,
+        Self::WrongCode,
+        Self::CodeExpired,
+        Self::TooManyAttempts,
         Self::PayloadTooLarge,
         Self::UriTooLong,
         Self::HeadersTooLarge,
@@ -90,6 +99,9 @@ impl Code {
             Self::AlreadyJoined => ("ALREADY_JOINED", StatusCode::CONFLICT),
             Self::SosClosed => ("SOS_CLOSED", StatusCode::CONFLICT),
             Self::Conflict => ("CONFLICT", StatusCode::CONFLICT),
+            Self::WrongCode => ("WRONG_CODE", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::CodeExpired => ("CODE_EXPIRED", StatusCode::GONE),
+            Self::TooManyAttempts => ("TOO_MANY_ATTEMPTS", StatusCode::CONFLICT),
             Self::PayloadTooLarge => ("PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
             Self::UriTooLong => ("URI_TOO_LONG", StatusCode::URI_TOO_LONG),
             Self::HeadersTooLarge => ("HEADERS_TOO_LARGE", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),

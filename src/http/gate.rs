@@ -514,6 +514,9 @@ fn scope_of(method: &Method, pattern: &str) -> Option<Scope> {
         "/api/participants/joined" | "/api/participants/left" => return Some(Scope::ParticipantsWrite),
         _ => {}
     }
+    if pattern.starts_with("/internal/otp") {
+        return Some(Scope::OtpWrite);
+    }
     if pattern.starts_with("/internal/contacts/") {
         return Some(Scope::ContactsWrite);
     }

@@ -9,8 +9,8 @@ use super::rest::schemas as rest_schemas;
 use super::rest::{
     Batch, BlockBody, CancelBody, CloseBody, CloserBody, CreateSos, DeviceInfo, EventsQuery, InitBody,
     JoinBody, JoinedBody, LeftBody, LocationBody, LocationsQuery, MessageBody, MessagesQuery, MoveBody,
-    NearbyQuery, NoFields, ParticipantsQuery, RelayBody, ReportBody, RescuerBody, RescuerQuery, SosListQuery,
-    StatusBody, TripBody, TypeBody, contacts, push_target,
+    NearbyQuery, NoFields, OtpBody, ParticipantsQuery, RelayBody, ReportBody, RescuerBody, RescuerQuery,
+    SosListQuery, StatusBody, TripBody, TypeBody, VerifyOtpBody, contacts, push_target,
 };
 use super::schema::{add_words, generator};
 use super::socketio::Args;
@@ -170,6 +170,8 @@ fn bodies_are_read_as_their_schemas_say() {
             "PassOnMessage" => RelayBody::parse(bytes, &reading()).is_ok(),
             "ParticipantJoined" => JoinedBody::parse(bytes).is_ok(),
             "ParticipantLeft" => LeftBody::parse(bytes).is_ok(),
+            "SendOtp" => OtpBody::parse(bytes, region).is_ok(),
+            "VerifyOtp" => VerifyOtpBody::parse(bytes).is_ok(),
             _ => panic!("who reads {name}?"),
         }
     };
@@ -188,6 +190,13 @@ fn bodies_are_read_as_their_schemas_say() {
         ("PassOnMessage", json!({"sosId": "s", "message": said}), &[]),
         ("ParticipantJoined", json!({"sosId": "s", "userId": "u"}), &[]),
         ("ParticipantLeft", json!({"sosId": "s", "userId": "u"}), &[]),
+        // Which channel fits which destination a schema does not say.
+        (
+            "SendOtp",
+            json!({"to": "+639171234567", "channel": "SMS"}),
+            &["to", "channel"],
+        ),
+        ("VerifyOtp", json!({"id": "a1", "code": "000000"}), &[]),
         ("CreateSos", sos.clone(), &[]),
         ("DeviceInfo", json!({}), &[]),
         ("SetStatus", json!({"status": "CLOSED"}), &[]),

@@ -13,6 +13,7 @@ mod events;
 mod messages;
 mod notifications;
 mod operations;
+mod otp;
 mod outbox;
 mod params;
 mod participants;

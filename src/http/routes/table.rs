@@ -6,8 +6,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
 use super::{
-    conduct, contacts, devices, events, messages, notifications, operations, outbox, participants, positions,
-    rooms,
+    conduct, contacts, devices, events, messages, notifications, operations, otp, outbox, participants,
+    positions, rooms,
 };
 use super::{services, sos, status, tickets, trips, uploads};
 use crate::http::access::Access;
@@ -91,6 +91,8 @@ pub const ROWS: &[Row] = rows! {
     GET "/api/participants/{id}/active" General SERVICE => |r| r.to(services::active);
     GET "/api/participants/{id}/count" General SERVICE => |r| r.to(services::count);
 
+    POST "/internal/otp" Writes SERVICE => |r| r.to(otp::send);
+    POST "/internal/otp/verify" Writes SERVICE => |r| r.to(otp::verify);
     POST "/internal/contacts/{user}/changed" Writes SERVICE => |r| r.to(contacts::changed);
 
     GET "/internal/outbox" General SERVICE => |r| r.to(outbox::read);

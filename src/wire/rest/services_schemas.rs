@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::schemas::{Bounds, object, user};
+use super::otp::{CHANNELS, ID_MAX_CHARS, PURPOSE_MAX_CHARS};
+use super::schemas::{Bounds, locale, object, user};
 use super::services::{CONTENT_TYPES, NOBODY};
 use crate::domain::incident::{IncidentType, Status};
 use crate::domain::room::UserType;
@@ -12,7 +13,7 @@ use crate::wire::schema::{
 };
 
 /// Every body of theirs, by its name in the documents.
-pub(super) fn bodies(bounds: &Bounds) -> [(&'static str, Value); 8] {
+pub(super) fn bodies(bounds: &Bounds) -> [(&'static str, Value); 10] {
     [
         ("InitSos", init()),
         (
@@ -28,6 +29,8 @@ pub(super) fn bodies(bounds: &Bounds) -> [(&'static str, Value); 8] {
         ("PassOnMessage", message(bounds)),
         ("ParticipantJoined", joined()),
         ("ParticipantLeft", left()),
+        ("SendOtp", send_otp()),
+        ("VerifyOtp", verify_otp()),
     ]
 }
 
@@ -145,6 +148,29 @@ fn left() -> Value {
             "sosId": reference("Room"),
             "userId": named("Who went."),
             "leftAt": instant(true, "Read, and not used."),
+        }),
+    )
+}
+
+fn send_otp() -> Value {
+    object(
+        &["to", "channel"],
+        json!({
+            "to": {"type": "string", "maxLength": 254, "description": "A phone number, or for EMAIL an address."},
+            "channel": word_of(CHANNELS.iter().map(|channel| channel.as_str()), "Over what."),
+            "locale": locale("In which language, BCP 47."),
+            "purpose": note(PURPOSE_MAX_CHARS, "What for: it comes back with the proof."),
+        }),
+    )
+}
+
+fn verify_otp() -> Value {
+    object(
+        &["id", "code"],
+        json!({
+            "id": {"type": "string", "minLength": 1, "maxLength": ID_MAX_CHARS, "pattern": "^[A-Za-z0-9]+$",
+                   "description": "By which it was sent."},
+            "code": {"type": "string", "pattern": "^[0-9]{6}$", "description": "What was typed in."},
         }),
     )
 }

@@ -1,5 +1,6 @@
 //! Those who are not connected hear of an SOS: over which vendor, when, how often, and what is seen of it.
 
+mod codes;
 mod escalation;
 mod faults;
 mod sending;

@@ -1,6 +1,7 @@
 //! The internal API as sister services use it: what they say of incidents is heard by those who are in.
 
 mod attending;
+mod keeping;
 mod looking_up;
 mod messaging;
 mod raising;

@@ -162,6 +162,7 @@ fn contacts(to: &mut Describer<'_>) {
         )
         .text("Both lists are replaced. A change reaches open rooms within a second.")
         .body("Contacts", &[("one", example.clone())])
+        .refuses(Code::Conflict, "Contacts are kept by another service")
         .answers(200, "The lists as they are now.", book, example),
     );
 }

@@ -139,6 +139,9 @@ fn meaning(code: Code) -> &'static str {
         Code::AlreadyJoined => "`ALREADY_JOINED`: you take part in it already.",
         Code::SosClosed => "`SOS_CLOSED`: the incident is over.",
         Code::Conflict => "`CONFLICT`: something else stands against it.",
+        Code::WrongCode => "`WRONG_CODE`: it is not the code that was sent.",
+        Code::CodeExpired => "`CODE_EXPIRED`: the code came too late.",
+        Code::TooManyAttempts => "`TOO_MANY_ATTEMPTS`: too many wrong codes were tried; send another one.",
         Code::PayloadTooLarge => "`PAYLOAD_TOO_LARGE`: the body is over the limit.",
         Code::UriTooLong => "`URI_TOO_LONG`: the path and query are over the limit.",
         Code::HeadersTooLarge => {

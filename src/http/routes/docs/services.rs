@@ -6,6 +6,8 @@ use super::incidents::data;
 use super::operation::{Describer, Operation};
 use crate::config::Config;
 use crate::http::error::Code;
+use crate::http::routes::contacts::ChangedView;
+use crate::http::routes::otp::{SentView, VerifiedView};
 use crate::wire::rest::schemas::{nearby_query, pages_query};
 use crate::wire::rest::{NearTripView, OutboxView, ResentView, TripView};
 
@@ -21,6 +23,8 @@ fn trip() -> Value {
 
 pub(super) fn describe(to: &mut Describer<'_>, config: &Config) {
     outbox(to);
+    contacts(to);
+    otp(to);
     let one = to.data::<TripView<'_>>();
     let mut ended = trip();
     (ended["status"], ended["endedAt"]) = ("ENDED".into(), "2026-11-21T01:58:02.114Z".into());
@@ -112,6 +116,62 @@ fn outbox(to: &mut Describer<'_>) {
                 "The service has it.",
                 resent,
                 data(json!({"sosId": sos, "seq": 7, "taken": true})),
+            ),
+    );
+}
+
+fn contacts(to: &mut Describer<'_>) {
+    let changed = to.data::<ChangedView>();
+    let path = "/internal/contacts/{user}/changed";
+    to.add(
+        Operation::new("POST", path, TAG, "contactsChanged", "Somebody's contacts have changed")
+            .text(
+                "For the service named in `contacts.url`: it is asked at once, and rooms go by what it says before this is \
+                 answered, on every node within a second. Needs the scope `contacts:write`.",
+            )
+            .optional_body("Nothing", &[("nothing to say", json!({}))])
+            .refuses(Code::NotFound, "User not found")
+            .refuses(Code::Conflict, "Contacts are kept here")
+            .answers(200, "They were read.", changed, data(json!({"userId": "u-ana"}))),
+    );
+}
+
+fn otp(to: &mut Describer<'_>) {
+    let sent = to.data::<SentView>();
+    let id = "0b8f9d4e6a534c1f9a773d2f1e5c8b60";
+    to.add(
+        Operation::new("POST", "/internal/otp", TAG, "sendOtp", "Send a code")
+            .text(
+                "Six digits that prove that a number or an address is somebody's; good once, for five minutes and five \
+                 attempts. To one destination another may be sent after half a minute, and five in an hour (`[otp]`). Needs \
+                 the scope `otp:write`.",
+            )
+            .body("SendOtp", &[("a text message", json!({"to": "+639171234567", "channel": "SMS", "locale": "fil-PH"}))])
+            .refuses(Code::Conflict, "No vendor of this channel is on")
+            .answers(
+                202,
+                "It is on its way.",
+                sent,
+                data(json!({"id": id, "expiresAt": "2026-11-21T01:23:46.087Z"})),
+            ),
+    );
+    let verified = to.data::<VerifiedView>();
+    to.add(
+        Operation::new("POST", "/internal/otp/verify", TAG, "verifyOtp", "Judge a code")
+            .text("Needs the scope `otp:write`.")
+            .body(
+                "VerifyOtp",
+                &[("what was typed in", json!({"id": id, "code": "042917"}))],
+            )
+            .refuses(Code::NotFound, "There is no such code, or it was used")
+            .refuses(Code::WrongCode, "Wrong code; 4 more may be tried")
+            .refuses(Code::CodeExpired, "The code has expired: send another one")
+            .refuses(Code::TooManyAttempts, "Too many wrong codes: send another one")
+            .answers(
+                200,
+                "It is theirs.",
+                verified,
+                data(json!({"verified": true, "purpose": null})),
             ),
     );
 }

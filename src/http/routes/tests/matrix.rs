@@ -153,7 +153,7 @@ impl Scene {
     async fn ask(&self, row: &Row, incident: &str, other: &str, who: Option<&Credential>) -> super::Answer {
         let path = row.path.replace("{id}", incident).replace("{participant}", other);
         let path = path.replace("{seq}", "1");
-        let path = path.replace("{trip}", TRIP);
+        let path = path.replace("{trip}", TRIP).replace("{user}", "ana");
         let path = path.replace("/nearby", "/nearby?latitude=14.6&longitude=121");
         let mut request = TestRequest::default().method(row.method.clone()).uri(&path);
         if let Some(credential) = who {
@@ -181,6 +181,7 @@ fn body(row: &Row, incident: &str, other: &str) -> Value {
         (_, "reports") => json!({"participantId": "p-0000000000000001", "reason": "a liar"}),
         (_, "join") => json!({"userType": "CITIZEN"}),
         (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
+        (_, "push") => json!({"service": "FCM", "token": "token"}),
         (_, "leave" | "cancel" | "close" | "tickets" | "devices" | "me" | "block") => json!({}),
         (path, _) => panic!("give {path} a body here"),
     }
@@ -189,7 +190,7 @@ fn body(row: &Row, incident: &str, other: &str) -> Value {
 fn for_services(row: &Row, incident: &str, other: &str) -> Value {
     match row.path.rsplit('/').next().unwrap_or_default() {
         "trips" => json!({"tripId": TRIP, "driverId": "dan", "passengerIds": ["pia"]}),
-        "end" | "retry" => json!({}),
+        "end" | "retry" | "changed" => json!({}),
         "init" => json!({"sosId": "sos-1", "citizenId": "ana"}),
         "close" => json!({"closedBy": "dora"}),
         "status" => json!({"status": "RESPONDING", "updatedBy": "dora"}),
@@ -198,6 +199,8 @@ fn for_services(row: &Row, incident: &str, other: &str) -> Value {
         "broadcast" => json!({"sosId": incident, "message": {
             "id": "m-1", "senderType": "CITIZEN", "senderId": "ana", "content": "help is near",
         }}),
+        "otp" => json!({"to": "+639171234567", "channel": "SMS"}),
+        "verify" => json!({"id": "none", "code": "000000"}),
         "joined" => json!({"sosId": incident, "userId": "rob"}),
         "left" => json!({"sosId": incident, "userId": other}),
         _ => panic!("give {} a body here", row.path),
