@@ -68,7 +68,7 @@ pub fn answer(asked: &Asked, state: &mut State) -> Result<Reply, String> {
     if asked.header("apns-push-type") != "alert"
         || !["5", "10"].contains(&asked.header("apns-priority"))
         || !(1..=64).contains(&asked.header("apns-collapse-id").len())
-        || until <= u64::try_from(now_s()).unwrap()
+        || until <= now_s()
     {
         return Err(format!("{:?}", asked.headers));
     }
