@@ -117,14 +117,16 @@ impl Fcm {
             "iss": self.email, "scope": SCOPE, "aud": self.token_url.as_str(), "iat": now, "exp": now + 3_600,
         });
         let assertion = (self.sign)(&header, &claims).ok_or_else(|| busy("oauth_random"))?;
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
-            .append_pair("assertion", &assertion);
+        // Finished before anything is waited for: it may not change threads.
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+            .append_pair("assertion", &assertion)
+            .finish();
         let request = self
             .http
             .post(self.token_url.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.finish());
+            .body(form);
         // Whatever became of this, the message was not sent.
         let answer = self
             .http

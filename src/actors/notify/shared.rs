@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -32,7 +32,8 @@ const GATHER: Duration = Duration::from_millis(2);
 
 /// What a worker and those who look at it share.
 pub(super) struct Shared {
-    node: Weak<Node>,
+    /// As a trait object: the node holds what holds this, and the compiler need not follow that round.
+    node: Box<dyn Fn() -> Option<Arc<Node>> + Send + Sync>,
     pub store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     providers: Vec<Arc<dyn Provider>>,
@@ -50,8 +51,9 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(node: &Arc<Node>, parts: NotifyParts) -> Arc<Self> {
+        let weak = Arc::downgrade(node);
         Arc::new(Self {
-            node: Arc::downgrade(node),
+            node: Box::new(move || weak.upgrade()),
             store: Arc::clone(&node.store),
             clock: Arc::clone(&node.clock),
             tally: Tally::new(&parts.providers),
@@ -74,7 +76,7 @@ impl Shared {
 
     /// The node; gone when the process ends.
     pub fn node(&self) -> Result<Arc<Node>, CommandError> {
-        self.node.upgrade().ok_or(CommandError::Restarted)
+        (self.node)().ok_or(CommandError::Restarted)
     }
 
     /// What is to be known of a room, whoever may see it.
