@@ -112,7 +112,7 @@ async fn every_door_asks_and_many_who_come_at_once_ask_once() {
 #[tokio::test]
 async fn what_the_service_does_not_know_is_not_found_and_that_is_remembered_for_a_while() {
     let service = SosService::that(|_| Mood::status(404));
-    let engine = service.engine(&[("services.lookup_absent_s", "1")]);
+    let engine = service.engine(&[("services.lookup_absent_s", "600")]);
     for _ in 0..3 {
         let refused = joins(&engine.user("Ben"), SOS).await.refused(404, "NOT_FOUND");
         assert_eq!(refused["message"], "SOS not found");
@@ -123,14 +123,16 @@ async fn what_the_service_does_not_know_is_not_found_and_that_is_remembered_for_
         );
     }
     assert_eq!(service.times(), 1);
-    // It may be raised later.
+    // It may be raised later. Another engine remembers for a moment only.
+    let engine = service.engine(&[("services.lookup_absent_s", "1")]);
+    joins(&engine.user("Ben"), SOS).await.refused(404, "NOT_FOUND");
     service.does(|_| known("ACTIVE"));
     eventually("it is asked for again", || async {
         let answer = joins(&engine.user("Ben"), SOS).await;
         (answer.status == 201).then_some(())
     })
     .await;
-    assert_eq!(service.times(), 2);
+    assert!(service.times() > 2);
 }
 
 #[tokio::test]
