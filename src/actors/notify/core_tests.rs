@@ -79,7 +79,10 @@ impl Story {
         if let Some((state, _)) = &verdict.news {
             self.moves(*state);
         }
-        self.now = self.now + verdict.wait;
+        // What a vendor has is looked at again, which is what stories go on with.
+        if self.state != DeliveryState::Accepted {
+            self.now = self.now + verdict.wait;
+        }
         verdict
     }
 
