@@ -451,7 +451,7 @@ fn events_of_incident_clients_are_read_as_their_schemas_say() {
         content_max_chars: CONTENT_MAX,
     };
     let described = incident::schema::client_messages(&bounds);
-    assert_eq!(described.len(), 19);
+    assert_eq!(described.len(), 20);
     for message in described {
         let read = |value: &Value| {
             let args = Args::build().value(value).done();

@@ -302,7 +302,7 @@ fn a_missing_or_wrong_incident_is_an_invalid_sos_id_in_every_event() {
         }
         checked += 1;
     }
-    assert_eq!(checked, 14);
+    assert_eq!(checked, 15);
 }
 
 #[test]

@@ -52,7 +52,7 @@ async fn a_contact_acknowledges_by_the_link_and_looking_at_it_changes_nothing() 
     assert_eq!(anybody.get(&path).await.status, 410);
     let last = vendors.expect_sms(ANA).await;
     assert!(
-        last.text.contains("false alarm") || last.text.to_lowercase().contains("cancel"),
+        last.text.to_lowercase().contains("false alarm") || last.text.to_lowercase().contains("cancel"),
         "{:?}",
         last.text
     );

@@ -182,7 +182,10 @@ fn body(row: &Row, incident: &str, other: &str) -> Value {
         (_, "join") => json!({"userType": "CITIZEN"}),
         (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
         (_, "push") => json!({"service": "FCM", "token": "token"}),
-        (_, "leave" | "cancel" | "close" | "tickets" | "devices" | "me" | "block") => json!({}),
+        (
+            _,
+            "leave" | "cancel" | "close" | "acknowledge" | "{token}" | "tickets" | "devices" | "me" | "block",
+        ) => json!({}),
         (path, _) => panic!("give {path} a body here"),
     }
 }

@@ -5,7 +5,10 @@ async fn a_node_is_ready_until_it_drains_and_alive_all_the_same() {
     let rig = Rig::start();
     let who = device(1);
     assert_eq!(rig.get(&who, "/health").await.body, json!({"status": "ok"}));
-    assert_eq!(rig.get(&who, "/ready").await.body, json!({"status": "ready"}));
+    assert_eq!(
+        rig.get(&who, "/ready").await.body,
+        json!({"status": "ready", "channels": {}})
+    );
     rig.engine.drain();
     let answer = rig.get(&who, "/ready").await;
     assert_eq!(answer.status, 503);
