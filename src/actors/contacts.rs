@@ -199,7 +199,7 @@ impl Node {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "contacts that another service keeps could not be kept here")
+                tracing::warn!(%error, "contacts that another service keeps could not be kept here");
             }
         }
         book

@@ -8,6 +8,7 @@ use super::error::CommandError;
 use super::node::Node;
 use super::notify::{JobBody, Progress, SendBody};
 use super::push::version;
+use crate::domain::budget::Budget;
 use crate::domain::notify::{Content, DeliveryState, Destination, Lane, Locale, Occasion};
 use crate::domain::otp::{Challenge, Sends, Verdict, code_of};
 use crate::domain::time::Timestamp;
@@ -37,9 +38,9 @@ pub enum OtpError {
     /// No vendor carries anything there.
     #[error("no vendor of that channel is on")]
     Off,
-    /// Too soon after another one, or too often: come back after this.
+    /// Too soon after another one, or too often.
     #[error("too many codes were sent there lately")]
-    TooMany(std::time::Duration),
+    TooMany(Budget),
     /// There is no such code: it never was, or was used.
     #[error("there is no such code")]
     Unknown,
@@ -130,7 +131,14 @@ impl Node {
             let now = self.now();
             let seen = self.store.card(&place).await?;
             let mut sends = Sends::of(times(seen.as_ref())?);
-            sends.admit(now, &policy).map_err(OtpError::TooMany)?;
+            sends.admit(now, &policy).map_err(|wait| {
+                OtpError::TooMany(Budget {
+                    limit: u32::try_from(policy.sends_per_hour).unwrap_or(u32::MAX),
+                    remaining: 0,
+                    reset: sends.until().map_or(wait, |until| until.since(now)),
+                    wait,
+                })
+            })?;
             let expires_at = now + policy.ttl;
             let kept = Kept {
                 mac: hex::encode(self.blocks.seal(CODE, &[id.as_bytes(), code.as_bytes()])),

@@ -80,7 +80,9 @@ impl WebPush {
         let held = tokens
             .get(&origin)
             .filter(|(_, made)| made.elapsed() < TOKEN_USED);
-        let token = held.map(|(token, _)| token.clone()).unwrap_or_else(|| {
+        let token = if let Some((token, _)) = held {
+            token.clone()
+        } else {
             let ends = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default()
@@ -93,7 +95,7 @@ impl WebPush {
             }
             tokens.insert(origin, (token.clone(), Instant::now()));
             token
-        });
+        };
         format!("vapid t={token}, k={}", self.public)
     }
 }

@@ -218,8 +218,8 @@ impl Shared {
         let written = errand.job.since.since(raised_at);
         tracing::warn!(
             %room,
-            took_ms = took.as_millis() as u64,
-            planned_after_ms = written.as_millis() as u64,
+            ?took,
+            planned_after = ?written,
             "an SOS was handed to its first vendor late"
         );
         self.trouble(room, "late", "it was handed to a vendor late").await;

@@ -85,8 +85,7 @@ pub(super) async fn ask(api: web::Data<Api>, token: web::Path<String>) -> Result
     let said = match &found {
         Ok(Some((true, true, done, name, drill))) => asked(name.as_deref(), *drill, *done),
         Ok(Some((false, true, ..))) => over(),
-        Ok(_) => unknown(),
-        Err(CommandError::Rejected(Rejection::NotFound)) => unknown(),
+        Ok(_) | Err(CommandError::Rejected(Rejection::NotFound)) => unknown(),
         Err(error) => return Err(error.clone().into()),
     };
     Ok(page(&said))

@@ -10,6 +10,7 @@ use crate::actors::otp::OtpError;
 use crate::http::envelope;
 use crate::http::error::{ApiError, Code};
 use crate::http::extract::JsonBytes;
+use crate::http::limits;
 use crate::wire::rest::{OtpBody, VerifyOtpBody};
 use crate::wire::stamp::Stamp;
 
@@ -56,7 +57,7 @@ pub(super) async fn verify(api: web::Data<Api>, body: JsonBytes) -> Result<HttpR
 fn refused(error: OtpError) -> ApiError {
     match error {
         OtpError::Off => ApiError::conflict("No vendor of this channel is on"),
-        OtpError::TooMany(wait) => ApiError::rate_limited(wait),
+        OtpError::TooMany(budget) => limits::over(&budget),
         OtpError::Unknown => ApiError::not_found("There is no such code, or it was used"),
         OtpError::Wrong { left } => {
             ApiError::new(Code::WrongCode, format!("Wrong code; {left} more may be tried"))

@@ -89,7 +89,7 @@ impl AmazonCallbacks {
     /// When it is not SNS', too old, of another topic, or cannot be read.
     pub async fn heard(&self, body: &[u8], now: SystemTime) -> Result<Heard, Refused> {
         let envelope = Envelope::read(body)?;
-        if !self.topics.iter().any(|topic| *topic == envelope.topic) {
+        if !self.topics.contains(&envelope.topic) {
             return Err(Refused::Topic);
         }
         let known = self.certificates.lock().get(&envelope.certificate).cloned();

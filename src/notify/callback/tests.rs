@@ -425,7 +425,7 @@ async fn what_ses_tells_by_sns_is_news_by_either_signature_and_its_certificate_i
     );
     // A subject is signed where there is one.
     let body = sns("Notification", &event("Delivery"), "2", |json| {
-        json["Subject"] = json!("x")
+        json["Subject"] = json!("x");
     });
     assert!(callbacks.heard(body.as_bytes(), at(SIGNED_AT)).await.is_ok());
 }
@@ -444,7 +444,7 @@ async fn a_topic_of_ours_is_subscribed_to_and_nobody_elses() {
         "the certificate, and the address to confirm at"
     );
     let elses = sns("SubscriptionConfirmation", "x", "2", |json| {
-        json["TopicArn"] = json!("arn:aws:sns:x:1:y")
+        json["TopicArn"] = json!("arn:aws:sns:x:1:y");
     });
     assert_eq!(
         callbacks.heard(elses.as_bytes(), at(SIGNED_AT)).await,
@@ -461,7 +461,7 @@ async fn a_topic_of_ours_is_subscribed_to_and_nobody_elses() {
         "https://sns.x.amazonaws.com/a.txt",
     ] {
         let body = sns("Notification", "{}", "2", |json| {
-            json["SigningCertURL"] = json!(place)
+            json["SigningCertURL"] = json!(place);
         });
         let refused = callbacks.heard(body.as_bytes(), at(SIGNED_AT)).await;
         assert_eq!(refused, Err(Refused::Signature), "{place}");

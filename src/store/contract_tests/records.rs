@@ -58,7 +58,7 @@ pub async fn some_of_a_rooms_records_can_be_read<H: Harness>() {
 
 fn contact(n: u64) -> Contact {
     let plain = Contact::new(format!("Contact {n}"), phone(n));
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         return plain;
     }
     let reach = Reach {

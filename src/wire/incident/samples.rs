@@ -110,8 +110,12 @@ fn for_operators(cast: &Cast, full: bool) -> Vec<Word> {
         visibility: Visibility::Public,
         created_at: AT,
     };
+    let unreached = Event {
+        body: EventBody::ContactUnreached { who: BEN },
+        ..event.clone()
+    };
     let cursor = "0-19a7d0c2b5e-3-0";
-    let shown = OpsEventView::of(&event, &summary, cursor);
+    let shown = OpsEventView::of(if full { &unreached } else { &event }, &summary, cursor);
     let kind = if full { RoomKind::Sos } else { RoomKind::Trip };
     let position = OpsPositionView::of(&cast.sos, kind, BEN, &cast.fix);
     let positions = OpsPositionsView::new(AT, vec![position]);

@@ -108,7 +108,8 @@ fn data(body: &EventBody) -> Value {
         }
         EventBody::JoinRequested { who }
         | EventBody::JoinDenied { who }
-        | EventBody::ContactAlerted { who } => json!({ "participantId": who.to_string() }),
+        | EventBody::ContactAlerted { who }
+        | EventBody::ContactUnreached { who } => json!({ "participantId": who.to_string() }),
         EventBody::MessageSent { id, content, relay } => said(id, content, relay.as_ref()),
         EventBody::Activated | EventBody::Deactivated | EventBody::Emptied | EventBody::TripEnded => {
             json!({})
@@ -137,7 +138,6 @@ fn data(body: &EventBody) -> Value {
             "code": change.code,
             "possiblyTwice": change.possibly_twice,
         }),
-        EventBody::ContactUnreached { who } => json!({ "participantId": who.to_string() }),
         EventBody::Acknowledged { means } => json!({ "means": means.as_str() }),
     }
 }

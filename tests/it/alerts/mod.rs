@@ -9,7 +9,7 @@ mod watching;
 use serde_json::{Value, json};
 
 use crate::support::vendors::Vendors;
-use crate::support::{Engine, Person, UNLIMITED, eventually};
+use crate::support::{Engine, Person, UNLIMITED, eventually, eventually_or};
 
 pub const ANA: &str = "+639170000001";
 pub const BEN: &str = "+639170000002";
@@ -49,10 +49,14 @@ pub async fn messages(staff: &Person, sos: &str) -> Vec<Value> {
 
 /// Waits until the messages of an incident stand so, in the order in which they were planned.
 pub async fn stand(staff: &Person, sos: &str, states: &[&str]) -> Vec<Value> {
-    eventually(&format!("messages stand as {states:?}"), || async {
+    eventually_or(&format!("messages stand as {states:?}"), || async {
         let found = messages(staff, sos).await;
         let now: Vec<_> = found.iter().filter_map(|one| one["state"].as_str()).collect();
-        (now == states).then_some(found)
+        if now == states {
+            Ok(found)
+        } else {
+            Err(format!("{found:?}"))
+        }
     })
     .await
 }

@@ -82,7 +82,7 @@ async fn an_attempt_of_unknown_outcome_is_asked_about_and_not_repeated() {
 async fn where_it_cannot_be_found_out_the_next_vendor_gets_it_and_it_is_marked() {
     let vendors = Vendors::start();
     // It takes the message and answers nothing, to that and to any question.
-    vendors.fail(Vendor::Twilio, Fault::TakesInSilence);
+    vendors.fail(Vendor::Twilio, Fault::TakesAndIsGone);
     let engine = engine(&vendors, &[]);
     let maria = engine.user("Maria");
     maria.trusts(&[("Ana", ANA)]).await;

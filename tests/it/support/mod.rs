@@ -51,12 +51,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Waits for a condition that nothing announces, and gives up after the deadline.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    eventually_or(what, || {
+        let look = look();
+        async move { look.await.ok_or("") }
+    })
+    .await
+}
+
+/// The same, and tells what it was instead.
+pub async fn eventually_or<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
     let until = tokio::time::Instant::now() + DEADLINE;
     loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(tokio::time::Instant::now() < until, "never came true: {what}");
+        let instead = match look().await {
+            Ok(found) => return found,
+            Err(instead) => instead,
+        };
+        assert!(
+            tokio::time::Instant::now() < until,
+            "never came true: {what} {instead}"
+        );
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -78,6 +78,8 @@ pub enum Fault {
     BreaksOff,
     /// It takes the message and says nothing.
     TakesInSilence,
+    /// The same, and it answers no question either.
+    TakesAndIsGone,
     /// It says nothing, and does not take the message.
     Silence,
     /// It hangs up, and does not take the message.
@@ -88,7 +90,7 @@ impl Fault {
     const fn takes(&self) -> bool {
         matches!(
             self,
-            Self::Slow(_) | Self::Gibberish | Self::BreaksOff | Self::TakesInSilence
+            Self::Slow(_) | Self::Gibberish | Self::BreaksOff | Self::TakesInSilence | Self::TakesAndIsGone
         )
     }
 }
@@ -109,6 +111,11 @@ struct State {
 impl State {
     fn take(&mut self, message: Message) {
         self.messages.push((message, false));
+    }
+
+    /// Whether a vendor answers nothing at all, questions included.
+    fn is_gone(&self, vendor: Vendor) -> bool {
+        matches!(self.faults.get(&vendor), Some((_, Fault::TakesAndIsGone)))
     }
 
     /// The fault of a vendor for one more request.

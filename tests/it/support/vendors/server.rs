@@ -203,6 +203,9 @@ async fn serve(vendor: Vendor, request: Request<Incoming>, state: Shared) -> Res
         None
     };
     let Some(fault) = fault else {
+        if state.lock().unwrap().is_gone(vendor) {
+            std::future::pending::<()>().await;
+        }
         return Ok(whole(answer(vendor, &asked, &state)));
     };
     let reply = fault.takes().then(|| answer(vendor, &asked, &state));
