@@ -85,6 +85,7 @@ impl Bench {
             silent: false,
             drill: false,
             raised_at: None,
+            guarded: false,
             severity: Severity::High,
             position: Some(self.place()),
             accuracy: Some(12.5),

@@ -119,6 +119,8 @@ pub struct Report {
     pub drill: bool,
     /// When it was raised by the clock of the device, if it said so: long ago when it had no connection.
     pub raised_at: Option<Timestamp>,
+    /// Whoever raised it proves by their PIN that it is them who call it off.
+    pub guarded: bool,
     /// How bad.
     pub severity: Severity,
     /// Where; a circle's SOS may come without.

@@ -22,6 +22,7 @@ pub mod ops;
 pub mod otp;
 pub mod people;
 pub mod phone;
+pub mod pin;
 pub mod room;
 pub mod scopes;
 pub mod time;

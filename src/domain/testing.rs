@@ -22,6 +22,7 @@ pub fn report() -> Report {
         silent: false,
         drill: false,
         raised_at: None,
+        guarded: false,
         severity: Severity::High,
         position: Some(Position::new(14.5995, 120.9842).unwrap()),
         accuracy: Some(5.0),

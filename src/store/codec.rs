@@ -185,6 +185,11 @@ enum Body {
     Acknowledged {
         by: String,
     },
+    Duress {
+        to: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
 }
 
 /// What a service said of a message.
@@ -223,11 +228,13 @@ struct Said {
     booking: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     from: Vec<String>,
-    /// These two are left out when they say nothing: nodes of before they were written read the others.
+    /// These three are left out when they say nothing: nodes of before they were written read the others.
     #[serde(default, skip_serializing_if = "is_false")]
     drill: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    guarded: bool,
 }
 
 /// `serde_json` may be off by the last bit when it reads a float; the standard library is not.
@@ -336,6 +343,10 @@ impl From<&EventBody> for Body {
             EventBody::Acknowledged { means } => Self::Acknowledged {
                 by: means.as_str().into(),
             },
+            EventBody::Duress { to, note } => Self::Duress {
+                to: to.as_str().into(),
+                note: note.clone(),
+            },
         }
     }
 }
@@ -435,6 +446,10 @@ impl TryFrom<Body> for EventBody {
             Body::Acknowledged { by } => Self::Acknowledged {
                 means: Means::parse(&by).ok_or_else(|| corrupt("an acknowledgement"))?,
             },
+            Body::Duress { to, note } => Self::Duress {
+                to: parse_status(&to)?,
+                note,
+            },
         })
     }
 }
@@ -485,6 +500,7 @@ impl From<&Report> for Said {
             from: report.raised_from.iter().map(ToString::to_string).collect(),
             drill: report.drill,
             raised_at: report.raised_at.map(Timestamp::ms),
+            guarded: report.guarded,
         }
     }
 }
@@ -504,6 +520,7 @@ impl TryFrom<Said> for Report {
             silent: said.silent,
             drill: said.drill,
             raised_at: said.raised_at.map(Timestamp::from_ms),
+            guarded: said.guarded,
             severity: Severity::parse(&said.severity).ok_or_else(|| corrupt("a severity"))?,
             position,
             accuracy: said.accuracy,

@@ -193,6 +193,7 @@ fn report() -> impl Strategy<Value = Report> {
         proptest::collection::vec(room_id(), 0..4),
         any::<bool>(),
         proptest::option::of(any::<i32>()),
+        any::<bool>(),
     );
     (said, place, rest).prop_map(|(said, place, rest)| Report {
         kind: said.0,
@@ -212,6 +213,7 @@ fn report() -> impl Strategy<Value = Report> {
         raised_from: rest.3,
         drill: rest.4,
         raised_at: rest.5.map(|ms| Timestamp::from_ms(i64::from(ms))),
+        guarded: rest.6,
     })
 }
 
@@ -228,6 +230,42 @@ fn relay() -> impl Strategy<Value = Relay> {
         notice,
         written_at: Timestamp::from_ms(at),
     })
+}
+
+/// What is about people who are not connected.
+fn told() -> impl Strategy<Value = EventBody> {
+    let planned = (proptest::option::of(participant_id()), one_of(Channel::ALL))
+        .prop_map(|(to, channel)| Planned { to, channel });
+    let moved = (
+        any::<u32>(),
+        one_of(DeliveryState::ALL),
+        proptest::option::of(one_of(Vendor::ALL)),
+        any::<Option<String>>(),
+        any::<bool>(),
+    );
+    prop_oneof![
+        (
+            any::<u16>(),
+            one_of(Occasion::ALL),
+            proptest::collection::vec(planned, 0..4)
+        )
+            .prop_map(|(step, occasion, planned)| EventBody::NotificationsPlanned {
+                step,
+                occasion,
+                planned,
+            }),
+        moved.prop_map(|(id, to, vendor, code, possibly_twice)| {
+            EventBody::NotificationMoved(Move {
+                id,
+                to,
+                vendor,
+                code,
+                possibly_twice,
+            })
+        }),
+        participant_id().prop_map(|who| EventBody::ContactUnreached { who }),
+        one_of(Means::ALL).prop_map(|means| EventBody::Acknowledged { means }),
+    ]
 }
 
 fn body() -> impl Strategy<Value = EventBody> {
@@ -285,6 +323,8 @@ fn body() -> impl Strategy<Value = EventBody> {
             }),
         room_id().prop_map(|room| EventBody::LinkRaised { room }),
         room_id().prop_map(|room| EventBody::LinkEnded { room }),
+        told(),
+        (one_of(Status::ALL), any::<Option<String>>()).prop_map(|(to, note)| EventBody::Duress { to, note }),
     ]
 }
 

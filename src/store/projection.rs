@@ -171,7 +171,8 @@ impl RoomRow {
             | EventBody::NotificationsPlanned { .. }
             | EventBody::NotificationMoved(_)
             | EventBody::ContactUnreached { .. }
-            | EventBody::Acknowledged { .. } => smallvec![],
+            | EventBody::Acknowledged { .. }
+            | EventBody::Duress { .. } => smallvec![],
         }
     }
 

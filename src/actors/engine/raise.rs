@@ -14,7 +14,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
 use crate::domain::people::Identity;
-use crate::domain::room::{Command, Genesis, Rejection, UserType};
+use crate::domain::room::{Command, Proof, Genesis, Rejection, UserType};
 use crate::store::IdempotencyKey;
 use crate::wire::json::EmergencySos;
 
@@ -227,6 +227,7 @@ pub async fn resolve(
             expected: None,
             note: None,
             lower_case: false,
+            proof: Proof::Nothing,
         };
         let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
         match node.room(&sos).act(act).await {
@@ -264,6 +265,7 @@ fn report(sos: &EmergencySos, raised_from: Vec<RoomId>) -> Report {
         silent: false,
         drill: false,
         raised_at: None,
+        guarded: false,
         severity: sos.severity.unwrap_or(Severity::Critical),
         position: sos.position,
         accuracy: sos.accuracy,

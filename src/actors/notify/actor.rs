@@ -133,6 +133,7 @@ impl NotifyActor {
         let carried = async move {
             match JobBody::decode(&errand.job.body) {
                 Ok(JobBody::Incident) => incident::look(&errand).await,
+                Ok(JobBody::CheckIn(id)) => check_in::look(&errand, &id).await,
                 Ok(JobBody::Send(body)) => send::carry(&errand, *body).await,
                 Err(error) => {
                     // A newer version wrote it: a node of that version takes it over.

@@ -16,6 +16,8 @@ use crate::domain::time::Timestamp;
 pub enum JobBody {
     /// Look at the incident: is somebody to be told?
     Incident,
+    /// Look at a check-in: has it become an SOS?
+    CheckIn(String),
     /// Send a message.
     Send(Box<SendBody>),
 }
@@ -49,6 +51,7 @@ impl JobBody {
     pub fn encode(&self) -> String {
         let kept = match self {
             Self::Incident => Kept::Incident,
+            Self::CheckIn(id) => Kept::CheckIn(id.clone()),
             Self::Send(send) => Kept::Send(Box::new(KeptSend::of(send))),
         };
         serde_json::to_string(&kept)
@@ -63,6 +66,7 @@ impl JobBody {
         let kept: Kept = serde_json::from_str(text).map_err(|_| BadBody)?;
         Ok(match kept {
             Kept::Incident => Self::Incident,
+            Kept::CheckIn(id) => Self::CheckIn(id),
             Kept::Send(send) => Self::Send(Box::new(send.read()?)),
         })
     }
@@ -72,6 +76,7 @@ impl JobBody {
 #[serde(rename_all = "kebab-case")]
 enum Kept {
     Incident,
+    CheckIn(String),
     Send(Box<KeptSend>),
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Shared;
 use super::incident::{Snapshot, digest};
 use crate::domain::ids::{ParticipantId, RoomId};
-use crate::domain::notify::{Content, Locale, Occasion};
+use crate::domain::notify::{Channel, Content, Locale, Occasion};
 use crate::domain::people::Contact;
 use crate::domain::time::Timestamp;
 
@@ -96,7 +96,8 @@ fn spoken(span: Duration) -> String {
     }
 }
 
-/// The name of the job that tells the operators of trouble: once for each incident and kind of trouble.
-pub(super) fn trouble_key(room: &RoomId, kind: &str) -> String {
-    format!("trouble-{kind}-{}", digest(room.as_str()))
+/// The name of the job that tells the operators of trouble: once for each incident, kind of trouble and channel.
+pub(super) fn trouble_key(room: &RoomId, kind: &str, channel: Channel) -> String {
+    let channel = channel.as_str().to_ascii_lowercase();
+    format!("trouble-{kind}-{}-{channel}", digest(room.as_str()))
 }

@@ -42,6 +42,9 @@ impl Snapshot {
             told: &self.told,
             open: self.open,
             false_alarm: self.false_alarm,
+            // Who raises it silently, or too late to be asked, has no second thoughts to be given time for.
+            revocable_since: (self.report.guarded && !self.report.silent && self.report.raised_at.is_none())
+                .then_some(self.created_at),
             now,
         }
     }
@@ -282,7 +285,7 @@ fn hash(text: &str) -> [u8; 32] {
     sha2::Sha256::digest(text.as_bytes()).into()
 }
 
-fn bits(text: &str) -> u64 {
+pub(super) fn bits(text: &str) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&hash(text)[..8]);
     u64::from_be_bytes(first)

@@ -116,6 +116,7 @@ impl Notifier {
                     JobWrite::Hasten(incident::incident_job(room)),
                 ]
             }
+            EventBody::Duress { .. } => self.0.shared.duress_jobs(room),
             EventBody::StatusChanged { .. } | EventBody::Acknowledged { .. } => {
                 let after = self.0.shared.settings.plan.untouched_after;
                 if after.is_zero() {

@@ -121,6 +121,15 @@ impl Shared {
         found
     }
 
+    /// The same of somebody who is known.
+    pub async fn pushed_to(&self, who: &Subject) -> Vec<Destination> {
+        let Ok(node) = self.node() else { return vec![] };
+        node.push_targets_of(who).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "where somebody's devices are pushed to cannot be read");
+            vec![]
+        })
+    }
+
     /// That it cannot be read where somebody's devices are pushed to keeps them from no other channel.
     async fn pushed(&self, phone: &PhoneNumber) -> Vec<Destination> {
         let Ok(node) = self.node() else { return vec![] };
@@ -136,7 +145,7 @@ impl Shared {
         all.into_iter().filter(|to| self.carries(to)).collect()
     }
 
-    fn carries(&self, to: &Destination) -> bool {
+    pub fn carries(&self, to: &Destination) -> bool {
         self.providers.iter().any(|provider| provider.carries(to))
     }
 
@@ -264,20 +273,31 @@ impl Shared {
 
     /// Tells the operators' pager that an incident is in trouble, once for each kind.
     async fn trouble(&self, room: &RoomId, kind: &str, reason: &str) {
-        if !self.carries(&Destination::Pager) {
-            return;
+        if self.carries(&Destination::Pager) {
+            self.add(vec![self.trouble_job(room, (kind, reason), Destination::Pager)])
+                .await;
         }
+    }
+
+    /// Whoever raised an incident is under duress: every way to the operators is told of it.
+    pub fn duress_jobs(&self, room: &RoomId) -> Vec<JobWrite> {
+        let what = ("duress", "DURESS: it looks ended to whoever raised it, and is not");
+        let job = |to| self.trouble_job(room, what, to);
+        self.operators().into_iter().map(job).collect()
+    }
+
+    fn trouble_job(&self, room: &RoomId, (kind, reason): (&str, &str), to: Destination) -> JobWrite {
+        let key = content::trouble_key(room, kind, to.channel());
         let body = SendBody {
             notification: None,
             state: DeliveryState::Pending,
-            to: Destination::Pager,
+            to,
             content: content::of_trouble(room, reason),
             raised_at: None,
             expires_at: self.now() + self.settings.plan.ttl,
             progress: Progress::default(),
         };
-        let key = content::trouble_key(room, kind);
-        let job = NewJob {
+        JobWrite::Add(NewJob {
             id: JobId::from_random(u64::from_be_bytes(random())),
             key,
             lane: Lane::Sos,
@@ -285,8 +305,7 @@ impl Shared {
             whose: None,
             after: Duration::ZERO,
             body: JobBody::Send(Box::new(body)).encode(),
-        };
-        self.add(vec![JobWrite::Add(job)]).await;
+        })
     }
 
     /// Writes jobs that nothing else hangs on.

@@ -13,7 +13,7 @@ use crate::actors::gate::Permit;
 use crate::actors::lookup::{Found, Known};
 use crate::domain::incident::{Status, Visibility};
 use crate::domain::people::{Named, Role};
-use crate::domain::room::{Command, Genesis, Rejection, UserType};
+use crate::domain::room::{Command, Proof, Genesis, Rejection, UserType};
 
 type Ctx = Context<RoomActor>;
 
@@ -134,6 +134,7 @@ impl RoomActor {
                 expected: Some(Status::Active),
                 note: None,
                 lower_case: false,
+                proof: Proof::Nothing,
             };
             self.queue.push_front((Work::system(command), None));
         }

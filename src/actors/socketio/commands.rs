@@ -21,7 +21,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::Status;
 use crate::domain::people::Role;
-use crate::domain::room::{Command, Means, Rejection, RoomKind, UserType};
+use crate::domain::room::{Command, Proof, Means, Rejection, RoomKind, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::Membership;
 use crate::wire::incident::{ClientMessage, Said, UNAUTHORIZED, UNAUTHORIZED_SOS, history_response};
@@ -175,6 +175,7 @@ impl Client {
                 expected: None,
                 note: None,
                 lower_case,
+                proof: Proof::Nothing,
             },
         )
     }

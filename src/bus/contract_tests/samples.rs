@@ -39,6 +39,7 @@ fn report() -> Report {
         silent: true,
         drill: false,
         raised_at: None,
+        guarded: false,
         severity: Severity::High,
         position: Some(Position::new(-14.5995, 120.984_200_000_1).expect(OK)),
         accuracy: Some(5.25),

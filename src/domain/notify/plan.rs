@@ -49,6 +49,9 @@ pub struct PlanSettings {
     pub cool_down: Duration,
     /// For how long after it was planned a message is worth sending.
     pub ttl: Duration,
+    /// The contacts of somebody who can call off an SOS by a PIN are told so long after it was raised: until then it can
+    /// be called off without having frightened anybody.
+    pub cancel_window: Duration,
 }
 
 /// The hours in which somebody is told only of emergencies, by their own clock.
@@ -108,6 +111,8 @@ pub struct Facts<'a> {
     pub open: bool,
     /// It ended because whoever raised it called it off.
     pub false_alarm: bool,
+    /// When it was raised, if whoever did can still call it off by their PIN before their contacts hear of it.
+    pub revocable_since: Option<Timestamp>,
     /// The time.
     pub now: Timestamp,
 }
@@ -217,6 +222,7 @@ pub fn messages(
         let calm = reminder && facts.told.acknowledged_at.is_some();
         let quiet = target.quiet.filter(|_| calm);
         let quiet = quiet.map_or(Duration::ZERO, |hours| hours.left(facts.now));
+        let quiet = quiet.max(window_left(settings, facts));
         let mut channels: Vec<Channel> = Vec::new();
         for to in &target.reached {
             let channel = to.channel();
@@ -235,6 +241,12 @@ pub fn messages(
         }
     }
     found
+}
+
+/// How long the contacts are not told yet; operators always are at once.
+fn window_left(settings: &PlanSettings, facts: &Facts<'_>) -> Duration {
+    let ends = facts.revocable_since.map(|since| since + settings.cancel_window);
+    ends.map_or(Duration::ZERO, |ends| ends.since(facts.now))
 }
 
 /// Whether somebody had a message so lately that a reminder would only annoy.

@@ -28,6 +28,7 @@ fn settings() -> PlanSettings {
         untouched_after: MINUTE * 15,
         cool_down: MINUTE,
         ttl: MINUTE * 30,
+        cancel_window: Duration::from_secs(10),
     }
 }
 

@@ -98,6 +98,14 @@ impl RoomState {
             | EventBody::NotificationMoved(_)
             | EventBody::ContactUnreached { .. }
             | EventBody::Acknowledged { .. } => {}
+            EventBody::Duress { .. } => {
+                let from = self.incident.as_ref().map(|incident| incident.status);
+                if let Some(shown) = from.and_then(|from| event.masked(from)) {
+                    let mut mask = Box::new(self.clone());
+                    mask.apply(&shown);
+                    self.mask = Some(mask);
+                }
+            }
             EventBody::StatusChanged { to, .. } => {
                 if let Some(incident) = &mut self.incident {
                     let was_open = incident.status.is_open();

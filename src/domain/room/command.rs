@@ -110,6 +110,8 @@ pub enum Command {
         note: Option<String>,
         /// They wrote the status in lower case, and whoever reads events by Socket.IO is told it so.
         lower_case: bool,
+        /// How whoever raised it proves that they end it of their own will.
+        proof: Proof,
     },
     /// The incident is of another type than it was taken for.
     SetType {
@@ -144,6 +146,18 @@ pub enum Command {
         /// How they say so.
         means: Means,
     },
+}
+
+/// What somebody typed in to end what they have raised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Their PIN.
+    Pin,
+    /// The one that says that somebody makes them: it must look as if it were over, and it is not.
+    Duress,
 }
 
 impl Command {
@@ -218,6 +232,9 @@ pub enum Rejection {
     /// The user type is not theirs to claim.
     #[error("userType {} is not yours to claim", .0.as_str())]
     UserTypeForbidden(UserType),
+    /// It takes the PIN of whoever raised it.
+    #[error("The PIN is needed")]
+    PinRequired,
     /// The incident is over.
     #[error("SOS is closed")]
     Closed,

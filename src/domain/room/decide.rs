@@ -1,6 +1,6 @@
 //! Says what happens. Pure: it reads the state, and answers with events or a reason.
 
-use super::command::{Command, Rejection, Standing};
+use super::command::{Command, Proof, Rejection, Standing};
 use super::deadline::Policy;
 use super::event::{Actor, EventBody, Genesis, LeaveReason, Relay, UserType};
 use super::participant::Participant;
@@ -27,7 +27,8 @@ pub fn decide(
     command: Command,
 ) -> Decision {
     Case {
-        state,
+        // Whoever is shown that it is over is answered so, too.
+        state: state.seen_by(actor.participant()),
         policy,
         actor,
         standing,
@@ -94,8 +95,18 @@ impl Case<'_> {
                 expected,
                 note,
                 lower_case,
+                proof,
             } => {
                 let from = self.set_status(to, expected)?;
+                if self.ends_own(to) {
+                    match proof {
+                        Proof::Duress => return Ok(vec![EventBody::Duress { to, note }]),
+                        Proof::Nothing if self.incident()?.report.guarded => {
+                            return Err(Rejection::PinRequired);
+                        }
+                        Proof::Nothing | Proof::Pin => {}
+                    }
+                }
                 let mut events = vec![EventBody::StatusChanged {
                     from,
                     to,
@@ -158,13 +169,14 @@ impl Case<'_> {
         Ok(self.incident()?.told.moves(change))
     }
 
-    /// Anybody may say so who came to help or whom the owner called; whoever raised it may not.
+    /// Anybody may say so who is in or whom the owner called; whoever raised it may not.
     fn acknowledge(&self, means: Means) -> Decision {
         let told = &self.incident()?.told;
         let who = self.somebody()?;
         self.in_open_room()?;
-        let called = self.standing != Standing::Stranger || self.state.is_in(who);
-        if self.is_owner() || !called {
+        let staff = matches!(self.standing, Standing::Staff | Standing::System);
+        let helps = self.state.is_in(who) && !self.is_owner();
+        if !staff && !helps {
             return Err(Rejection::Forbidden);
         }
         if told.acknowledged_by.contains(&who) {
@@ -369,6 +381,12 @@ impl Case<'_> {
         } else {
             vec![EventBody::EmergencyRaised { sos }]
         })
+    }
+
+    /// Whether somebody ends what they have raised themselves, and could be made to.
+    fn ends_own(&self, to: Status) -> bool {
+        let official = matches!(self.standing, Standing::Staff | Standing::System);
+        self.is_owner() && !official && !to.is_open()
     }
 
     /// From where it goes `to` there, if it may.

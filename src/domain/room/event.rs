@@ -249,14 +249,25 @@ pub enum EventBody {
         /// How they said so.
         means: Means,
     },
+    /// Whoever raised it is made to end it: they are shown that it stands at `to`, and it goes on.
+    Duress {
+        /// Where they were made to set it.
+        to: Status,
+        /// In their words.
+        note: Option<String>,
+    },
 }
 
 impl EventBody {
-    /// Whether it is about messages to people who are not connected: staff see that, and nobody else.
-    pub const fn is_about_messages(&self) -> bool {
+    /// Whether only staff see it: what is about messages to people who are not connected, and that somebody is under
+    /// duress.
+    pub const fn is_for_staff(&self) -> bool {
         matches!(
             self,
-            Self::NotificationsPlanned { .. } | Self::NotificationMoved(_) | Self::ContactUnreached { .. }
+            Self::NotificationsPlanned { .. }
+                | Self::NotificationMoved(_)
+                | Self::ContactUnreached { .. }
+                | Self::Duress { .. }
         )
     }
 
@@ -284,6 +295,7 @@ impl EventBody {
             Self::NotificationMoved(_) => "notification-changed",
             Self::ContactUnreached { .. } => "contact-unreached",
             Self::Acknowledged { .. } => "acknowledged",
+            Self::Duress { .. } => "duress",
         }
     }
 }
@@ -301,4 +313,20 @@ pub struct Event {
     pub actor: Actor,
     /// What.
     pub body: EventBody,
+}
+
+impl Event {
+    /// What whoever is under duress is shown in its place.
+    pub fn masked(&self, from: Status) -> Option<Self> {
+        let EventBody::Duress { to, note } = &self.body else {
+            return None;
+        };
+        let body = EventBody::StatusChanged {
+            from,
+            to: *to,
+            note: note.clone(),
+            lower_case: false,
+        };
+        Some(Self { body, ..self.clone() })
+    }
 }

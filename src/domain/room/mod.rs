@@ -10,7 +10,7 @@ mod state;
 mod told;
 mod trip;
 
-pub use command::{Command, Rejection, Standing};
+pub use command::{Command, Proof, Rejection, Standing};
 pub use deadline::{Deadline, Policy, Presence, due, next_deadline};
 pub use decide::decide;
 pub use event::{Actor, Event, EventBody, Genesis, LeaveReason, Relay, Seq, UserType};

@@ -111,7 +111,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0u8..2).prop_map(|n| Command::EndEmergency { sos: room(&format!("sos{n}")) }),
         1 => who().prop_map(|who| Command::NoteAlerted { who: vec![who] }),
         2 => (status(), proptest::option::of(status()), any::<bool>())
-            .prop_map(|(to, expected, lower_case)| Command::SetStatus { to, expected, note: None, lower_case }),
+            .prop_map(|(to, expected, lower_case)| Command::SetStatus { to, expected, note: None, lower_case, proof: Proof::Nothing }),
         1 => Just(Command::NoteLinkRaised { room: room("home") }),
         1 => Just(Command::NoteLinkEnded { room: room("home") }),
         1 => Just(Command::EndTrip),
@@ -573,6 +573,7 @@ fn a_service_brings_in_and_passes_on_the_words_of_people_who_are_not_in() {
         expected: None,
         note: None,
         lower_case: false,
+        proof: Proof::Nothing,
     };
     run.give(OWNER, Standing::System, close).unwrap();
     assert_eq!(run.give(3, Standing::System, pass_on()), Err(Rejection::Closed));
@@ -602,6 +603,7 @@ fn the_type_of_an_incident_is_changed_by_staff_and_services_while_it_is_open() {
         expected: None,
         note: None,
         lower_case: false,
+        proof: Proof::Nothing,
     };
     run.give(OWNER, Standing::System, end).unwrap();
     assert_eq!(
@@ -625,6 +627,7 @@ fn a_move_notes_in_which_case_its_status_was_written_and_the_state_is_the_same()
             expected: None,
             note: None,
             lower_case,
+            proof: Proof::Nothing,
         };
         run.give(9, Standing::Staff, command).unwrap();
         let noted = match run.log.last().map(|event| &event.body) {

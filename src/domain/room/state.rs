@@ -134,6 +134,9 @@ pub struct RoomState {
     pub trip: Option<Trip>,
     /// How many messages it has.
     pub messages: u64,
+    /// What whoever raised the incident is shown since they were made to end it: the room as it would be if it had ended
+    /// then.
+    pub(super) mask: Option<Box<RoomState>>,
     pub(super) recent: VecDeque<(ParticipantId, MessageId, Seq)>,
 }
 
@@ -159,6 +162,7 @@ impl RoomState {
             incident: None,
             trip: None,
             messages: 0,
+            mask: None,
             recent: VecDeque::new(),
         }
     }
@@ -166,6 +170,19 @@ impl RoomState {
     /// Whether it has been created.
     pub fn exists(&self) -> bool {
         self.kind.is_some()
+    }
+
+    /// Whether whoever raised the incident was made to end it.
+    pub fn is_under_duress(&self) -> bool {
+        self.mask.is_some()
+    }
+
+    /// The room as `viewer` is to see it.
+    pub fn seen_by(&self, viewer: Option<ParticipantId>) -> &Self {
+        match &self.mask {
+            Some(mask) if viewer.is_some() && viewer == self.owner => mask,
+            _ => self,
+        }
     }
 
     /// Whether `who` is in.

@@ -34,7 +34,7 @@ pub(super) async fn list(
     let staff = caller.identity.role.is_staff();
     let items: Vec<_> = events
         .iter()
-        .filter(|event| staff || !event.body.is_about_messages())
+        .filter(|event| staff || !event.body.is_for_staff())
         .map(EventView::of)
         .collect();
     Ok(stamp.answer(|| envelope::page(&items, next)))

@@ -7,7 +7,7 @@ use super::params::{OptionalBody, SosId};
 use super::scene::Scene;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
-use crate::domain::room::Command;
+use crate::domain::room::{Command, Proof};
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
@@ -61,6 +61,7 @@ async fn moved(
         expected: None,
         note,
         lower_case: false,
+        proof: Proof::Nothing,
     };
     api.engine.act(id, &caller.identity, command, None).await?;
     let view = api.engine.view(id, &caller.identity).await?;

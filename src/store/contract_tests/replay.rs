@@ -10,7 +10,7 @@ use super::Harness;
 use super::scribe::{Scribe, everything, put, record, user};
 use crate::domain::ids::MessageId;
 use crate::domain::incident::{IncidentType, Report, Status};
-use crate::domain::room::{Command, LeaveReason, RoomKind, RoomState, Standing, UserType};
+use crate::domain::room::{Command, Proof, LeaveReason, RoomKind, RoomState, Standing, UserType};
 use crate::domain::testing::{person, report, room};
 use crate::store::contract::Store;
 use crate::store::types::{IncidentRow, Listed, Membership};
@@ -61,6 +61,7 @@ pub fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => Just(Command::EndEmergency { sos: room("elsewhere") }),
         2 => (0..Status::ALL.len()).prop_map(|n| Command::SetStatus {
             to: Status::ALL[n], expected: None, note: None, lower_case: n % 2 == 1,
+            proof: Proof::Nothing,
         }),
         1 => Just(Command::NoteLinkRaised { room: room("room-0") }),
         2 => Just(Command::NoteLinkEnded { room: room("room-0") }),

@@ -6,7 +6,7 @@ use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{
-    Actor, Command, Event, Genesis, Manifest, Policy, Rejection, Relay, RoomState, Standing, UserType, decide,
+    Actor, Command, Proof, Event, Genesis, Manifest, Policy, Rejection, Relay, RoomState, Standing, UserType, decide,
 };
 use crate::domain::testing::{person, room};
 use crate::domain::time::Timestamp;
@@ -221,6 +221,7 @@ impl Scribe {
                 expected: None,
                 note: None,
                 lower_case: false,
+                proof: Proof::Nothing,
             },
         )
         .unwrap()

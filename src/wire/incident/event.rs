@@ -90,7 +90,8 @@ pub fn encode_event<'p>(
         | EventBody::LinkEnded { .. }
         | EventBody::NotificationsPlanned { .. }
         | EventBody::NotificationMoved(_)
-        | EventBody::ContactUnreached { .. } => Words::new(),
+        | EventBody::ContactUnreached { .. }
+        | EventBody::Duress { .. } => Words::new(),
     }
 }
 

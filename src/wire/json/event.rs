@@ -124,7 +124,8 @@ pub fn encode_event<'p>(
         | EventBody::LinkEnded { .. }
         | EventBody::NotificationsPlanned { .. }
         | EventBody::NotificationMoved(_)
-        | EventBody::ContactUnreached { .. } => return None,
+        | EventBody::ContactUnreached { .. }
+        | EventBody::Duress { .. } => return None,
     };
     Some(message.encode(event.at))
 }

@@ -53,6 +53,7 @@ fn an_sos_needs_a_type_a_message_and_a_place() {
             silent: false,
             drill: false,
             raised_at: None,
+            guarded: false,
             severity: Severity::Medium,
             position: Some(Position::new(14.5, 121.0).unwrap()),
             accuracy: None,

@@ -139,6 +139,7 @@ fn data(body: &EventBody) -> Value {
             "possiblyTwice": change.possibly_twice,
         }),
         EventBody::Acknowledged { means } => json!({ "means": means.as_str() }),
+        EventBody::Duress { to, note } => json!({ "shown": to.as_str(), "note": note }),
     }
 }
 

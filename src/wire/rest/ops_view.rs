@@ -35,11 +35,11 @@ struct OpsAlertView {
 }
 
 impl OpsAlertView {
-    /// An SOS was raised, or somebody who was to be told of one was reached over no channel.
+    /// An SOS was raised, somebody who was to be told of one was reached over no channel, or somebody is under duress.
     fn of(event: &Event, summary: &Summary) -> Option<Self> {
         let loud = matches!(
             event.body,
-            EventBody::Created(_) | EventBody::ContactUnreached { .. }
+            EventBody::Created(_) | EventBody::ContactUnreached { .. } | EventBody::Duress { .. }
         );
         let map = |position: Position| {
             let (lat, lon) = (position.latitude(), position.longitude());

@@ -57,6 +57,7 @@ impl InitBody {
             silent: false,
             drill: false,
             raised_at: None,
+            guarded: false,
             severity: Severity::Medium,
             position: place.map(|(position, _)| position),
             accuracy: place.and_then(|(_, accuracy)| accuracy),

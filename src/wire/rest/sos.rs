@@ -109,6 +109,7 @@ impl CreateSos {
                 silent,
                 drill,
                 raised_at,
+                guarded: false,
                 severity: severity.unwrap_or(Severity::Medium),
                 position: Some(position),
                 accuracy,

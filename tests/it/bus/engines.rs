@@ -12,7 +12,7 @@ use mayday::domain::ids::{RoomId, ServiceName, UserId};
 use mayday::domain::incident::Status;
 use mayday::domain::people::{Contact, ContactBook, Identity, Role, Subject};
 use mayday::domain::phone::PhoneNumber;
-use mayday::domain::room::Command;
+use mayday::domain::room::{Command, Proof};
 use mayday::domain::scopes::Scopes;
 use mayday::domain::time::Timestamp;
 use mayday::store::{Embedded, EmbeddedOptions, Store};
@@ -225,6 +225,7 @@ async fn an_incident_is_told_as_it_stands_by_whichever_node_moves_it_and_again_w
         expected: None,
         note: None,
         lower_case: false,
+        proof: Proof::Nothing,
     };
     other
         .act(&sos, &dispatch(), set(Status::Responding), None)

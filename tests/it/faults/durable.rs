@@ -74,6 +74,7 @@ async fn an_sos_is_acknowledged_only_when_it_is_on_disk() {
         silent: false,
         drill: false,
         raised_at: None,
+        guarded: false,
         severity: Severity::High,
         position: Some(Position::new(14.5, 120.9).unwrap()),
         accuracy: None,

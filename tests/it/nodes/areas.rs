@@ -5,7 +5,7 @@ use mayday::bus::Topic;
 use mayday::domain::area::{Area, Cell};
 use mayday::domain::geo::Position;
 use mayday::domain::incident::Status;
-use mayday::domain::room::Command;
+use mayday::domain::room::{Command, Proof};
 
 use super::cluster::{Cluster, Guest, HERE, report};
 use crate::support::eventually;
@@ -29,6 +29,7 @@ fn set(to: Status) -> Command {
         expected: None,
         note: None,
         lower_case: false,
+        proof: Proof::Nothing,
     }
 }
 

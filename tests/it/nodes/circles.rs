@@ -8,7 +8,7 @@ use mayday::actors::pass::FreePass;
 use mayday::domain::ids::{ParticipantId, RoomId};
 use mayday::domain::incident::Status;
 use mayday::domain::people::{Contact, ContactBook, Identity, Person, Role};
-use mayday::domain::room::{Actor, Command, Event, EventBody, Genesis, Seq, UserType};
+use mayday::domain::room::{Actor, Command, Proof, Event, EventBody, Genesis, Seq, UserType};
 use mayday::store::{Append, Store};
 use mayday::wire::json::EmergencySos;
 
@@ -144,6 +144,7 @@ async fn an_sos_that_ended_before_its_circle_heard_of_it_is_not_the_answer_to_th
         expected: None,
         note: None,
         lower_case: false,
+        proof: Proof::Nothing,
     };
     cluster.nodes[1]
         .act(&first, ana.identity(), end, None)

@@ -14,7 +14,7 @@ use mayday::actors::ops::{Cursor, Filter, Following, OpsEvent, OpsPosition, OpsP
 use mayday::domain::ids::{RoomId, UserId};
 use mayday::domain::incident::{Report, Status};
 use mayday::domain::people::{Identity, Role, Subject};
-use mayday::domain::room::Command;
+use mayday::domain::room::{Command, Proof};
 use mayday::domain::scopes::Scopes;
 use mayday::store::Store;
 use parking_lot::Mutex;
@@ -156,6 +156,7 @@ pub async fn set(engine: &Engine, sos: &RoomId, to: Status) {
         expected: None,
         note: None,
         lower_case: false,
+        proof: Proof::Nothing,
     };
     engine.act(sos, &person("staff"), command, None).await.unwrap();
 }

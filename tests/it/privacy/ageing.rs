@@ -82,6 +82,7 @@ fn report() -> Report {
         silent: false,
         drill: false,
         raised_at: None,
+        guarded: false,
         severity: Severity::High,
         position: Some(Position::new(HERE.0, HERE.1).unwrap()),
         accuracy: None,
