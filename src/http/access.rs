@@ -86,6 +86,8 @@ pub enum Needs {
     Part,
     /// They are in the incident now.
     Place,
+    /// They are in the incident now and did not raise it.
+    Aid,
     /// They raised the incident.
     Own,
     /// It is never theirs.
@@ -144,11 +146,8 @@ impl Access {
     /// To say that one knows of an incident and acts: those who are in it, and operators. Who raised it is told that it is
     /// not theirs to say.
     pub const ANSWER: Self = {
-        use Needs::{Never, Nothing, Place};
-        Self::new(
-            "answer",
-            [Never, Place, Place, Place, Place, Nothing, Nothing, Nothing],
-        )
+        use Needs::{Aid, Never, Nothing};
+        Self::new("answer", [Never, Aid, Aid, Aid, Aid, Nothing, Nothing, Nothing])
     };
 
     /// To act in an incident as one of those in it. Operators join first, like everybody.

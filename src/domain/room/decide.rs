@@ -158,13 +158,14 @@ impl Case<'_> {
         Ok(self.incident()?.told.moves(change))
     }
 
-    /// Anybody may say so who came to help or whom the owner called; whoever raised it may not.
+    /// Anybody may say so who is in or whom the owner called; whoever raised it may not.
     fn acknowledge(&self, means: Means) -> Decision {
         let told = &self.incident()?.told;
         let who = self.somebody()?;
         self.in_open_room()?;
-        let called = self.standing != Standing::Stranger || self.state.is_in(who);
-        if self.is_owner() || !called {
+        let staff = matches!(self.standing, Standing::Staff | Standing::System);
+        let helps = self.state.is_in(who) && !self.is_owner();
+        if !staff && !helps {
             return Err(Rejection::Forbidden);
         }
         if told.acknowledged_by.contains(&who) {

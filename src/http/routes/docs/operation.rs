@@ -417,6 +417,7 @@ fn rights(row: &Row) -> String {
         (Needs::Sight, "if the incident is shown to them"),
         (Needs::Part, "if they are or were in the incident"),
         (Needs::Place, "if they are in the incident"),
+        (Needs::Aid, "if they are in the incident and did not raise it"),
         (Needs::Own, "if they raised the incident"),
         (Needs::Never, "never"),
     ];

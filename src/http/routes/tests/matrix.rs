@@ -44,6 +44,7 @@ fn refusal(row: &Row, who: Who, stands: Stands) -> Option<u16> {
         Needs::Sight => stands != Stands::InTheDark,
         Needs::Part => matches!(stands, Stands::In | Stands::Gone | Stands::Raised),
         Needs::Place => matches!(stands, Stands::In | Stands::Raised),
+        Needs::Aid => stands == Stands::In,
         Needs::Own => stands == Stands::Raised,
         Needs::Never => false,
     };
@@ -153,6 +154,15 @@ impl Scene {
     async fn ask(&self, row: &Row, incident: &str, other: &str, who: Option<&Credential>) -> super::Answer {
         let path = row.path.replace("{id}", incident).replace("{participant}", other);
         let path = path.replace("{seq}", "1");
+        let link = || {
+            let room = RoomId::new(incident).unwrap();
+            self.rig.api.links.token(&room, other.parse().unwrap())
+        };
+        let path = if path.contains("{token}") {
+            path.replace("{token}", &link())
+        } else {
+            path
+        };
         let path = path.replace("{trip}", TRIP).replace("{user}", "ana");
         let path = path.replace("/nearby", "/nearby?latitude=14.6&longitude=121");
         let mut request = TestRequest::default().method(row.method.clone()).uri(&path);
@@ -203,7 +213,8 @@ fn for_services(row: &Row, incident: &str, other: &str) -> Value {
             "id": "m-1", "senderType": "CITIZEN", "senderId": "ana", "content": "help is near",
         }}),
         "otp" => json!({"to": "+639171234567", "channel": "SMS"}),
-        "verify" => json!({"id": "none", "code": "000000"}),
+        // No code was sent: that it lacks one is said first.
+        "verify" => json!({"id": "none"}),
         "joined" => json!({"sosId": incident, "userId": "rob"}),
         "left" => json!({"sosId": incident, "userId": other}),
         _ => panic!("give {} a body here", row.path),
