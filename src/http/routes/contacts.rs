@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Api;
 use super::errors::circle;
-use super::params::UserPath;
+use super::params::{OptionalBody, UserPath};
 use crate::actors::contacts::MovedError;
 use crate::domain::people::{Identity, Subject};
 use crate::http::auth::Caller;
@@ -15,7 +15,7 @@ use crate::http::envelope;
 use crate::http::error::ApiError;
 use crate::http::etag::Stamp;
 use crate::http::extract::JsonBytes;
-use crate::wire::rest::{ContactsView, contacts};
+use crate::wire::rest::{ContactsView, NoFields, contacts};
 
 /// `GET /api/contacts`
 pub(super) async fn read(
@@ -55,7 +55,12 @@ pub(super) async fn replace(
 
 /// `POST /internal/contacts/{user}/changed`: the service that keeps contacts has others of somebody now. They are read
 /// before this is answered.
-pub(super) async fn changed(api: web::Data<Api>, UserPath(user): UserPath) -> Result<HttpResponse, ApiError> {
+pub(super) async fn changed(
+    api: web::Data<Api>,
+    UserPath(user): UserPath,
+    body: OptionalBody,
+) -> Result<HttpResponse, ApiError> {
+    NoFields::parse(&body.0)?;
     let moved = api.engine.node().contacts_moved(&user).await;
     moved.map_err(|error| match error {
         MovedError::NotRemote => ApiError::conflict("Contacts are kept here"),

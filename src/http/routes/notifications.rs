@@ -5,7 +5,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TY
 use actix_web::{HttpResponse, web};
 
 use super::Api;
-use super::params::SosId;
+use super::params::{OptionalBody, SosId};
 use crate::actors::CommandError;
 use crate::actors::notify::Heard;
 use crate::actors::room::Glimpse;
@@ -13,7 +13,7 @@ use crate::domain::room::{Command, Means, Rejection};
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
-use crate::wire::rest::{AcknowledgedView, NotificationView};
+use crate::wire::rest::{AcknowledgedView, NoFields, NotificationView};
 
 /// `GET /sos/{id}/notifications`
 pub(super) async fn list(
@@ -39,7 +39,9 @@ pub(super) async fn acknowledge(
     api: web::Data<Api>,
     caller: Caller,
     SosId(id): SosId,
+    body: OptionalBody,
 ) -> Result<HttpResponse, ApiError> {
+    NoFields::parse(&body.0)?;
     api.incident(&id, &caller.identity).await?;
     let command = Command::Acknowledge {
         means: Means::Request,

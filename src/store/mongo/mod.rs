@@ -63,6 +63,11 @@ use super::schema::{Migrated, SchemaStatus};
 use crate::domain::ids::RoomId;
 use crate::domain::time::Timestamp;
 
+/// After how long the server ends a transaction that nobody ends: a parameter of MongoDB's, 60 s unless it is told.
+const LIFETIME: &str = "transactionLifetimeLimitSeconds";
+/// Longer than this is too long for an incident to wait.
+const LIFETIME_MAX_S: i32 = 10;
+
 /// The database when the address names none.
 const DATABASE: &str = "mayday";
 /// A slice of upkeep must be done by then.
@@ -430,7 +435,24 @@ async fn check_server(db: &Db) -> Outcome<()> {
         let what = format!("it is MongoDB {version}; 6.0 or newer is needed");
         return Err(StoreError::Unavailable(what).into());
     }
+    check_lifetime(db).await;
     Ok(())
+}
+
+/// What a node that dies has begun keeps its rooms from the others until the server gives it up. Whoever may not ask the
+/// server is not told.
+async fn check_lifetime(db: &Db) {
+    let asked = doc! { "getParameter": 1, LIFETIME: 1 };
+    let Ok(found) = db.client.database("admin").run_command(asked).await else {
+        return;
+    };
+    let seconds = found.get_i32(LIFETIME).unwrap_or_default();
+    if seconds > LIFETIME_MAX_S {
+        tracing::warn!(
+            seconds,
+            "MongoDB keeps what a killed node has begun for long: set its {LIFETIME} to {LIFETIME_MAX_S} or less"
+        );
+    }
 }
 
 async fn prepare(db: &Arc<Db>, options: &MongoOptions) -> Outcome<()> {

@@ -135,16 +135,26 @@ async fn crowd(at: &Person, count: usize) -> Vec<(Person, Client)> {
         .await
 }
 
-/// Stays until the node says goodbye, comes back when it was told to, and answers when that was.
+/// What became of somebody while a node left.
+struct Stay {
+    client: Client,
+    /// When the node told them to come back.
+    hint: Option<Duration>,
+    /// Nodes that could not keep them (4100), as on a machine with too much to do: they come back at once.
+    lost: usize,
+}
+
+/// Stays until the node says goodbye, and comes back when it was told to.
 async fn stays(
     (person, mut client): (Person, Client),
     mut over: watch::Receiver<bool>,
     doors: Arc<Semaphore>,
-) -> (Client, Option<Duration>) {
+) -> Stay {
+    let mut lost = 0;
     loop {
         let heard = tokio::select! {
             heard = client.hears() => heard,
-            _ = over.wait_for(|over| *over) => return (client, None),
+            _ = over.wait_for(|over| *over) => return Stay { client, hint: None, lost },
         };
         match heard {
             Heard::Message(_) => {}
@@ -161,7 +171,15 @@ async fn stays(
                     opened
                 })
                 .await;
-                return (client, Some(hint));
+                return Stay {
+                    client,
+                    hint: Some(hint),
+                    lost,
+                };
+            }
+            Heard::Close(4100, _) => {
+                lost += 1;
+                client = comes_in(&person).await;
             }
             other => panic!("a client heard {other:?}"),
         }
@@ -213,13 +231,18 @@ async fn a_balancer_does_its_work(balance: fn(&[Engine]) -> Balancer) {
     })
     .await;
     over.send(true).unwrap();
-    let (mut clients, mut hints) = (Vec::new(), Vec::new());
-    for client in stay {
-        let (client, hint) = client.await.unwrap();
-        clients.push(client);
-        hints.extend(hint);
+    let (mut clients, mut hints, mut lost) = (Vec::new(), Vec::new(), 0);
+    for stay in stay {
+        let stay = stay.await.unwrap();
+        clients.push(stay.client);
+        hints.extend(stay.hint);
+        lost += stay.lost;
     }
-    assert_eq!(hints.len(), counts[0], "everybody on that node, and nobody else");
+    let others = hints.len().abs_diff(counts[0]);
+    assert!(
+        others <= lost,
+        "everybody on that node, and nobody else: {others} others, {lost} came back by themselves"
+    );
     let early = hints.iter().filter(|hint| **hint < SPREAD / 2).count();
     assert!(
         early * 4 > hints.len() && early * 4 < hints.len() * 3,

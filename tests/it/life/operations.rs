@@ -7,9 +7,9 @@ use crate::support::{Engine, circle, fire};
 #[tokio::test]
 async fn a_healthy_node_says_so() {
     let engine = Engine::start(&[]);
-    for (path, status) in [("/health", "ok"), ("/ready", "ready")] {
-        let answer = engine.nobody().get(path).await.ok(200);
-        assert_eq!(answer, json!({"status": status}), "{path}");
+    let ready = json!({"status": "ready", "channels": {}});
+    for (path, well) in [("/health", json!({"status": "ok"})), ("/ready", ready)] {
+        assert_eq!(engine.nobody().get(path).await.ok(200), well, "{path}");
     }
 }
 

@@ -13,7 +13,11 @@ const OF: [Vendor; 3] = [Vendor::Twilio, Vendor::Msg91, Vendor::WhatsappCloud];
 fn engine(vendors: &Vendors) -> Engine {
     let own = vendors.settings_of(&OF);
     let own = own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let quick = [("alerts.poll_ms", "200"), ("notify.callback_max_bytes", "20000")];
+    let quick = [
+        ("alerts.poll_ms", "200"),
+        ("notify.callback_max_bytes", "20000"),
+        ("alerts.channels", "SMS"),
+    ];
     let all: Vec<_> = own.chain(UNLIMITED).chain(quick).collect();
     Engine::start(&all)
 }

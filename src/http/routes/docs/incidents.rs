@@ -207,6 +207,7 @@ fn alerting(to: &mut Describer<'_>) {
         .text("Nobody is reminded of it any more, as long as something happens in it.")
         .optional_body("Nothing", &[("nothing to say", json!({}))])
         .refuses(Code::Forbidden, "Not authorized")
+        .refuses(Code::SosClosed, "SOS is closed")
         .answers(200, "It is known.", said, data(example)),
     );
     let html = || {

@@ -158,7 +158,11 @@ impl Scene {
             let room = RoomId::new(incident).unwrap();
             self.rig.api.links.token(&room, other.parse().unwrap())
         };
-        let path = if path.contains("{token}") { path.replace("{token}", &link()) } else { path };
+        let path = if path.contains("{token}") {
+            path.replace("{token}", &link())
+        } else {
+            path
+        };
         let path = path.replace("{trip}", TRIP).replace("{user}", "ana");
         let path = path.replace("/nearby", "/nearby?latitude=14.6&longitude=121");
         let mut request = TestRequest::default().method(row.method.clone()).uri(&path);
