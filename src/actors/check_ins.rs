@@ -11,15 +11,16 @@ use super::clock::random;
 use super::error::CommandError;
 use super::node::Node;
 use super::notify::JobBody;
-use super::pins::PinError;
 use super::push::version;
 use super::room::{Act, By, Reply};
+use crate::domain::check_in::{CheckIn, Due};
 use crate::domain::geo::Position;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
 use crate::domain::notify::Lane;
 use crate::domain::people::{Identity, Role, Subject};
 use crate::domain::phone::PhoneNumber;
+use crate::domain::pin::PinEntry;
 use crate::domain::room::{Command, Genesis, Proof, UserType};
 use crate::domain::scopes::Scopes;
 use crate::domain::time::Timestamp;
@@ -53,26 +54,13 @@ impl Default for CheckInSettings {
     }
 }
 
-/// What somebody asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewCheckIn {
-    /// By when they will have said that they are well.
-    pub due_at: Timestamp,
-    /// How long after that it becomes an SOS; they are reminded meanwhile.
-    pub grace: Duration,
-    /// What the SOS is to say.
-    pub message: Option<String>,
-    /// Where they are, or will be.
-    pub position: Option<Position>,
-}
-
 /// One that waits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CheckIn {
+pub struct Waiting {
     /// By this name it is confirmed.
     pub id: String,
     /// What was asked for.
-    pub asked: NewCheckIn,
+    pub asked: CheckIn,
     /// What it has become, if it has.
     pub sos: Option<RoomId>,
 }
@@ -92,9 +80,6 @@ pub enum CheckInError {
     /// They have a PIN, and it was not typed in.
     #[error("the PIN is needed")]
     PinRequired,
-    /// It was typed in wrong.
-    #[error(transparent)]
-    Pin(PinError),
     /// Something failed.
     #[error(transparent)]
     Failed(#[from] CommandError),
@@ -148,16 +133,12 @@ impl Read {
         })
     }
 
-    fn ends_at(&self) -> Timestamp {
-        Timestamp::from_ms(self.kept.due) + Duration::from_millis(self.kept.grace_ms)
-    }
-
-    fn shown(&self) -> Result<CheckIn, StoreError> {
+    fn shown(&self) -> Result<Waiting, StoreError> {
         let corrupt = |_| codec::corrupt("a check-in");
         let position = self.kept.at.map(|(lat, lon)| Position::new(lat, lon));
-        Ok(CheckIn {
+        Ok(Waiting {
             id: self.id.clone(),
-            asked: NewCheckIn {
+            asked: CheckIn {
                 due_at: Timestamp::from_ms(self.kept.due),
                 grace: Duration::from_millis(self.kept.grace_ms),
                 message: self.kept.message.clone(),
@@ -224,14 +205,14 @@ fn job_id(id: &str) -> JobId {
     JobId::from_random(bits)
 }
 
-/// What is to be done about a check-in now.
-pub(super) enum Due {
-    /// Nothing any more.
-    Nothing,
-    /// They are to be reminded, and it is to be looked at again after so long.
-    Remind(Reminder, Duration),
+/// What came of a look.
+pub(super) enum Looked {
+    /// There is nothing left to be done.
+    Over,
     /// It is looked at again after so long.
     Wait(Duration),
+    /// They are to be reminded, and it is looked at again after so long.
+    Remind(Reminder, Duration),
     /// It has become an SOS.
     Raised,
 }
@@ -249,7 +230,7 @@ impl Node {
     ///
     /// # Errors
     /// When they have too many, or the store fails.
-    pub async fn begin_check_in(&self, who: &Identity, new: NewCheckIn) -> Result<CheckIn, CheckInError> {
+    pub async fn begin_check_in(&self, who: &Identity, new: CheckIn) -> Result<Waiting, CheckInError> {
         let max = self.settings.check_ins.per_person_max;
         if self.store.cards_of(&who.subject, PREFIX, max).await?.len() >= max {
             return Err(CheckInError::TooMany(max));
@@ -295,7 +276,7 @@ impl Node {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn check_ins(&self, who: &Subject) -> Result<Vec<CheckIn>, StoreError> {
+    pub async fn check_ins(&self, who: &Subject) -> Result<Vec<Waiting>, StoreError> {
         let max = self.settings.check_ins.per_person_max;
         let cards = self.store.cards_of(who, PREFIX, max).await?;
         let mut found = Vec::with_capacity(cards.len());
@@ -314,7 +295,12 @@ impl Node {
     ///
     /// # Errors
     /// When there is none, it has become an SOS, the PIN is missing or wrong, or the store fails.
-    pub async fn end_check_in(&self, who: &Subject, id: &str, pin: Option<&str>) -> Result<(), CheckInError> {
+    pub async fn end_check_in(
+        &self,
+        who: &Subject,
+        id: &str,
+        pin: Option<&PinEntry>,
+    ) -> Result<(), CheckInError> {
         for _ in 0..TRIES_MAX {
             let card = self.store.card(&key(id)).await?;
             let read = card.as_ref().map(Read::of).transpose()?;
@@ -324,11 +310,10 @@ impl Node {
             if let Some(sos) = read.shown()?.sos {
                 return Err(CheckInError::Raised(sos));
             }
-            let proof = match pin {
-                Some(pin) => self.prove(who, pin).await.map_err(CheckInError::Pin)?,
-                None if self.has_pin(who).await? => return Err(CheckInError::PinRequired),
-                None => Proof::Nothing,
-            };
+            if pin.is_none() && self.has_pin(who).await? {
+                return Err(CheckInError::PinRequired);
+            }
+            let proof = self.prove(who, pin).await?;
             let (write, job) = if proof == Proof::Duress {
                 read.kept.sos = Some(RoomId::from_random(random()).to_string());
                 read.kept.duress = true;
@@ -350,37 +335,36 @@ impl Node {
     ///
     /// # Errors
     /// When it is to be looked at again soon.
-    pub(super) async fn look_at_check_in(&self, id: &str) -> Result<Due, CommandError> {
+    pub(super) async fn look_at_check_in(&self, id: &str) -> Result<Looked, CommandError> {
         let Some(card) = self.store.card(&key(id)).await? else {
-            return Ok(Due::Nothing);
+            return Ok(Looked::Over);
         };
         let mut read = Read::of(&card)?;
-        let now = self.now();
-        let due_in = Timestamp::from_ms(read.kept.due).since(now);
-        let left = read.ends_at().since(now);
         if read.kept.sos.is_none() {
-            if !due_in.is_zero() {
-                return Ok(Due::Wait(due_in));
-            }
-            if !left.is_zero() {
-                let reminder = Reminder {
-                    whose: read.whose.clone(),
-                    phone: read.phone(),
-                    left,
-                    ends_at: read.ends_at(),
-                };
-                return Ok(Due::Remind(reminder, left));
+            let asked = read.shown()?.asked;
+            match asked.look(self.now()) {
+                Due::Wait(wait) => return Ok(Looked::Wait(wait)),
+                Due::Remind(left) => {
+                    let reminder = Reminder {
+                        whose: read.whose.clone(),
+                        phone: read.phone(),
+                        left,
+                        ends_at: asked.ends_at(),
+                    };
+                    return Ok(Looked::Remind(reminder, left));
+                }
+                Due::Raise => {}
             }
             // From here on it cannot be confirmed any more.
             read.kept.sos = Some(RoomId::from_random(random()).to_string());
             let write = read.write();
             read.version = write.then.as_ref().map_or(0, |(version, _)| *version);
             if !self.store.write_cards(vec![write], vec![]).await? {
-                return Ok(Due::Wait(Duration::ZERO));
+                return Ok(Looked::Wait(Duration::ZERO));
             }
         }
         let Some(sos) = read.shown()?.sos else {
-            return Ok(Due::Nothing);
+            return Ok(Looked::Over);
         };
         // The room's name is in the card: whoever does this again finds what was done.
         let report = self.report_of(&read).await?;
@@ -401,11 +385,11 @@ impl Node {
         }
         // Whoever has erased it meanwhile is right.
         self.store.write_cards(vec![read.gone()], vec![]).await?;
-        Ok(Due::Raised)
+        Ok(Looked::Raised)
     }
 
     async fn report_of(&self, read: &Read) -> Result<Report, CommandError> {
-        let NewCheckIn { message, position, .. } = read.shown()?.asked;
+        let CheckIn { message, position, .. } = read.shown()?.asked;
         Ok(Report {
             kind: IncidentType::Other,
             message: message.unwrap_or_else(|| SILENT.to_owned()),

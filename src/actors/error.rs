@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::budget::Budget;
 use crate::domain::geo::InvalidGeo;
 use crate::domain::ids::RoomId;
 use crate::domain::room::Rejection;
@@ -46,6 +47,15 @@ pub enum CommandError {
     /// Too many incidents were asked for that nobody knows here: ask again after this.
     #[error("Too many, come back in {} s", .0.as_secs().max(1))]
     TooMany(Duration),
+    /// What was typed in is not their PIN.
+    #[error("Wrong PIN; {left} more may be tried")]
+    WrongPin {
+        /// How often another may be tried.
+        left: u32,
+    },
+    /// Too many wrong PINs were tried: none is taken for a while.
+    #[error("Too many wrong PINs, come back in {} s", .0.wait.as_secs().max(1))]
+    PinLocked(Budget),
     /// The fix says that it was measured in the future.
     #[error("timestamp lies in the future")]
     FromTheFuture,
@@ -67,6 +77,7 @@ impl CommandError {
                 Rejection::Full => "ROOM_FULL",
                 Rejection::Forbidden | Rejection::OutOfScope(_) => "FORBIDDEN",
                 Rejection::UserTypeForbidden(_) => "USER_TYPE_FORBIDDEN",
+                Rejection::PinRequired => "PIN_REQUIRED",
                 Rejection::Closed => "SOS_CLOSED",
                 Rejection::TripEnded => "TRIP_ENDED",
                 Rejection::InvalidTransition { .. } => "INVALID_TRANSITION",
@@ -84,7 +95,8 @@ impl CommandError {
             Self::NoActiveRoom => "NO_ACTIVE_ROOM",
             Self::MayNotBroadcast => "NOT_AUTHORIZED",
             Self::SosServiceAway(_) => "SOS_SERVICE_UNAVAILABLE",
-            Self::TooMany(_) => "RATE_LIMITED",
+            Self::TooMany(_) | Self::PinLocked(_) => "RATE_LIMITED",
+            Self::WrongPin { .. } => "WRONG_PIN",
             Self::NoEmergency => "NO_EMERGENCY",
             Self::Geo(_) | Self::FromTheFuture => "INVALID_FIELD",
         }

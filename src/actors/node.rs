@@ -18,6 +18,7 @@ use super::notes::Notes;
 use super::notify::Notifier;
 use super::observer::Observer;
 use super::ops::Ops;
+use super::pins::Pins;
 use super::registry::Registry;
 use super::room::Door;
 use super::settings::Settings;
@@ -64,7 +65,9 @@ pub struct Node {
     pub feed: OnceLock<Feed>,
     /// The service that keeps contacts; not there when they are kept here.
     pub contacts: OnceLock<Arc<RemoteContacts>>,
-    /// Tells those who are not connected; not there when no vendor is on.
+    /// Who ends an SOS of their own will.
+    pub pins: Pins,
+    /// Does what is to be done later, and tells those who are not connected.
     pub notifier: OnceLock<Notifier>,
     /// What the janitor has done.
     pub janitor: Done,

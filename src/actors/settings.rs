@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::check_ins::CheckInSettings;
 use super::ops::OpsSettings;
 use crate::domain::location::LocationPolicy;
 use crate::domain::otp::OtpPolicy;
 use crate::domain::phone::Region;
+use crate::domain::pin::PinPolicy;
 use crate::domain::room::Policy;
 use crate::store::Retention;
 
@@ -136,6 +138,12 @@ pub struct Settings {
     pub push: PushSettings,
     /// Codes that prove that an address is somebody's.
     pub otp: OtpPolicy,
+    /// How often a PIN may be typed in wrong.
+    pub pins: PinPolicy,
+    /// Hashes of PINs that are made at the same time.
+    pub pin_hashes_at_once: usize,
+    /// What becomes an SOS when nobody hears of them.
+    pub check_ins: CheckInSettings,
 }
 
 impl Default for Settings {
@@ -181,6 +189,12 @@ impl Default for Settings {
                 cool_down: Duration::from_secs(30),
                 sends_per_hour: 5,
             },
+            pins: PinPolicy {
+                attempts_max: 5,
+                lock: Duration::from_secs(900),
+            },
+            pin_hashes_at_once: 4,
+            check_ins: CheckInSettings::default(),
         }
     }
 }

@@ -196,7 +196,7 @@ impl Running {
         if let Some(first) = first {
             let node = self.engine.node();
             self.feed = sister::feed(&self.config, secrets, node, metrics, &first)?;
-            self.notifier = notify::start(&self.config, secrets, node, metrics, &first)?;
+            self.notifier = Some(notify::start(&self.config, secrets, node, metrics, &first)?);
         }
         Ok(())
     }

@@ -56,19 +56,16 @@ pub(super) fn callbacks(config: &Config, metrics: &Metrics) -> Result<Arc<Vendor
     Ok(calls)
 }
 
-/// Starts telling people who are not connected, on a thread that runs; `None`: no vendor is on.
+/// Starts whoever does what is to be done later and tells people who are not connected, on a thread that runs.
 pub(super) fn start(
     config: &Config,
     secrets: &Secrets,
     node: &Arc<Node>,
     metrics: &Metrics,
     on: &ArbiterHandle,
-) -> Result<Option<Notifier>, AppError> {
+) -> Result<Notifier, AppError> {
     let own = NotifySecrets::load(config)?;
     let providers = Providers::of(&notify_settings(config, &own)?)?;
-    if providers.all().is_empty() {
-        return Ok(None);
-    }
     let parts = NotifyParts {
         providers: providers.all().to_vec(),
         settings: settings(config),
@@ -77,7 +74,7 @@ pub(super) fn start(
     let notifier = Notifier::launch(node, parts, on);
     let observed = notifier.clone();
     metrics.register_source(move |scrape| observe(scrape, &observed));
-    Ok(Some(notifier))
+    Ok(notifier)
 }
 
 /// What telling people goes by.
@@ -97,6 +94,7 @@ fn settings(config: &Config) -> NotifySettings {
             untouched_after: alerts.untouched_after(),
             cool_down: alerts.cool_down(),
             ttl: alerts.ttl(),
+            cancel_window: alerts.cancel_window(),
         },
         retry: RetrySettings {
             tries_max: alerts.tries_max,
@@ -190,6 +188,8 @@ fn observe(scrape: &mut Scrape, notifier: &Notifier) {
     spans(scrape, names, help, &[], &counted.sos_handed);
     let help = "SOS of which a vendor had news later than alerts.late_after_ms.";
     scrape.counter("mayday_sos_late_total", help, &[], counted.late);
+    let help = "Check-ins that nobody confirmed in time: each became an SOS.";
+    scrape.counter("mayday_checkins_raised_total", help, &[], counted.check_ins_raised);
     let help = "People who were reached over no channel.";
     scrape.counter("mayday_contacts_unreached_total", help, &[], counted.unreached);
     let help = "Times that the worker that tells people died and was started anew.";

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::actors::check_ins::CheckInSettings;
 use crate::actors::Settings;
 use crate::actors::asking::AskSettings;
 use crate::actors::contacts::RemoteSettings;
@@ -16,6 +17,7 @@ use crate::actors::socketio::{ADMIN, SocketIoSettings};
 use crate::bus::redis::{Address, BoardSettings, Options, OrderSettings, OutboundLimits, TlsFiles};
 use crate::config::Config;
 use crate::domain::otp::OtpPolicy;
+use crate::domain::pin::PinPolicy;
 use crate::domain::room::Policy;
 use crate::store::{MongoOptions, Retention};
 use crate::transport::Limits;
@@ -74,6 +76,16 @@ pub(super) fn actors(config: &Config) -> Settings {
             attempts_max: config.otp.attempts_max,
             cool_down: Duration::from_secs(config.otp.cool_down_s),
             sends_per_hour: config.otp.sends_per_hour,
+        },
+        pins: PinPolicy {
+            attempts_max: config.pins.attempts_max,
+            lock: Duration::from_secs(config.pins.lock_s),
+        },
+        pin_hashes_at_once: config.pins.hashes_at_once,
+        check_ins: CheckInSettings {
+            per_person_max: config.checkins.per_person_max,
+            horizon: Duration::from_secs(u64::from(config.checkins.horizon_days) * 86_400),
+            grace_max: Duration::from_secs(config.checkins.grace_max_s),
         },
         push: PushSettings {
             targets_max: config.push.targets_max,

@@ -34,6 +34,8 @@ durations! {
         ttl = from_secs(ttl_s),
         /// An SOS is late when no vendor has news of it by then.
         late_after = from_millis(late_after_ms),
+        /// The contacts of somebody with a PIN are told so long after an SOS was raised.
+        cancel_window = from_secs(cancel_window_s),
         /// The longest wait before the second attempt.
         backoff_min = from_millis(backoff_min_ms),
         /// The longest wait before any.

@@ -425,6 +425,8 @@ sections! {
         ttl_s: u64 = 1_800,
         /// An SOS is late when no vendor has news of it by then.
         late_after_ms: u64 = 500,
+        /// Contacts of somebody with a PIN are told so long after an SOS was raised; 0: at once.
+        cancel_window_s: u64 = 10,
         /// A link to a map, with `{lat}` and `{lon}`; empty: none.
         map_url: String = "https://www.openstreetmap.org/?mlat={lat}&mlon={lon}#map=17/{lat}/{lon}".into(),
         /// First words of an answer by text message that acknowledge.
@@ -756,6 +758,24 @@ sections! {
         cool_down_s: u64 = 30,
         /// Sends to one destination in an hour.
         sends_per_hour: usize = 5,
+    }
+    /// PINs by which people end an SOS.
+    pins: Pins {
+        /// How often one may be typed in wrong in a row, the last time included.
+        attempts_max: u32 = 5,
+        /// None is taken for so long then.
+        lock_s: u64 = 900,
+        /// Hashes that are made at the same time.
+        hashes_at_once: usize = 4,
+    }
+    /// What becomes an SOS when nobody hears of somebody.
+    checkins: Checkins {
+        /// Of one person at the same time.
+        per_person_max: usize = 20,
+        /// How far ahead one may be due.
+        horizon_days: u32 = 30,
+        /// The longest grace.
+        grace_max_s: u64 = 86_400,
     }
     /// Where people's devices are pushed to.
     push: Push {

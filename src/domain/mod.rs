@@ -10,6 +10,7 @@ pub mod area;
 pub mod bounds;
 pub mod breaker;
 pub mod budget;
+pub mod check_in;
 pub mod conduct;
 pub mod dead_letter;
 pub mod geo;

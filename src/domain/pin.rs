@@ -11,6 +11,28 @@ use super::time::Timestamp;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pin(Box<str>);
 
+/// What was typed in as a PIN, whatever it is. It never shows in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PinEntry(Box<str>);
+
+impl PinEntry {
+    /// Takes it.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Its characters, for whoever holds a hash against them.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PinEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinEntry(…)")
+    }
+}
+
 /// Why something is no PIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 4 to 10 digits")]

@@ -34,6 +34,10 @@ pub enum Code {
     SosClosed,
     /// Something else stands against it.
     Conflict,
+    /// It takes their PIN to end what they have raised.
+    PinRequired,
+    /// It is not their PIN.
+    WrongPin,
     /// It is not the code that was sent.
     WrongCode,
     /// The code came too late.
@@ -72,6 +76,8 @@ impl Code {
         Self::AlreadyJoined,
         Self::SosClosed,
         Self::Conflict,
+        Self::PinRequired,
+        Self::WrongPin,
         Self::WrongCode,
         Self::CodeExpired,
         Self::TooManyAttempts,
@@ -99,6 +105,8 @@ impl Code {
             Self::AlreadyJoined => ("ALREADY_JOINED", StatusCode::CONFLICT),
             Self::SosClosed => ("SOS_CLOSED", StatusCode::CONFLICT),
             Self::Conflict => ("CONFLICT", StatusCode::CONFLICT),
+            Self::PinRequired => ("PIN_REQUIRED", StatusCode::FORBIDDEN),
+            Self::WrongPin => ("WRONG_PIN", StatusCode::FORBIDDEN),
             Self::WrongCode => ("WRONG_CODE", StatusCode::UNPROCESSABLE_ENTITY),
             Self::CodeExpired => ("CODE_EXPIRED", StatusCode::GONE),
             Self::TooManyAttempts => ("TOO_MANY_ATTEMPTS", StatusCode::CONFLICT),

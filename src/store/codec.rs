@@ -186,6 +186,7 @@ enum Body {
         by: String,
     },
     Duress {
+        from: String,
         to: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
@@ -343,7 +344,8 @@ impl From<&EventBody> for Body {
             EventBody::Acknowledged { means } => Self::Acknowledged {
                 by: means.as_str().into(),
             },
-            EventBody::Duress { to, note } => Self::Duress {
+            EventBody::Duress { from, to, note } => Self::Duress {
+                from: from.as_str().into(),
                 to: to.as_str().into(),
                 note: note.clone(),
             },
@@ -446,7 +448,8 @@ impl TryFrom<Body> for EventBody {
             Body::Acknowledged { by } => Self::Acknowledged {
                 means: Means::parse(&by).ok_or_else(|| corrupt("an acknowledgement"))?,
             },
-            Body::Duress { to, note } => Self::Duress {
+            Body::Duress { from, to, note } => Self::Duress {
+                from: parse_status(&from)?,
                 to: parse_status(&to)?,
                 note,
             },

@@ -324,7 +324,8 @@ fn body() -> impl Strategy<Value = EventBody> {
         room_id().prop_map(|room| EventBody::LinkRaised { room }),
         room_id().prop_map(|room| EventBody::LinkEnded { room }),
         told(),
-        (one_of(Status::ALL), any::<Option<String>>()).prop_map(|(to, note)| EventBody::Duress { to, note }),
+        (one_of(Status::ALL), one_of(Status::ALL), any::<Option<String>>())
+            .prop_map(|(from, to, note)| EventBody::Duress { from, to, note }),
     ]
 }
 

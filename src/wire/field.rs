@@ -8,6 +8,7 @@ use super::loose::Loose;
 use super::stamp;
 use super::{Reading, SentToken};
 use crate::domain::geo::{Fix, InvalidGeo, Position};
+use crate::domain::pin::PinEntry;
 use crate::domain::time::Timestamp;
 
 /// The longest text of a person's or a place's name on the wire, in characters.
@@ -154,6 +155,15 @@ pub(super) fn words(
 pub(super) fn note(field: &'static str, value: &Loose<'_>, max_chars: usize) -> Checked<Option<String>> {
     let found = text(field, value, 0..=max_chars)?;
     Ok(found.filter(|note| !note.trim().is_empty()).map(str::to_owned))
+}
+
+/// The longest PIN that is looked at, in characters.
+pub(super) const PIN_MAX_CHARS: usize = 64;
+
+/// Whatever was typed in as a PIN: that it is none is said by whoever holds it against theirs.
+pub(super) fn pin(field: &'static str, value: &Loose<'_>) -> Checked<Option<PinEntry>> {
+    let text = note(field, value, PIN_MAX_CHARS)?;
+    Ok(text.as_deref().map(PinEntry::new))
 }
 
 /// A credential in a message.

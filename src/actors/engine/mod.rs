@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 pub use conduct::{BlockError, ReportError};
 pub use privacy::{Erasure, Own};
-pub use queries::{Part, RoomInfo, RoomInfos};
+pub use queries::{Part, RoomInfo, RoomInfos, earlier};
 pub use services::{NewSos, PassedOn, ServiceError, role_of};
 pub use start::Parts;
 pub use trips::{FoundTrip, NewTrip, TripError, TripInfo};
@@ -117,7 +117,14 @@ impl Engine {
         {
             return Ok(Created { sos, repeated: true });
         }
-        report.raised_from.extend(self.trip_of(who, &report).await);
+        let (trip, guarded) = futures_util::future::join(
+            self.trip_of(who, &report),
+            self.node.has_pin(&who.subject),
+        )
+        .await;
+        report.raised_from.extend(trip);
+        // An SOS does not fail because it cannot be read how it may be called off.
+        report.guarded = guarded.unwrap_or(false);
         let genesis = Genesis::Incident(Box::new(report));
         let command = Command::Create {
             genesis,

@@ -48,6 +48,11 @@ pub struct RoomInfos {
     pub total: usize,
 }
 
+/// Before which event messages are shown, by what was asked for and by what may be seen.
+pub fn earlier(before: Option<Seq>, until: Option<Seq>) -> Option<Seq> {
+    before.into_iter().chain(until.map(Seq::next)).min()
+}
+
 impl Engine {
     /// Incidents by query. The query says what the asker may see.
     ///
@@ -70,6 +75,7 @@ impl Engine {
         text: Option<&str>,
     ) -> Result<(Box<RoomView>, FoundMessages), CommandError> {
         let view = self.inside(room, who).await?;
+        let before = earlier(before, view.until);
         let found = self.node().store.messages(room, before, limit, text).await?;
         Ok((view, found))
     }

@@ -14,7 +14,8 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
 use crate::domain::people::Identity;
-use crate::domain::room::{Command, Proof, Genesis, Rejection, UserType};
+use crate::domain::pin::PinEntry;
+use crate::domain::room::{Command, Genesis, Rejection, UserType};
 use crate::store::IdempotencyKey;
 use crate::wire::json::EmergencySos;
 
@@ -161,10 +162,11 @@ async fn raise(
         raised,
         ..
     } = standing;
+    let guarded = node.has_pin(&who.subject).await.unwrap_or(false);
     let mut key = format!("circle SOS {raised}");
     for _ in 0..TAKEN_MAX {
         let room = RoomId::from_random(random());
-        let genesis = Genesis::Incident(Box::new(report(sos, fresh.clone())));
+        let genesis = Genesis::Incident(Box::new(report(sos, fresh.clone(), guarded)));
         let command = Command::Create {
             genesis,
             user_type: UserType::Citizen,
@@ -209,8 +211,10 @@ pub async fn resolve(
     node: Arc<Node>,
     who: Arc<Identity>,
     room: Option<RoomId>,
+    pin: Option<PinEntry>,
 ) -> Result<Vec<RoomId>, CommandError> {
     confined(&who)?;
+    let proof = node.prove(&who.subject, pin.as_ref()).await?;
     let (mut rooms, mut incidents) = (Vec::new(), BTreeSet::new());
     for circle in owned(&node, &who, room.as_ref()).await? {
         if let (Some(sos), _) = node.room(&circle).emergency().await? {
@@ -227,7 +231,7 @@ pub async fn resolve(
             expected: None,
             note: None,
             lower_case: false,
-            proof: Proof::Nothing,
+            proof,
         };
         let act = Act::new(By::Person(Arc::clone(&who), None), command, Reply::nobody());
         match node.room(&sos).act(act).await {
@@ -255,7 +259,7 @@ async fn owned(node: &Node, who: &Identity, only: Option<&RoomId>) -> Result<Vec
     Ok(circles)
 }
 
-fn report(sos: &EmergencySos, raised_from: Vec<RoomId>) -> Report {
+fn report(sos: &EmergencySos, raised_from: Vec<RoomId>, guarded: bool) -> Report {
     Report {
         kind: sos.kind.unwrap_or(IncidentType::Other),
         message: sos
@@ -265,7 +269,7 @@ fn report(sos: &EmergencySos, raised_from: Vec<RoomId>) -> Report {
         silent: false,
         drill: false,
         raised_at: None,
-        guarded: false,
+        guarded,
         severity: sos.severity.unwrap_or(Severity::Critical),
         position: sos.position,
         accuracy: sos.accuracy,

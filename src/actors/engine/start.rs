@@ -21,6 +21,7 @@ use crate::actors::node::Node;
 use crate::actors::notes::Notes;
 use crate::actors::observer::Observer;
 use crate::actors::ops::Ops;
+use crate::actors::pins::Pins;
 use crate::actors::registry::Registry;
 use crate::actors::settings::Settings;
 use crate::actors::trips::Trips;
@@ -86,6 +87,7 @@ impl Engine {
             janitor: Done::default(),
             raising: Turns::default(),
             draining: AtomicBool::new(false),
+            pins: Pins::new(settings.pins, settings.pin_hashes_at_once),
             board: bus.board(),
             store,
             bus,

@@ -10,7 +10,7 @@ use actix::{
 use tokio::sync::oneshot;
 
 use super::errand::Errand;
-use super::{Shared, incident, send};
+use super::{Shared, check_in, incident, send};
 use crate::actors::clock::random;
 use crate::domain::notify::Lane;
 use crate::store::{Job, JobClaim};

@@ -6,7 +6,7 @@ use super::body::{JobBody, SendBody};
 use super::core::Progress;
 use super::errand::Errand;
 use super::{Shared, incident};
-use crate::actors::check_ins::{Due, Reminder};
+use crate::actors::check_ins::{Looked, Reminder};
 use crate::domain::notify::{Content, DeliveryState, Destination, Lane, Locale, Occasion};
 use crate::store::{JobId, JobThen, JobWrite, NewJob};
 
@@ -16,18 +16,18 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Looks at it; answers when to look again.
 pub(super) async fn look(errand: &Errand, id: &str) -> Option<Duration> {
     let shared = &errand.shared;
-    let due = match shared.node() {
+    let looked = match shared.node() {
         Ok(node) => node.look_at_check_in(id).await,
         Err(error) => Err(error),
     };
-    match due {
-        Ok(Due::Nothing) => errand.done().await,
-        Ok(Due::Wait(wait)) => errand.again(wait, None).await,
-        Ok(Due::Raised) => {
+    match looked {
+        Ok(Looked::Over) => errand.done().await,
+        Ok(Looked::Wait(wait)) => errand.again(wait, None).await,
+        Ok(Looked::Raised) => {
             shared.tally.check_in_raised();
             errand.done().await
         }
-        Ok(Due::Remind(reminder, wait)) => {
+        Ok(Looked::Remind(reminder, wait)) => {
             let mut jobs = reminders(shared, id, &reminder).await;
             jobs.push(errand.settle(JobThen::Release(wait), None));
             errand.write(jobs).await.then_some(wait)

@@ -7,6 +7,7 @@
 
 mod actor;
 mod body;
+mod check_in;
 mod content;
 mod core;
 mod errand;
@@ -106,6 +107,9 @@ impl Notifier {
 
     /// What is to be done because of an event of an incident: it is written with it.
     pub fn jobs_of(&self, event: &Event) -> Vec<JobWrite> {
+        if !self.0.shared.carries_anything() {
+            return vec![];
+        }
         let room = &event.room;
         let look = |after| JobWrite::Add(incident::incident_look(room, after));
         match &event.body {

@@ -145,6 +145,11 @@ impl Shared {
         all.into_iter().filter(|to| self.carries(to)).collect()
     }
 
+    /// Whether any vendor is on.
+    pub fn carries_anything(&self) -> bool {
+        !self.providers.is_empty()
+    }
+
     pub fn carries(&self, to: &Destination) -> bool {
         self.providers.iter().any(|provider| provider.carries(to))
     }

@@ -49,6 +49,8 @@ pub struct Counted {
     pub late: u64,
     /// People who were reached over no channel.
     pub unreached: u64,
+    /// Check-ins that became an SOS.
+    pub check_ins_raised: u64,
 }
 
 /// Counts.
@@ -105,6 +107,10 @@ impl Tally {
 
     pub(super) fn late(&self) {
         self.0.lock().late += 1;
+    }
+
+    pub(super) fn check_in_raised(&self) {
+        self.0.lock().check_ins_raised += 1;
     }
 
     pub(super) fn unreached(&self) {

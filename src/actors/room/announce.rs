@@ -45,6 +45,9 @@ impl RoomActor {
 
     fn say(&mut self, event: &Event, origin: Option<&Arc<SessionShared>>) {
         let begun = Instant::now();
+        if matches!(event.body, EventBody::Duress { .. }) {
+            self.pretend(event);
+        }
         // Whoever speaks another dialect has not had an answer that says it.
         let origin = origin.filter(|session| session.speaks_json());
         let token = origin.and_then(|session| self.tokens.get(&session.id()).copied());
@@ -73,6 +76,24 @@ impl RoomActor {
             self.node.observer.fanned_out(begun.elapsed());
         }
         self.shared.set_announced(event.seq);
+    }
+
+    /// Whoever raised the incident is told that it stands where they were made to set it, and nobody else is told
+    /// anything.
+    fn pretend(&mut self, event: &Event) {
+        let (Some(shown), Some(owner)) = (event.masked(), self.core.state.owner) else {
+            return;
+        };
+        let json = self.encode(&shown, None).map(|bytes| Frame::text(&bytes));
+        let words = self.words(&shown);
+        for seat in self.shared.seats() {
+            if seat.participant == owner {
+                if let Some(json) = &json {
+                    seat.session.push(json);
+                }
+                seat.session.tell(&shown, &words, self.shared.number());
+            }
+        }
     }
 
     /// One piece of news in each tongue that is heard here.
@@ -153,6 +174,8 @@ impl RoomActor {
                 self.node.board.put(Note::TripEnded(self.id.clone()));
             }
             EventBody::StatusChanged { to, .. } if !to.is_open() => self.everybody_left(),
+            // It is over for whoever raised it, and for nobody else.
+            EventBody::Duress { .. } => self.unseat(self.core.state.owner, None),
             _ => {}
         }
         if matches!(

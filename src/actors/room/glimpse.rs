@@ -9,14 +9,16 @@ use crate::actors::error::CommandError;
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::{Identity, Named, Person};
-use crate::domain::room::{Rejection, RoomState};
+use crate::domain::room::{Rejection, RoomState, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::StoredRoom;
 
 /// A room on its own thread, for as long as one question lasts. Whoever asks must not be long.
 pub struct Glimpse<'a> {
-    /// The state as of the last durable event.
+    /// The state as of the last durable event; for whoever is under duress, as it is shown to them.
     pub state: &'a RoomState,
+    /// The last event that the caller is shown, when that is not the last one.
+    pub until: Option<Seq>,
     /// Who the caller is in it.
     pub viewer: Option<ParticipantId>,
     /// The caller may see what only participants and staff see.
@@ -39,10 +41,15 @@ impl<'a> Glimpse<'a> {
         if !core.is_shown_to(identity) {
             return Err(Rejection::NotFound.into());
         }
-        let shows_positions = identity.is_some_and(|who| core.shows_positions_to(who));
+        let viewer = identity.and_then(|who| core.people.find(&who.subject));
+        let state = core.state.seen_by(viewer);
+        let until = core.state.shown_until(viewer);
+        // Where people are is not shown in an incident that is over.
+        let shows_positions = until.is_none() && identity.is_some_and(|who| core.shows_positions_to(who));
         Ok(Self {
-            state: &core.state,
-            viewer: identity.and_then(|who| core.people.find(&who.subject)),
+            state,
+            until,
+            viewer,
             inside: identity.is_some_and(|who| core.is_inside(who)),
             shows_positions,
             now,
@@ -62,6 +69,7 @@ impl<'a> Glimpse<'a> {
             online: online
                 .filter(|who| self.core.presence.is_connected(*who))
                 .collect(),
+            until: self.until,
             viewer: self.viewer,
             inside: self.inside,
         }

@@ -130,6 +130,8 @@ pub struct RoomView {
     pub shows_positions: bool,
     /// Who is connected.
     pub online: Vec<ParticipantId>,
+    /// The last event that the caller is shown, when that is not the last one.
+    pub until: Option<Seq>,
     /// Who the caller is in it.
     pub viewer: Option<ParticipantId>,
     /// The caller may see what only participants and staff see.

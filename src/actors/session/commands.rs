@@ -15,6 +15,7 @@ use crate::delivery::{Frame, SignalKey};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::people::ContactBook;
+use crate::domain::pin::PinEntry;
 use crate::domain::room::{Command, Genesis, Means, Rejection, Seq, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::Membership;
@@ -92,7 +93,7 @@ impl SessionActor {
             }
             ClientMessage::GetHistory { room, since, limit } => self.history(room, since, limit, ctx),
             ClientMessage::EmergencySos(sos) => self.raise(sos, ctx),
-            ClientMessage::EmergencyResolve { room } => self.resolve(room, ctx),
+            ClientMessage::EmergencyResolve { room, pin } => self.resolve(room, pin, ctx),
             ClientMessage::WatchArea(area) => {
                 if let Err(scope) = self.shared.identity().allows(Scope::IncidentsRead) {
                     let error = Rejection::OutOfScope(scope).into();
@@ -322,9 +323,9 @@ impl SessionActor {
         self.shared.send(&message, self.node.now());
     }
 
-    fn resolve(&mut self, room: Option<RoomId>, ctx: &mut Ctx) {
+    fn resolve(&mut self, room: Option<RoomId>, pin: Option<PinEntry>, ctx: &mut Ctx) {
         let (node, shared) = (Arc::clone(&self.node), Arc::clone(&self.shared));
-        let resolved = raise::resolve(node, Arc::clone(shared.identity()), room);
+        let resolved = raise::resolve(node, Arc::clone(shared.identity()), room, pin);
         ctx.wait(resolved.into_actor(self).map(move |resolved, act, _| {
             let now = act.node.now();
             match resolved {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::outcome::{Done, Refused};
 use crate::actors::batcher::{Batchers, Upload};
 use crate::actors::clock::random;
+use crate::actors::engine::earlier;
 use crate::actors::error::CommandError;
 use crate::actors::node::Node;
 use crate::actors::room::{Act, By, Look, Manner, Outcome, Reply, RoomView, Work};
@@ -21,6 +22,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::Status;
 use crate::domain::people::Role;
+use crate::domain::pin::PinEntry;
 use crate::domain::room::{Command, Proof, Means, Rejection, RoomKind, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::Membership;
@@ -57,12 +59,19 @@ impl Client {
             ClientMessage::Acknowledge { sos } => {
                 self.act(sos, Command::Acknowledge { means: Means::Socket })
             }
-            ClientMessage::Close { sos } => self.set_status(sos, Status::Closed, false),
+            ClientMessage::Close { sos } => self.set_status(sos, (Status::Closed, false), Proof::Nothing),
             ClientMessage::SetStatus {
                 sos,
                 status,
                 lower_case,
-            } => self.set_status(sos, status, lower_case),
+                pin: None,
+            } => self.set_status(sos, (status, lower_case), Proof::Nothing),
+            ClientMessage::SetStatus {
+                sos,
+                status,
+                lower_case,
+                pin: Some(pin),
+            } => Ok(self.prove(sos, (status, lower_case), pin).boxed_local()),
             ClientMessage::Message { sos, content, id } => self.say(sos, content, id),
             ClientMessage::Typing {
                 sos,
@@ -167,7 +176,19 @@ impl Client {
         Ok(Done::at(sos, view.state.seq))
     }
 
-    fn set_status(&self, sos: RoomId, to: Status, lower_case: bool) -> Result<Answer, Refused> {
+    /// They end it by their PIN.
+    async fn prove(self, sos: RoomId, to: (Status, bool), pin: PinEntry) -> Result<Done, Refused> {
+        let who = &self.session.identity().subject;
+        let proof = self.node.prove(who, Some(&pin)).await?;
+        self.set_status(sos, to, proof)?.await
+    }
+
+    fn set_status(
+        &self,
+        sos: RoomId,
+        (to, lower_case): (Status, bool),
+        proof: Proof,
+    ) -> Result<Answer, Refused> {
         self.act(
             sos,
             Command::SetStatus {
@@ -175,7 +196,7 @@ impl Client {
                 expected: None,
                 note: None,
                 lower_case,
-                proof: Proof::Nothing,
+                proof,
             },
         )
     }
@@ -257,7 +278,7 @@ impl Client {
         if !arrived {
             return Ok(done(Done::of(&sos)));
         }
-        let set = self.set_status(sos.clone(), Status::Arrived, false)?;
+        let set = self.set_status(sos.clone(), (Status::Arrived, false), Proof::Nothing)?;
         let arrival = async move {
             match set.await {
                 // It is there already, or further.
@@ -279,7 +300,11 @@ impl Client {
         if !view.inside {
             return Err(Refused::new(UNAUTHORIZED_SOS, "not in this incident"));
         }
-        let found = self.node.store.messages(&sos, None, skip + limit, None).await;
+        let found = self
+            .node
+            .store
+            .messages(&sos, earlier(None, view.until), skip + limit, None)
+            .await;
         let found = found.map_err(CommandError::from)?;
         let said: Vec<Said<'_>> = found
             .messages

@@ -101,6 +101,7 @@ impl Story {
             told: self.told(),
             open: self.state.is_open(),
             false_alarm: false,
+            revocable_since: self.revocable_since,
             now: self.now,
         }
     }

@@ -99,8 +99,7 @@ impl RoomState {
             | EventBody::ContactUnreached { .. }
             | EventBody::Acknowledged { .. } => {}
             EventBody::Duress { .. } => {
-                let from = self.incident.as_ref().map(|incident| incident.status);
-                if let Some(shown) = from.and_then(|from| event.masked(from)) {
+                if let Some(shown) = event.masked() {
                     let mut mask = Box::new(self.clone());
                     mask.apply(&shown);
                     self.mask = Some(mask);

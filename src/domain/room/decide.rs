@@ -100,7 +100,7 @@ impl Case<'_> {
                 let from = self.set_status(to, expected)?;
                 if self.ends_own(to) {
                     match proof {
-                        Proof::Duress => return Ok(vec![EventBody::Duress { to, note }]),
+                        Proof::Duress => return Ok(vec![EventBody::Duress { from, to, note }]),
                         Proof::Nothing if self.incident()?.report.guarded => {
                             return Err(Rejection::PinRequired);
                         }

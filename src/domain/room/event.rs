@@ -251,6 +251,8 @@ pub enum EventBody {
     },
     /// Whoever raised it is made to end it: they are shown that it stands at `to`, and it goes on.
     Duress {
+        /// Where it stands.
+        from: Status,
         /// Where they were made to set it.
         to: Status,
         /// In their words.
@@ -317,12 +319,12 @@ pub struct Event {
 
 impl Event {
     /// What whoever is under duress is shown in its place.
-    pub fn masked(&self, from: Status) -> Option<Self> {
-        let EventBody::Duress { to, note } = &self.body else {
+    pub fn masked(&self) -> Option<Self> {
+        let EventBody::Duress { from, to, note } = &self.body else {
             return None;
         };
         let body = EventBody::StatusChanged {
-            from,
+            from: *from,
             to: *to,
             note: note.clone(),
             lower_case: false,

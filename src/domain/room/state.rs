@@ -177,6 +177,12 @@ impl RoomState {
         self.mask.is_some()
     }
 
+    /// The last event that `viewer` is shown, when that is not the last one: they were made to end the incident.
+    pub fn shown_until(&self, viewer: Option<ParticipantId>) -> Option<Seq> {
+        let seen = self.seen_by(viewer);
+        (!std::ptr::eq(seen, self)).then_some(seen.seq)
+    }
+
     /// The room as `viewer` is to see it.
     pub fn seen_by(&self, viewer: Option<ParticipantId>) -> &Self {
         match &self.mask {

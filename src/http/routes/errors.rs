@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::actors::CommandError;
 use crate::actors::engine::{ServiceError, TripError};
 use crate::domain::room::Rejection;
-use crate::http::error::{ApiError, FieldError};
+use crate::http::error::{ApiError, Code, FieldError};
+use crate::http::limits;
 use crate::store::StoreError;
 use crate::wire::rest::BodyError;
 
@@ -37,6 +38,8 @@ impl From<CommandError> for ApiError {
                 Self::unavailable("The SOS service does not answer, try again", wait)
             }
             CommandError::TooMany(wait) => Self::rate_limited(wait),
+            CommandError::WrongPin { .. } => Self::new(Code::WrongPin, error.to_string()),
+            CommandError::PinLocked(budget) => limits::over(&budget),
             CommandError::NoEmergency => Self::conflict("No active emergency"),
             CommandError::Geo(error) => field_error(error.field(), &error.to_string()),
             CommandError::FromTheFuture => Self::invalid("timestamp", "lies in the future"),
@@ -57,6 +60,7 @@ impl From<Rejection> for ApiError {
                 Self::forbidden(format!("userType: {} is not yours to claim", user_type.as_str()))
             }
             Rejection::AlreadyIn => Self::already_joined(),
+            Rejection::PinRequired => Self::new(Code::PinRequired, rejection.to_string()),
             Rejection::Closed => Self::sos_closed(),
             Rejection::InvalidTransition { from, to } => Self::invalid_transition(
                 format!("Cannot go from {} to {}", from.as_str(), to.as_str()),

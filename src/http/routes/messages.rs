@@ -7,6 +7,7 @@ use super::params::SosId;
 use super::participants::outsider;
 use super::scene::{Scene, inside};
 use crate::actors::CommandError;
+use crate::actors::engine::earlier;
 use crate::actors::clock::random;
 use crate::actors::room::Glimpse;
 use crate::domain::ids::{MessageId, RoomId};
@@ -75,13 +76,13 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = MessagesQuery::parse(request.query_string())?;
-    let stamp = inside(&api, &id, &caller, &request).await?;
+    let (stamp, until) = inside(&api, &id, &caller, &request).await?;
     if let Some(unchanged) = stamp.unchanged() {
         return Ok(unchanged);
     }
     let store = &api.engine.node().store;
     let found = store
-        .messages(&id, query.before, query.limit, query.text.as_deref())
+        .messages(&id, earlier(query.before, until), query.limit, query.text.as_deref())
         .await?;
     let look = move |glimpse: &Glimpse<'_>| {
         let scene = Scene::at(glimpse)?;

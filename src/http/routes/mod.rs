@@ -4,6 +4,7 @@
 //! credentials and budgets are the `gate`'s, rules the engine's. What a refusal looks like stands in `errors`, once.
 
 mod callbacks;
+mod check_ins;
 mod conduct;
 mod contacts;
 mod devices;
@@ -17,6 +18,7 @@ mod otp;
 mod outbox;
 mod params;
 mod participants;
+mod pin;
 mod positions;
 mod rooms;
 mod scene;

@@ -10,11 +10,11 @@ use crate::actors::room::{Glimpse, RoomView};
 use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::people::Person;
-use crate::domain::room::{Rejection, RoomKind, RoomState, UserType};
+use crate::domain::room::{Rejection, RoomKind, RoomState, Seq, UserType};
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::etag::Stamp;
-use crate::wire::rest::{ParticipantView, Sender, SosView};
+use crate::wire::rest::{ParticipantView, Sender, SosShown, SosView};
 
 /// Where people's records are found.
 enum People<'a> {
@@ -129,23 +129,36 @@ impl<'a> Scene<'a> {
     }
 
     /// The incident. Where people are, and which circles it was raised from, is for those inside.
-    pub fn sos(&self) -> Result<SosView<'_>, ApiError> {
-        let shows_links = self.inside;
-        SosView::of(self.state, &|who| self.person(who), self.last(), shows_links)
-            .ok_or_else(|| Rejection::NotFound.into())
+    /// A silent one shows next to nothing to whoever raised it.
+    pub fn sos(&self) -> Result<SosShown<'_>, ApiError> {
+        let own = self.viewer.is_some() && self.viewer == self.state.owner;
+        let silent = self
+            .state
+            .incident
+            .as_ref()
+            .is_some_and(|incident| incident.report.silent);
+        let shown = if own && silent {
+            SosShown::quiet(self.state)
+        } else {
+            let shows_links = self.inside;
+            SosView::of(self.state, &|who| self.person(who), self.last(), shows_links)
+                .map(|view| SosShown::Whole(Box::new(view)))
+        };
+        shown.ok_or_else(|| Rejection::NotFound.into())
     }
 }
 
-/// What answers from an incident's log depend on, for those who may read it; the log itself is in the store.
+/// What answers from an incident's log depend on, for those who may read it, and how far they may; the log itself is in the
+/// store.
 pub(super) async fn inside(
     api: &Api,
     id: &RoomId,
     caller: &Caller,
     request: &HttpRequest,
-) -> Result<Stamp, ApiError> {
+) -> Result<(Stamp, Option<Seq>), ApiError> {
     let stamp = Stamp::new(request, Some(&caller.identity));
     let look = move |glimpse: &Glimpse<'_>| match Scene::at(glimpse) {
-        Ok(scene) if scene.inside => Ok(scene.stamped(stamp)),
+        Ok(scene) if scene.inside => Ok((scene.stamped(stamp), glimpse.until)),
         Ok(_) => Err(Rejection::Forbidden),
         Err(rejection) => Err(rejection),
     };

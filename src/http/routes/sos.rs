@@ -11,12 +11,13 @@ use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use super::params::{RetryKey, SosId};
 use super::scene::Scene;
 use super::{Api, devices};
+use crate::actors::CommandError;
 use crate::actors::room::Glimpse;
 use crate::config::OutsideArea;
 use crate::domain::bounds::is_null_island;
 use crate::domain::hints::{Hint, Oddities};
 use crate::domain::ids::RoomId;
-use crate::domain::incident::{Report, Visibility};
+use crate::domain::incident::{Report, Status, Visibility};
 use crate::domain::people::Identity;
 use crate::domain::room::{RoomState, Seq};
 use crate::http::auth::Caller;
@@ -27,7 +28,7 @@ use crate::http::extract::JsonBytes;
 use crate::http::gate::{Gate, MaybeCaller};
 use crate::http::hints::From;
 use crate::http::limits::{self, Class};
-use crate::store::{IdempotencyKey, IncidentQuery, Listed, Sight};
+use crate::store::{IdempotencyKey, IncidentQuery, IncidentRow, Listed, Sight};
 use crate::wire::rest::{CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, SosListItem, SosListQuery};
 
 /// An incident's first two events, its creation and its creator's joining, are written as one.
@@ -165,10 +166,14 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let query = SosListQuery::parse(request.query_string())?;
-    let limit = query.limit;
+    let (limit, states) = (query.limit, query.status.clone());
     let mut found = api.engine.incidents(&asked(query, caller.identity())).await?;
     let more = found.len() > limit;
     found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
+    if let Some(who) = caller.identity().filter(|who| !who.role.is_staff()) {
+        found = own_hidden(&api, who, found, &states).await?;
+    }
     let told: Vec<_> = found
         .iter()
         .map(|listed| hint(&gate, &caller, &listed.incident.room))
@@ -179,11 +184,58 @@ pub(super) async fn list(
         |stamp, (listed, told)| stamp.with((&listed.incident.room, listed.incident.seq, told)),
     );
     Ok(rows.with(more).answer(|| {
-        let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
         let rows = found.iter().zip(told);
         let items: Vec<_> = rows.map(|(listed, told)| item(listed).hinted(told)).collect();
         envelope::page(&items, next)
     }))
+}
+
+/// What somebody raised silently is not in their own lists, and what they were made to end stands there as it is shown to
+/// them.
+async fn own_hidden(
+    api: &Api,
+    who: &Arc<Identity>,
+    found: Vec<Listed>,
+    states: &[Status],
+) -> Result<Vec<Listed>, ApiError> {
+    let mut shown = Vec::with_capacity(found.len());
+    for mut listed in found {
+        let report = &listed.incident.report;
+        if !report.silent && !report.guarded {
+            shown.push(listed);
+            continue;
+        }
+        let silent = report.silent;
+        let look = |glimpse: &Glimpse<'_>| {
+            let own = glimpse.viewer.is_some() && glimpse.viewer == glimpse.state.owner;
+            let masked = glimpse.until.and(glimpse.state.incident.as_ref());
+            let masked = masked.map(|over| (over.status, over.status_at, over.ended_at, glimpse.state.seq));
+            (own, masked)
+        };
+        let (own, masked) = match api.engine.glance(&listed.incident.room, Some(who), look).await {
+            Ok(looked) => looked,
+            Err(CommandError::Rejected(_)) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if own && silent {
+            continue;
+        }
+        if let Some((status, updated_at, ended_at, seq)) = masked {
+            if !states.is_empty() && !states.contains(&status) {
+                continue;
+            }
+            listed.incident = Arc::new(IncidentRow {
+                status,
+                updated_at,
+                ended_at,
+                seq,
+                active_participants: 0,
+                ..listed.incident.as_ref().clone()
+            });
+        }
+        shown.push(listed);
+    }
+    Ok(shown)
 }
 
 fn asked(query: SosListQuery, who: Option<&Arc<Identity>>) -> IncidentQuery {
@@ -242,12 +294,14 @@ pub(super) async fn read(
 ) -> Result<HttpResponse, ApiError> {
     let stamp = Stamp::new(&request, caller.identity().map(Arc::as_ref));
     let told = hint(&gate, &caller, &id);
+    let staff = caller.identity().is_some_and(|who| who.role.is_staff());
     let look = move |glimpse: &Glimpse<'_>| {
         let scene = Scene::at(glimpse)?;
         let sos = scene.sos()?;
+        let duress = staff && glimpse.state.is_under_duress();
         let last = scene.last().map(|(who, fix)| (who, fix.at));
-        let stamp = scene.stamped(stamp).with(last).with(&told);
-        Ok::<_, ApiError>(stamp.judge(|| Rendered::ok(sos.hinted(told.clone()))))
+        let stamp = scene.stamped(stamp).with(last).with(&told).with(duress);
+        Ok::<_, ApiError>(stamp.judge(|| Rendered::ok(sos.hinted(told.clone(), duress))))
     };
     let judged = api.engine.glance(&id, caller.identity(), look).await??;
     Ok(judged.told(Rendered::answer))

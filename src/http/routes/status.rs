@@ -7,7 +7,8 @@ use super::params::{OptionalBody, SosId};
 use super::scene::Scene;
 use crate::domain::ids::RoomId;
 use crate::domain::incident::Status;
-use crate::domain::room::{Command, Proof};
+use crate::domain::pin::PinEntry;
+use crate::domain::room::Command;
 use crate::http::auth::Caller;
 use crate::http::envelope;
 use crate::http::error::ApiError;
@@ -22,11 +23,10 @@ pub(super) async fn change(
     body: JsonBytes,
 ) -> Result<HttpResponse, ApiError> {
     let body = StatusBody::parse(&body.0)?;
-    moved(&api, &caller, &id, body.status, body.note).await
+    moved(&api, &caller, &id, (body.status, body.note), body.pin).await
 }
 
-/// `POST /sos/{id}/cancel`. The PIN is read and not judged: nothing is kept yet that it could be held
-/// against.
+/// `POST /sos/{id}/cancel`
 pub(super) async fn cancel(
     api: web::Data<Api>,
     caller: Caller,
@@ -34,7 +34,7 @@ pub(super) async fn cancel(
     body: OptionalBody,
 ) -> Result<HttpResponse, ApiError> {
     let body = CancelBody::parse(&body.0)?;
-    moved(&api, &caller, &id, Status::Cancelled, body.reason).await
+    moved(&api, &caller, &id, (Status::Cancelled, body.reason), body.pin).await
 }
 
 /// `POST /sos/{id}/close`
@@ -45,23 +45,25 @@ pub(super) async fn close(
     body: OptionalBody,
 ) -> Result<HttpResponse, ApiError> {
     let body = CloseBody::parse(&body.0)?;
-    moved(&api, &caller, &id, Status::Closed, body.resolution).await
+    moved(&api, &caller, &id, (Status::Closed, body.resolution), None).await
 }
 
 async fn moved(
     api: &Api,
     caller: &Caller,
     id: &RoomId,
-    to: Status,
-    note: Option<String>,
+    (to, note): (Status, Option<String>),
+    pin: Option<PinEntry>,
 ) -> Result<HttpResponse, ApiError> {
     api.incident(id, &caller.identity).await?;
+    let who = &caller.identity.subject;
+    let proof = api.engine.node().prove(who, pin.as_ref()).await?;
     let command = Command::SetStatus {
         to,
         expected: None,
         note,
         lower_case: false,
-        proof: Proof::Nothing,
+        proof,
     };
     api.engine.act(id, &caller.identity, command, None).await?;
     let view = api.engine.view(id, &caller.identity).await?;

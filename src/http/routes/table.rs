@@ -6,8 +6,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
 use super::{
-    conduct, contacts, devices, events, messages, notifications, operations, otp, outbox, participants,
-    positions, rooms,
+    check_ins, conduct, contacts, devices, events, messages, notifications, operations, otp, outbox, participants,
+    pin, positions, rooms,
 };
 use super::{services, sos, status, tickets, trips, uploads};
 use crate::http::access::Access;
@@ -115,6 +115,13 @@ pub const ROWS: &[Row] = rows! {
     PUT "/api/v1/devices/me/push" Writes OWN_DATA => |r| r.to(devices::keep_push);
     DELETE "/api/v1/devices/me/push" Writes OWN_DATA => |r| r.to(devices::drop_push);
     GET "/api/v1/devices/me/export" General OWN_DATA => |r| r.to(devices::export);
+    GET "/api/v1/pin" General OWN_DATA => |r| r.to(pin::read);
+    PUT "/api/v1/pin" Writes OWN_DATA => |r| r.to(pin::set);
+    DELETE "/api/v1/pin" Writes OWN_DATA => |r| r.to(pin::clear);
+    GET "/api/v1/checkins" General OWN_DATA => |r| r.to(check_ins::list);
+    POST "/api/v1/checkins" Writes OWN_DATA => |r| r.to(check_ins::begin);
+    DELETE "/api/v1/checkins/{checkin}" Writes OWN_DATA => |r| r.to(check_ins::end);
+    POST "/api/v1/checkins/{checkin}/confirm" Writes OWN_DATA => |r| r.to(check_ins::end);
     GET "/api/v1/sos" General EVERYBODY => |r| r.to(sos::list);
     POST "/api/v1/sos" Free RAISE => |r| r.to(sos::create).wrap(from_fn(sos::answer_retries));
     GET "/api/v1/sos/{id}" General LOOK => |r| r.to(sos::read);

@@ -3,6 +3,7 @@
 use crate::domain::geo::Fix;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::incident::Status;
+use crate::domain::pin::PinEntry;
 use crate::domain::room::UserType;
 use crate::wire::SentToken;
 use crate::wire::field::Problem;
@@ -67,6 +68,8 @@ pub enum ClientMessage {
         status: Status,
         /// The client wrote it in lower case, and so reads it.
         lower_case: bool,
+        /// Proves that they end it of their own will.
+        pin: Option<PinEntry>,
     },
     /// `location:update`
     Location {

@@ -46,6 +46,8 @@ struct Raw<'a> {
     #[serde(borrow)]
     status: Loose<'a>,
     #[serde(borrow)]
+    pin: Loose<'a>,
+    #[serde(borrow)]
     content: Loose<'a>,
     #[serde(borrow)]
     id: Loose<'a>,
@@ -157,6 +159,7 @@ impl<'a> Raw<'a> {
                     sos,
                     status,
                     lower_case,
+                    pin: field::pin("pin", &self.pin)?,
                 }
             }
             "message:history:request" => ClientMessage::History {

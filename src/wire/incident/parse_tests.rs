@@ -96,6 +96,7 @@ fn a_status_is_read_in_any_case_and_lower_case_is_noted() {
             sos: sos(),
             status,
             lower_case,
+            pin: None,
         };
         let said = json!({"sosId": "s1", "status": text});
         assert_eq!(read("sos:status:update", &said), Ok(expected), "{text}");

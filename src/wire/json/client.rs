@@ -4,6 +4,7 @@ use crate::domain::area::Area;
 use crate::domain::geo::{Fix, Position};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Severity};
+use crate::domain::pin::PinEntry;
 use crate::domain::room::Seq;
 use crate::domain::time::Timestamp;
 use crate::wire::SentToken;
@@ -87,6 +88,8 @@ pub enum ClientMessage {
     EmergencyResolve {
         /// Only there; without: everywhere.
         room: Option<RoomId>,
+        /// Proves that they end it of their own will.
+        pin: Option<PinEntry>,
     },
     /// `location-update`
     LocationUpdate {

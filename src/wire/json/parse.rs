@@ -56,6 +56,8 @@ struct Raw<'a> {
     radius_km: Loose<'a>,
     #[serde(borrow)]
     token: Loose<'a>,
+    #[serde(borrow)]
+    pin: Loose<'a>,
 }
 
 /// Reads one text frame.
@@ -120,6 +122,7 @@ impl Raw<'_> {
             "emergency-sos" => ClientMessage::EmergencySos(self.sos(reading)?),
             "emergency-resolve" => ClientMessage::EmergencyResolve {
                 room: self.room_if_given()?,
+                pin: field::pin("pin", &self.pin)?,
             },
             "acknowledge" => ClientMessage::Acknowledge { room: self.room()? },
             "get_users" => ClientMessage::GetUsers { room: self.room()? },

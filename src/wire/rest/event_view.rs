@@ -139,7 +139,9 @@ fn data(body: &EventBody) -> Value {
             "possiblyTwice": change.possibly_twice,
         }),
         EventBody::Acknowledged { means } => json!({ "means": means.as_str() }),
-        EventBody::Duress { to, note } => json!({ "shown": to.as_str(), "note": note }),
+        EventBody::Duress { from, to, note } => {
+            json!({ "status": from.as_str(), "shown": to.as_str(), "note": note })
+        }
     }
 }
 

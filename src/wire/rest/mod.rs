@@ -5,6 +5,7 @@
 //! go. Views are plain structs that serialize to the documented names; they decide nothing.
 
 mod body;
+mod check_ins;
 mod circle;
 mod conduct;
 mod contacts;
@@ -20,6 +21,7 @@ mod ops_view;
 mod otp;
 mod outbox;
 mod people_view;
+mod pin;
 mod push;
 mod query;
 pub mod schemas;
@@ -39,6 +41,7 @@ mod query_tests;
 mod view_tests;
 
 pub use body::{BodyError, FieldError, NoFields};
+pub use check_ins::{CheckInBounds, CheckInEndedView, CheckInView, check_in};
 pub use circle::{
     BatchAnswer, LocationAnswer, LocationsByUser, NodeInfo, RoomCounts, RoomInfo, RoomsInfo, UserLocations,
 };
@@ -55,6 +58,7 @@ pub use ops_view::{OpsEventView, OpsPositionView, OpsPositionsView};
 pub use otp::{OtpBody, VerifyOtpBody};
 pub use outbox::{DeadLetterView, OutboxQuery, OutboxView, ResentView};
 pub use people_view::{AnonymousCount, MessageView, ParticipantView, Sender, StatsView};
+pub use pin::{PinBody, PinView, SetPinBody};
 pub use push::push_target;
 pub use query::{EventsQuery, LocationsQuery, MessagesQuery, ParticipantsQuery, RoomsQuery, SosListQuery};
 pub use services::{
@@ -64,5 +68,5 @@ pub use services::{
 pub use services_view::{CountView, MemberView, NearStateView, RescuerView, StateView};
 pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
 pub use sos_answer::SosAnswer;
-pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosView};
+pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosShown, SosView};
 pub use trips::{NearTripView, NearbyQuery, TripBody, TripFacts, TripStatus, TripView};

@@ -12,13 +12,13 @@ use super::event_view::EventView;
 use super::query::{
     INCIDENTS_DEFAULT, LIMIT_MAX, MESSAGES_DEFAULT, RADIUS_DEFAULT_M, RADIUS_MAX_M, SEARCH_MAX_CHARS,
 };
-use super::sos::{MESSAGE_CHARS, PIN_MAX_CHARS, REFERENCE_MAX_CHARS};
+use super::sos::{MESSAGE_CHARS, REFERENCE_MAX_CHARS};
 use super::trips::{NEARBY_DEFAULT, NEARBY_DEFAULT_KM};
 use crate::domain::ids::UserId;
 use crate::domain::incident::{IncidentType, Severity, Status, Visibility};
 use crate::domain::notify::{Channel, DeliveryState, Occasion, Vendor};
 use crate::domain::room::UserType;
-use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
+use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS, PIN_MAX_CHARS};
 use crate::wire::schema::{
     accuracy, flag, heading, instant, latitude, longitude, note, optional_ref, optional_word, reference,
     speed, word_of, words_of,
@@ -169,8 +169,13 @@ fn set_status() -> Value {
         json!({
             "status": word_of(Status::ALL.iter().map(|it| it.as_str()), synonyms),
             "note": note(NOTE_MAX_CHARS, "In your words."),
+            "pin": pin_entry(),
         }),
     )
+}
+
+fn pin_entry() -> Value {
+    note(PIN_MAX_CHARS, "Your PIN, if you have one: you end what you have raised of your own will.")
 }
 
 fn report() -> Value {
@@ -197,7 +202,7 @@ fn cancel() -> Value {
     object(
         &[],
         json!({
-            "pin": note(PIN_MAX_CHARS, "Proves that no attacker holds the phone. Read, and not judged yet."),
+            "pin": pin_entry(),
             "reason": note(NOTE_MAX_CHARS, "In your words."),
         }),
     )

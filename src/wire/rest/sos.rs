@@ -4,6 +4,7 @@ use super::body::{self, BodyError};
 use super::fields::Fields;
 use crate::domain::geo::Position;
 use crate::domain::incident::{Address, IncidentType, Report, Severity, Status, Visibility};
+use crate::domain::pin::PinEntry;
 use crate::wire::field::{self, Checked, NAME_MAX_CHARS, NOTE_MAX_CHARS};
 use crate::wire::loose::Loose;
 
@@ -12,8 +13,6 @@ pub(super) const REFERENCE_MAX_CHARS: usize = 128;
 
 /// How long an incident's message is, in characters.
 pub(super) const MESSAGE_CHARS: std::ops::RangeInclusive<usize> = 10..=500;
-/// The longest PIN, in characters.
-pub(super) const PIN_MAX_CHARS: usize = 64;
 
 /// `POST /sos`
 #[derive(Clone, Debug, PartialEq)]
@@ -42,13 +41,15 @@ pub struct StatusBody {
     pub status: Status,
     /// In their words.
     pub note: Option<String>,
+    /// Proves that they end it of their own will.
+    pub pin: Option<PinEntry>,
 }
 
 /// `POST /sos/{id}/cancel`
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CancelBody {
-    /// Proves that no attacker holds the phone.
-    pub pin: Option<String>,
+    /// Proves that they do so of their own will.
+    pub pin: Option<PinEntry>,
     /// In their words.
     pub reason: Option<String>,
 }
@@ -159,7 +160,8 @@ impl StatusBody {
             field::one_of(name, value, Status::parse, Status::ALL, Status::as_str)
         });
         let note = fields.optional("note", words_of_theirs);
-        fields.finish(status.map(|status| Self { status, note }))
+        let pin = fields.optional("pin", field::pin);
+        fields.finish(status.map(|status| Self { status, note, pin }))
     }
 }
 
@@ -171,18 +173,9 @@ impl CancelBody {
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let object = body::object(body)?;
         let mut fields = Fields::of_body(&object);
-        let pin = fields.optional("pin", |name, value| field::note(name, value, PIN_MAX_CHARS));
+        let pin = fields.optional("pin", field::pin);
         let reason = fields.optional("reason", words_of_theirs);
         fields.finish(Some(Self { pin, reason }))
-    }
-}
-
-/// A PIN must not reach a log line.
-impl std::fmt::Debug for CancelBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CancelBody")
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
     }
 }
 

@@ -231,14 +231,67 @@ pub struct SosView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "HintsView")]
     hints: Option<HintsView>,
+    /// For staff: whoever raised it was made to end it, is shown that it is over, and it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    duress: Option<bool>,
+}
+
+/// A silent incident, for whoever raised it: whoever looks over their shoulder learns nothing more.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuietSosView<'a> {
+    /// The incident.
+    #[schemars(with = "schema::Room")]
+    sos_id: &'a str,
+    #[schemars(with = "schema::IncidentStatus")]
+    status: &'static str,
+    /// When it was raised.
+    created_at: Stamp,
+    /// Its log's newest event.
+    seq: u64,
+}
+
+/// An incident, as whoever asks is shown it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SosShown<'a> {
+    /// To anybody else.
+    Whole(Box<SosView<'a>>),
+    /// A silent one, to whoever raised it.
+    Quiet(QuietSosView<'a>),
+}
+
+impl<'a> SosShown<'a> {
+    /// Of a silent incident, to whoever raised it; `None` when it is none.
+    pub fn quiet(state: &'a RoomState) -> Option<Self> {
+        let facts = IncidentFacts::of(state)?;
+        Some(Self::Quiet(QuietSosView {
+            sos_id: facts.room.as_str(),
+            status: facts.status.as_str(),
+            created_at: Stamp(facts.created_at),
+            seq: facts.seq.get(),
+        }))
+    }
+
+    /// With what staff are told beside.
+    #[must_use]
+    pub fn hinted(self, hint: Option<Hint>, duress: bool) -> Self {
+        match self {
+            Self::Whole(view) => Self::Whole(Box::new(view.hinted(hint, duress))),
+            quiet @ Self::Quiet(_) => quiet,
+        }
+    }
 }
 
 impl<'a> SosView<'a> {
     /// With what staff are told beside.
-    #[must_use]
-    pub fn hinted(self, hint: Option<Hint>) -> Self {
-        let hints = hint.map(HintsView::from);
-        Self { hints, ..self }
+    fn hinted(self, hint: Option<Hint>, duress: bool) -> Self {
+        Self {
+            hints: hint.map(HintsView::from),
+            duress: duress.then_some(true),
+            ..self
+        }
     }
 
     /// Shows an incident's room with its people; `None` when it is none. `last` is the newest fix,
@@ -266,6 +319,7 @@ impl<'a> SosView<'a> {
             messages_count: state.messages,
             last_location: last.map(|(id, fix)| LocationView::new(id, name(id), fix)),
             hints: None,
+            duress: None,
             linked_rooms: links.map(|links| links.keys().map(RoomId::as_str).collect()),
         })
     }

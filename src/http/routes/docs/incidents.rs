@@ -10,7 +10,7 @@ use crate::http::routes::uploads::IncidentAnswer;
 use crate::wire::rest::schemas::{events_query, locations_query, messages_query, sos_list_query};
 use crate::wire::rest::{
     AcknowledgedView, EventView, FeatureCollection, LocationView, MessageView, NotificationView, SosListItem,
-    SosView,
+    SosShown,
 };
 
 const TAG: &str = "Incidents";
@@ -85,7 +85,7 @@ fn raising(to: &mut Describer<'_>) {
             )
             .query(sos_list_query())
             .answers(200, "A page of incidents.", list, page(near, next)).conditional());
-    let one = to.data::<SosView<'_>>();
+    let one = to.data::<SosShown<'_>>();
     let raise = json!({
         "type": "MEDICAL", "message": "I fell and cannot stand up",
         "location": {"latitude": 14.5995, "longitude": 120.9842},
@@ -126,7 +126,7 @@ fn raising(to: &mut Describer<'_>) {
 }
 
 fn steering(to: &mut Describer<'_>) {
-    let one = to.data::<SosView<'_>>();
+    let one = to.data::<SosShown<'_>>();
     let mut moved = sos();
     moved["status"] = "RESPONDING".into();
     let status = json!({"status": "RESPONDING", "note": "Two of us are on our way"});

@@ -139,6 +139,8 @@ fn meaning(code: Code) -> &'static str {
         Code::AlreadyJoined => "`ALREADY_JOINED`: you take part in it already.",
         Code::SosClosed => "`SOS_CLOSED`: the incident is over.",
         Code::Conflict => "`CONFLICT`: something else stands against it.",
+        Code::PinRequired => "`PIN_REQUIRED`: it takes your PIN to end what you have raised.",
+        Code::WrongPin => "`WRONG_PIN`: it is not your PIN.",
         Code::WrongCode => "`WRONG_CODE`: it is not the code that was sent.",
         Code::CodeExpired => "`CODE_EXPIRED`: the code came too late.",
         Code::TooManyAttempts => "`TOO_MANY_ATTEMPTS`: too many wrong codes were tried; send another one.",

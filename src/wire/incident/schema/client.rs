@@ -8,7 +8,7 @@ use super::super::samples::{AT, SOS};
 use super::{Described, sos};
 use crate::domain::incident::{IncidentType, Status};
 use crate::domain::room::UserType;
-use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
+use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS, PIN_MAX_CHARS};
 use crate::wire::schema::{
     Shape, accuracy, flag, heading, instant, latitude, longitude, note, optional_ref, optional_word, speed,
     token, word_of, words_of,
@@ -120,7 +120,9 @@ fn moving() -> Vec<Described> {
         described(
             "sos:status:update",
             "Moves an incident along its states. Whoever writes it in lower case has it told so.",
-            in_sos().has("status", word_of(states, "To where.")),
+            in_sos()
+                .has("status", word_of(states, "To where."))
+                .may("pin", note(PIN_MAX_CHARS, "Your PIN, if you end what you have raised.")),
             json!({"sosId": SOS, "status": "RESPONDING"}),
         ),
         described(

@@ -6,7 +6,7 @@ use super::super::client::HISTORY_LIMIT_MAX;
 use super::super::samples::AT;
 use super::{Described, room};
 use crate::domain::incident::{IncidentType, Severity};
-use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS};
+use crate::wire::field::{NAME_MAX_CHARS, NOTE_MAX_CHARS, PIN_MAX_CHARS};
 use crate::wire::schema::{
     Shape, accuracy, heading, instant, latitude, longitude, note, optional_number, optional_ref,
     optional_word, speed, token, words_of,
@@ -235,7 +235,8 @@ fn emergencies() -> Vec<Described> {
             "emergency-resolve",
             "Says that it is over, in one circle or everywhere.",
             Shape::of("emergency-resolve")
-                .may("roomId", optional_ref("Room", "Only there; without: everywhere.")),
+                .may("roomId", optional_ref("Room", "Only there; without: everywhere."))
+                .may("pin", note(PIN_MAX_CHARS, "Your PIN, if you have one.")),
             json!({}),
         ),
     ]
