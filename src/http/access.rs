@@ -88,6 +88,8 @@ pub enum Needs {
     Place,
     /// They are in the incident now and did not raise it.
     Aid,
+    /// They did not raise the incident.
+    NotOwn,
     /// They raised the incident.
     Own,
     /// It is never theirs.
@@ -146,8 +148,8 @@ impl Access {
     /// To say that one knows of an incident and acts: those who are in it, and operators. Who raised it is told that it is
     /// not theirs to say.
     pub const ANSWER: Self = {
-        use Needs::{Aid, Never, Nothing};
-        Self::new("answer", [Never, Aid, Aid, Aid, Aid, Nothing, Nothing, Nothing])
+        use Needs::{Aid, Never, NotOwn, Nothing};
+        Self::new("answer", [Never, Aid, Aid, Aid, Aid, NotOwn, NotOwn, Nothing])
     };
 
     /// To act in an incident as one of those in it. Operators join first, like everybody.

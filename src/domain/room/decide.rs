@@ -175,8 +175,7 @@ impl Case<'_> {
         let who = self.somebody()?;
         self.in_open_room()?;
         let staff = matches!(self.standing, Standing::Staff | Standing::System);
-        let helps = self.state.is_in(who) && !self.is_owner();
-        if !staff && !helps {
+        if self.is_owner() || !(staff || self.state.is_in(who)) {
             return Err(Rejection::Forbidden);
         }
         if told.acknowledged_by.contains(&who) {

@@ -418,6 +418,7 @@ fn rights(row: &Row) -> String {
         (Needs::Part, "if they are or were in the incident"),
         (Needs::Place, "if they are in the incident"),
         (Needs::Aid, "if they are in the incident and did not raise it"),
+        (Needs::NotOwn, "if they did not raise the incident"),
         (Needs::Own, "if they raised the incident"),
         (Needs::Never, "never"),
     ];

@@ -45,6 +45,7 @@ fn refusal(row: &Row, who: Who, stands: Stands) -> Option<u16> {
         Needs::Part => matches!(stands, Stands::In | Stands::Gone | Stands::Raised),
         Needs::Place => matches!(stands, Stands::In | Stands::Raised),
         Needs::Aid => stands == Stands::In,
+        Needs::NotOwn => stands != Stands::Raised,
         Needs::Own => stands == Stands::Raised,
         Needs::Never => false,
     };
