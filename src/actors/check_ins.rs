@@ -142,11 +142,15 @@ impl Read {
                 due_at: Timestamp::from_ms(self.kept.due),
                 grace: Duration::from_millis(self.kept.grace_ms),
                 message: self.kept.message.clone(),
-                position: position
-                    .transpose()
-                    .map_err(|_| codec::corrupt("a check-in"))?,
+                position: position.transpose().map_err(|_| codec::corrupt("a check-in"))?,
             },
-            sos: self.kept.sos.clone().map(RoomId::new).transpose().map_err(corrupt)?,
+            sos: self
+                .kept
+                .sos
+                .clone()
+                .map(RoomId::new)
+                .transpose()
+                .map_err(corrupt)?,
         })
     }
 
@@ -389,7 +393,9 @@ impl Node {
     }
 
     async fn report_of(&self, read: &Read) -> Result<Report, CommandError> {
-        let CheckIn { message, position, .. } = read.shown()?.asked;
+        let CheckIn {
+            message, position, ..
+        } = read.shown()?.asked;
         Ok(Report {
             kind: IncidentType::Other,
             message: message.unwrap_or_else(|| SILENT.to_owned()),

@@ -152,8 +152,7 @@ impl Node {
         let Ok(Ok(_place)) = wait.await else {
             return Err(CommandError::Busy);
         };
-        let made =
-            tokio::task::spawn_blocking(move || texts.iter().map(|text| hash(text, &salt)).collect());
+        let made = tokio::task::spawn_blocking(move || texts.iter().map(|text| hash(text, &salt)).collect());
         made.await.map_err(|_| CommandError::Busy)
     }
 
@@ -256,11 +255,7 @@ impl Node {
     }
 
     /// Judges what was typed in, and answers with it the version of the card as it is now; `None`: they have no PIN.
-    async fn judge_pin(
-        &self,
-        who: &Subject,
-        typed: &PinEntry,
-    ) -> Result<Option<(Typed, i64)>, CommandError> {
+    async fn judge_pin(&self, who: &Subject, typed: &PinEntry) -> Result<Option<(Typed, i64)>, CommandError> {
         for _ in 0..TRIES_MAX {
             let Some(card) = self.store.card(&key(who)).await? else {
                 return Ok(None);

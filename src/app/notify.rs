@@ -189,7 +189,12 @@ fn observe(scrape: &mut Scrape, notifier: &Notifier) {
     let help = "SOS of which a vendor had news later than alerts.late_after_ms.";
     scrape.counter("mayday_sos_late_total", help, &[], counted.late);
     let help = "Check-ins that nobody confirmed in time: each became an SOS.";
-    scrape.counter("mayday_checkins_raised_total", help, &[], counted.check_ins_raised);
+    scrape.counter(
+        "mayday_checkins_raised_total",
+        help,
+        &[],
+        counted.check_ins_raised,
+    );
     let help = "People who were reached over no channel.";
     scrape.counter("mayday_contacts_unreached_total", help, &[], counted.unreached);
     let help = "Times that the worker that tells people died and was started anew.";

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actors::check_ins::CheckInSettings;
 use crate::actors::Settings;
 use crate::actors::asking::AskSettings;
+use crate::actors::check_ins::CheckInSettings;
 use crate::actors::contacts::RemoteSettings;
 use crate::actors::feed::FeedSettings;
 use crate::actors::history::HistorySettings;

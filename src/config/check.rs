@@ -378,8 +378,16 @@ impl Config {
             ("pins.attempts_max", u64::from(self.pins.attempts_max), 20),
             ("pins.lock_s", self.pins.lock_s, 86_400),
             ("pins.hashes_at_once", wide(self.pins.hashes_at_once), 64),
-            ("checkins.per_person_max", wide(self.checkins.per_person_max), 1_000),
-            ("checkins.horizon_days", u64::from(self.checkins.horizon_days), 365),
+            (
+                "checkins.per_person_max",
+                wide(self.checkins.per_person_max),
+                1_000,
+            ),
+            (
+                "checkins.horizon_days",
+                u64::from(self.checkins.horizon_days),
+                365,
+            ),
             ("checkins.grace_max_s", self.checkins.grace_max_s, 604_800),
             ("contacts.deadline_ms", self.contacts.deadline_ms, 10_000),
             ("contacts.requests_max", wide(self.contacts.requests_max), 10_000),

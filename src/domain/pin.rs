@@ -45,7 +45,11 @@ impl Pin {
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self, InvalidPin> {
         let good = (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        if good { Ok(Self(text.into())) } else { Err(InvalidPin) }
+        if good {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidPin)
+        }
     }
 
     /// Its digits, for whoever makes a hash of them.
@@ -170,17 +174,35 @@ mod tests {
     #[test]
     fn too_many_wrong_ones_lock_it_for_a_while_and_then_it_begins_anew() {
         let mut misses = Misses::default();
-        assert_eq!(misses.judge(at(0), Typed::Wrong, &POLICY), Entered::Wrong { left: 2 });
+        assert_eq!(
+            misses.judge(at(0), Typed::Wrong, &POLICY),
+            Entered::Wrong { left: 2 }
+        );
         assert_eq!(misses.judge(at(0), Typed::Pin, &POLICY), Entered::Right);
         for left in [2, 1] {
-            assert_eq!(misses.judge(at(0), Typed::Wrong, &POLICY), Entered::Wrong { left });
+            assert_eq!(
+                misses.judge(at(0), Typed::Wrong, &POLICY),
+                Entered::Wrong { left }
+            );
         }
-        assert_eq!(misses.judge(at(0), Typed::Wrong, &POLICY), Entered::Locked(POLICY.lock));
+        assert_eq!(
+            misses.judge(at(0), Typed::Wrong, &POLICY),
+            Entered::Locked(POLICY.lock)
+        );
         for typed in [Typed::Pin, Typed::Duress, Typed::Wrong] {
-            assert_eq!(misses.judge(at(59), typed, &POLICY), Entered::Locked(Duration::from_secs(1)));
+            assert_eq!(
+                misses.judge(at(59), typed, &POLICY),
+                Entered::Locked(Duration::from_secs(1))
+            );
         }
-        assert_eq!(misses.clone().judge(at(60), Typed::Duress, &POLICY), Entered::Duress);
-        assert_eq!(misses.judge(at(60), Typed::Wrong, &POLICY), Entered::Wrong { left: 2 });
+        assert_eq!(
+            misses.clone().judge(at(60), Typed::Duress, &POLICY),
+            Entered::Duress
+        );
+        assert_eq!(
+            misses.judge(at(60), Typed::Wrong, &POLICY),
+            Entered::Wrong { left: 2 }
+        );
     }
 
     proptest! {

@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::rest::schemas as rest_schemas;
 use super::rest::{
-    Batch, BlockBody, CancelBody, CloseBody, CloserBody, CreateSos, DeviceInfo, EventsQuery, InitBody,
-    JoinBody, JoinedBody, LeftBody, LocationBody, LocationsQuery, MessageBody, MessagesQuery, MoveBody,
-    NearbyQuery, NoFields, OtpBody, ParticipantsQuery, RelayBody, ReportBody, RescuerBody, RescuerQuery,
-    SosListQuery, StatusBody, TripBody, TypeBody, VerifyOtpBody, contacts, push_target,
+    Batch, BlockBody, CancelBody, CheckInBounds, CloseBody, CloserBody, CreateSos, DeviceInfo, EventsQuery,
+    InitBody, JoinBody, JoinedBody, LeftBody, LocationBody, LocationsQuery, MessageBody, MessagesQuery,
+    MoveBody, NearbyQuery, NoFields, OtpBody, ParticipantsQuery, PinBody, RelayBody, ReportBody, RescuerBody,
+    RescuerQuery, SetPinBody, SosListQuery, StatusBody, TripBody, TypeBody, VerifyOtpBody, check_in,
+    contacts, push_target,
 };
 use super::schema::{add_words, generator};
 use super::socketio::Args;
@@ -35,6 +36,7 @@ fn bounds() -> rest_schemas::Bounds {
         batch_max_fixes: 3,
         contacts_max: 2,
         passengers_max: 3,
+        grace_max_s: 600,
     }
 }
 
@@ -143,6 +145,12 @@ fn bodies_are_read_as_their_schemas_say() {
     let schemas = rest_schemas::bodies(&bounds());
     let place = json!({"latitude": 1, "longitude": 2});
     let sos = json!({"type": "FIRE", "message": "The kitchen is on fire", "location": place});
+    // That a time lies in the future hangs on the clock.
+    let whenever = CheckInBounds {
+        now: Timestamp::from_ms(-1),
+        horizon: std::time::Duration::from_millis(i64::MAX.unsigned_abs() / 2),
+        grace_max: std::time::Duration::from_secs(bounds().grace_max_s),
+    };
     let read = |name: &str, body: &Value| {
         let bytes = body.to_string().into_bytes();
         let bytes = bytes.as_slice();
@@ -157,6 +165,10 @@ fn bodies_are_read_as_their_schemas_say() {
             "Fix" => LocationBody::parse(bytes, &reading()).is_ok(),
             "FixBatch" => Batch::parse(bytes, &reading(), bounds().batch_max_fixes).is_ok(),
             "Contacts" => contacts(bytes, region, bounds().contacts_max).is_ok(),
+            "SetPin" => SetPinBody::parse(bytes).is_ok(),
+            "CurrentPin" => PinBody::parse(bytes, "currentPin").is_ok(),
+            "TypedPin" => PinBody::parse(bytes, "pin").is_ok(),
+            "CheckIn" => check_in(bytes, &whenever).is_ok(),
             "Report" => ReportBody::parse(bytes).is_ok(),
             // That it lies in the future hangs on the clock.
             "CreateTrip" => TripBody::parse(bytes, bounds().passengers_max).is_ok(),
@@ -219,6 +231,10 @@ fn bodies_are_read_as_their_schemas_say() {
             &[],
         ),
         ("Nothing", json!({}), &[]),
+        ("SetPin", json!({"pin": "4711"}), &[]),
+        ("CurrentPin", json!({}), &[]),
+        ("TypedPin", json!({}), &[]),
+        ("CheckIn", json!({"dueAt": 4_000_000_000_000_i64}), &[]),
         ("Contacts", json!({"emergency_contacts": [number]}), &[]),
     ] {
         agree(name, &schemas[name], &example, skip, |body| read(name, body));

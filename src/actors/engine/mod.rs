@@ -117,11 +117,8 @@ impl Engine {
         {
             return Ok(Created { sos, repeated: true });
         }
-        let (trip, guarded) = futures_util::future::join(
-            self.trip_of(who, &report),
-            self.node.has_pin(&who.subject),
-        )
-        .await;
+        let (trip, guarded) =
+            futures_util::future::join(self.trip_of(who, &report), self.node.has_pin(&who.subject)).await;
         report.raised_from.extend(trip);
         // An SOS does not fail because it cannot be read how it may be called off.
         report.guarded = guarded.unwrap_or(false);

@@ -16,7 +16,7 @@ use crate::domain::geo::Fix;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status, Visibility};
 use crate::domain::people::{Identity, Named, Role, Subject};
-use crate::domain::room::{Command, Proof, Genesis, Rejection, RoomKind, RoomState, UserType};
+use crate::domain::room::{Command, Genesis, Proof, Rejection, RoomKind, RoomState, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::{IncidentQuery, Membership, Sight, StoreError};
 

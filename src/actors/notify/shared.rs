@@ -286,7 +286,10 @@ impl Shared {
 
     /// Whoever raised an incident is under duress: every way to the operators is told of it.
     pub fn duress_jobs(&self, room: &RoomId) -> Vec<JobWrite> {
-        let what = ("duress", "DURESS: it looks ended to whoever raised it, and is not");
+        let what = (
+            "duress",
+            "DURESS: it looks ended to whoever raised it, and is not",
+        );
         let job = |to| self.trouble_job(room, what, to);
         self.operators().into_iter().map(job).collect()
     }

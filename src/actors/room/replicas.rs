@@ -15,7 +15,7 @@ use super::core::{Asker, RoomCore};
 use crate::domain::ids::{DeviceId, MessageId, ParticipantId};
 use crate::domain::incident::Status;
 use crate::domain::people::{Identity, Person, Role};
-use crate::domain::room::{Command, Proof, Event, EventBody, Genesis, Policy, RoomState, Seq, UserType};
+use crate::domain::room::{Command, Event, EventBody, Genesis, Policy, Proof, RoomState, Seq, UserType};
 use crate::domain::testing::{report, room};
 use crate::domain::time::Timestamp;
 

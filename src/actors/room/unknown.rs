@@ -13,7 +13,7 @@ use crate::actors::gate::Permit;
 use crate::actors::lookup::{Found, Known};
 use crate::domain::incident::{Status, Visibility};
 use crate::domain::people::{Named, Role};
-use crate::domain::room::{Command, Proof, Genesis, Rejection, UserType};
+use crate::domain::room::{Command, Genesis, Proof, Rejection, UserType};
 
 type Ctx = Context<RoomActor>;
 

@@ -23,7 +23,7 @@ use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::Status;
 use crate::domain::people::Role;
 use crate::domain::pin::PinEntry;
-use crate::domain::room::{Command, Proof, Means, Rejection, RoomKind, UserType};
+use crate::domain::room::{Command, Means, Proof, Rejection, RoomKind, UserType};
 use crate::domain::scopes::Scope;
 use crate::store::Membership;
 use crate::wire::incident::{ClientMessage, Said, UNAUTHORIZED, UNAUTHORIZED_SOS, history_response};

@@ -222,7 +222,7 @@ pub fn messages(
         let calm = reminder && facts.told.acknowledged_at.is_some();
         let quiet = target.quiet.filter(|_| calm);
         let quiet = quiet.map_or(Duration::ZERO, |hours| hours.left(facts.now));
-        let quiet = quiet.max(window_left(settings, facts));
+        let wait = quiet.max(window_left(settings, facts));
         let mut channels: Vec<Channel> = Vec::new();
         for to in &target.reached {
             let channel = to.channel();
@@ -236,7 +236,7 @@ pub fn messages(
             found.push(Message {
                 who: target.who,
                 to: to.clone(),
-                after: quiet + settings.next_channel_after.saturating_mul(later),
+                after: wait + settings.next_channel_after.saturating_mul(later),
             });
         }
     }

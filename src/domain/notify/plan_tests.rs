@@ -60,6 +60,7 @@ struct Story {
     now: Timestamp,
     contacts: Vec<Target>,
     settings: PlanSettings,
+    revocable_since: Option<Timestamp>,
 }
 
 impl Story {
@@ -69,6 +70,7 @@ impl Story {
             now: Timestamp::from_ms(1_000_000),
             contacts: vec![contact(1), contact(2)],
             settings: settings(),
+            revocable_since: None,
         };
         story.happens(
             person(0),
@@ -337,4 +339,36 @@ proptest! {
         }
         prop_assert_eq!(story.look(), Look::Done);
     }
+}
+
+#[test]
+fn contacts_of_somebody_who_can_call_it_off_hear_when_they_no_longer_can_and_operators_at_once() {
+    let mut story = Story::raised();
+    story.revocable_since = Some(story.now);
+    let Look::Plan { occasion, how, .. } = story.look() else {
+        panic!("it is due");
+    };
+    let afters = |story: &Story| {
+        let found = messages(
+            &story.settings,
+            &story.facts(),
+            (occasion, how),
+            &operators(),
+            &story.contacts,
+        );
+        let of = |who: Option<_>| {
+            let mine = found.iter().filter(|one| one.who == who);
+            mine.map(|one| one.after).collect::<Vec<_>>()
+        };
+        (of(None), of(story.contacts[0].who))
+    };
+    let (window, later) = (Duration::from_secs(10), Duration::from_secs(40));
+    let (pager, contact) = afters(&story);
+    assert_eq!(pager, [Duration::ZERO]);
+    assert_eq!(contact, [window, window, window, later]);
+    // A look that comes late waits for what is left, and no longer.
+    story.now = story.now + Duration::from_secs(7);
+    assert_eq!(afters(&story).1[0], Duration::from_secs(3));
+    story.now = story.now + Duration::from_secs(7);
+    assert_eq!(afters(&story).1[0], Duration::ZERO);
 }

@@ -23,7 +23,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::ids::MessageId;
-use crate::domain::incident::{IncidentType, Status};
+use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::notify::{Channel, DeliveryState, Occasion, Vendor};
 use crate::domain::testing::{person, report, room};
 use crate::domain::time::Timestamp;
@@ -86,6 +86,10 @@ fn vendor() -> impl Strategy<Value = Vendor> {
     proptest::sample::select(vec![Vendor::Twilio, Vendor::Msg91])
 }
 
+fn proof() -> impl Strategy<Value = Proof> {
+    proptest::sample::select(vec![Proof::Nothing, Proof::Pin, Proof::Duress])
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let who = || (0u64..5).prop_map(person);
     prop_oneof![
@@ -110,8 +114,8 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (0u8..2).prop_map(|n| Command::RaiseEmergency { sos: room(&format!("sos{n}")) }),
         1 => (0u8..2).prop_map(|n| Command::EndEmergency { sos: room(&format!("sos{n}")) }),
         1 => who().prop_map(|who| Command::NoteAlerted { who: vec![who] }),
-        2 => (status(), proptest::option::of(status()), any::<bool>())
-            .prop_map(|(to, expected, lower_case)| Command::SetStatus { to, expected, note: None, lower_case, proof: Proof::Nothing }),
+        2 => (status(), proptest::option::of(status()), any::<bool>(), proof())
+            .prop_map(|(to, expected, lower_case, proof)| Command::SetStatus { to, expected, note: None, lower_case, proof }),
         1 => Just(Command::NoteLinkRaised { room: room("home") }),
         1 => Just(Command::NoteLinkEnded { room: room("home") }),
         1 => Just(Command::EndTrip),
@@ -259,6 +263,7 @@ impl Run {
         let mut status = Status::Active;
         let mut kind = report().kind;
         let (mut over, mut standing) = (false, Vec::new());
+        let mut shown = None;
         let (mut steps, mut moved) = (0, Vec::<DeliveryState>::new());
         for (i, event) in self.log.iter().enumerate() {
             assert_eq!(event.seq, Seq::new(i as u64 + 1));
@@ -284,6 +289,11 @@ impl Run {
                     assert!(*from == kind && from != to && status.is_open());
                     kind = *to;
                 }
+                EventBody::Duress { from, to, .. } => {
+                    assert!(*from == status && status.is_open() && !to.is_open() && shown.is_none());
+                    assert_eq!(event.actor.participant(), self.state.owner);
+                    shown = Some((*to, event.seq));
+                }
                 EventBody::StatusChanged { from, to, .. } => {
                     assert!(*from == status && from.can_become(*to));
                     status = *to;
@@ -308,6 +318,19 @@ impl Run {
                 }
                 _ => {}
             }
+        }
+        let mine = self.state.seen_by(self.state.owner);
+        let seen = mine.incident.as_ref().map(|incident| (incident.status, mine.seq));
+        if let Some(shown) = shown {
+            assert_eq!(
+                seen,
+                Some(shown),
+                "whatever happens, they are shown that it is over"
+            );
+            assert_eq!(mine.active_participants().count(), 0);
+            assert_eq!(self.state.seen_by(None).seq, self.state.seq, "and nobody else is");
+        } else {
+            assert_eq!(mine, &self.state);
         }
         if let Some(incident) = &self.state.incident {
             assert_eq!(incident.report.kind, kind);
@@ -337,9 +360,10 @@ fn genesis() -> impl Strategy<Value = Genesis> {
     prop_oneof![
         Just(Genesis::Circle),
         Just(trip()),
-        any::<bool>().prop_map(|restricted| {
+        any::<(bool, bool)>().prop_map(|(restricted, guarded)| {
             let mut report = report();
             report.silent = restricted;
+            report.guarded = guarded;
             report.raised_from = vec![room("home")];
             Genesis::Incident(Box::new(report))
         })
@@ -640,5 +664,69 @@ fn a_move_notes_in_which_case_its_status_was_written_and_the_state_is_the_same()
             Some(to)
         );
     }
+    run.check_log();
+}
+
+#[test]
+fn what_is_guarded_is_ended_by_the_pin_and_only_looks_ended_by_the_other_one() {
+    let guarded = || {
+        let report = Report {
+            guarded: true,
+            ..report()
+        };
+        Run::new(Genesis::Incident(Box::new(report)))
+    };
+    let set = |to, proof| Command::SetStatus {
+        to,
+        expected: None,
+        note: None,
+        lower_case: false,
+        proof,
+    };
+    let mut run = guarded();
+    for to in [Status::Cancelled, Status::Resolved] {
+        let refused = run.give(OWNER, Standing::Stranger, set(to, Proof::Nothing));
+        assert_eq!(refused, Err(Rejection::PinRequired));
+    }
+    // On the way no PIN is asked for, and operators need none.
+    run.give(OWNER, Standing::Stranger, set(Status::Responding, Proof::Nothing))
+        .unwrap();
+    run.give(OWNER, Standing::Stranger, set(Status::Cancelled, Proof::Pin))
+        .unwrap();
+    assert!(!run.state.is_open());
+    let mut run = guarded();
+    run.give(9, Standing::Staff, set(Status::Cancelled, Proof::Nothing))
+        .unwrap();
+    assert!(!run.state.is_open());
+
+    let mut run = guarded();
+    run.give(
+        1,
+        Standing::Rescuer,
+        Command::Join {
+            user_type: UserType::Rescuer,
+        },
+    )
+    .unwrap();
+    run.give(OWNER, Standing::Stranger, set(Status::Cancelled, Proof::Duress))
+        .unwrap();
+    assert!(run.state.is_open() && run.state.is_under_duress());
+    assert!(run.state.is_in(person(OWNER)), "where they are is still followed");
+    let again = run.give(OWNER, Standing::Stranger, set(Status::Cancelled, Proof::Pin));
+    let (from, to) = (Status::Cancelled, Status::Cancelled);
+    assert_eq!(again, Err(Rejection::InvalidTransition { from, to }));
+    let join = Command::Join {
+        user_type: UserType::Citizen,
+    };
+    assert_eq!(run.give(OWNER, Standing::Stranger, join), Err(Rejection::Closed));
+    let say = Command::SendMessage {
+        id: MessageId::new("m").unwrap(),
+        content: "help".into(),
+    };
+    assert_eq!(
+        run.give(OWNER, Standing::Stranger, say.clone()),
+        Err(Rejection::NotIn)
+    );
+    assert_eq!(run.give(1, Standing::Rescuer, say), Ok(()));
     run.check_log();
 }

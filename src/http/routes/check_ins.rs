@@ -24,7 +24,10 @@ pub(super) async fn begin(
         grace_max: node.settings.check_ins.grace_max,
     };
     let new = check_in(&body.0, &bounds)?;
-    let begun = node.begin_check_in(&caller.identity, new).await.map_err(refused)?;
+    let begun = node
+        .begin_check_in(&caller.identity, new)
+        .await
+        .map_err(refused)?;
     Ok(envelope::created(view(&begun)))
 }
 

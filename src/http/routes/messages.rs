@@ -7,8 +7,8 @@ use super::params::SosId;
 use super::participants::outsider;
 use super::scene::{Scene, inside};
 use crate::actors::CommandError;
-use crate::actors::engine::earlier;
 use crate::actors::clock::random;
+use crate::actors::engine::earlier;
 use crate::actors::room::Glimpse;
 use crate::domain::ids::{MessageId, RoomId};
 use crate::domain::room::{Command, EventBody, Rejection, Seq};
@@ -82,7 +82,12 @@ pub(super) async fn list(
     }
     let store = &api.engine.node().store;
     let found = store
-        .messages(&id, earlier(query.before, until), query.limit, query.text.as_deref())
+        .messages(
+            &id,
+            earlier(query.before, until),
+            query.limit,
+            query.text.as_deref(),
+        )
         .await?;
     let look = move |glimpse: &Glimpse<'_>| {
         let scene = Scene::at(glimpse)?;

@@ -6,8 +6,8 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route, web};
 
 use super::{
-    check_ins, conduct, contacts, devices, events, messages, notifications, operations, otp, outbox, participants,
-    pin, positions, rooms,
+    check_ins, conduct, contacts, devices, events, messages, notifications, operations, otp, outbox,
+    participants, pin, positions, rooms,
 };
 use super::{services, sos, status, tickets, trips, uploads};
 use crate::http::access::Access;

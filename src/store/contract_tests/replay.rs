@@ -10,7 +10,7 @@ use super::Harness;
 use super::scribe::{Scribe, everything, put, record, user};
 use crate::domain::ids::MessageId;
 use crate::domain::incident::{IncidentType, Report, Status};
-use crate::domain::room::{Command, Proof, LeaveReason, RoomKind, RoomState, Standing, UserType};
+use crate::domain::room::{Command, LeaveReason, Proof, RoomKind, RoomState, Standing, UserType};
 use crate::domain::testing::{person, report, room};
 use crate::store::contract::Store;
 use crate::store::types::{IncidentRow, Listed, Membership};

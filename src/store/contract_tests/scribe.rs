@@ -6,7 +6,8 @@ use crate::domain::incident::{IncidentType, Report, Status};
 use crate::domain::people::{Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{
-    Actor, Command, Proof, Event, Genesis, Manifest, Policy, Rejection, Relay, RoomState, Standing, UserType, decide,
+    Actor, Command, Event, Genesis, Manifest, Policy, Proof, Rejection, Relay, RoomState, Standing, UserType,
+    decide,
 };
 use crate::domain::testing::{person, room};
 use crate::domain::time::Timestamp;

@@ -124,7 +124,10 @@ fn every_message_of_the_contract_is_read() {
         ),
         (
             json!({"type": "emergency-resolve", "roomId": null}),
-            ClientMessage::EmergencyResolve { room: None, pin: None },
+            ClientMessage::EmergencyResolve {
+                room: None,
+                pin: None,
+            },
         ),
         (
             json!({"type": "location-update", "latitude": 14.5, "longitude": 121.25, "speed": 0, "battery": {"a": [1]}}),

@@ -48,9 +48,7 @@ pub fn check_in(body: &[u8], bounds: &CheckInBounds) -> Result<CheckIn, BodyErro
     }
     let grace_max = bounds.grace_max.as_secs();
     let grace = fields.optional("grace", |name, value| field::whole(name, value, 0..=grace_max));
-    let message = fields.optional("message", |name, value| {
-        field::words(name, value, MESSAGE_CHARS)
-    });
+    let message = fields.optional("message", |name, value| field::words(name, value, MESSAGE_CHARS));
     let position = fields.nested("location", place).flatten();
     let grace = Duration::from_secs(grace.unwrap_or(GRACE_DEFAULT_S.min(grace_max)));
     fields.finish(due_at.map(|due_at| CheckIn {

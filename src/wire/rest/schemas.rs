@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::check_ins::GRACE_DEFAULT_S;
 use super::conduct::PAGE;
 use super::contacts::USER_ID_MAX_CHARS;
 use super::event_view::EventView;
@@ -35,6 +36,8 @@ pub struct Bounds {
     pub contacts_max: usize,
     /// Passengers of one trip.
     pub passengers_max: usize,
+    /// The longest grace of a check-in, in seconds.
+    pub grace_max_s: u64,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is made for this call")]
@@ -57,6 +60,10 @@ pub fn bodies(bounds: &Bounds) -> Map<String, Value> {
         ("Contacts", contacts(bounds)),
         ("Contact", contact()),
         ("PushTarget", push_target()),
+        ("SetPin", set_pin()),
+        ("CurrentPin", object(&[], json!({"currentPin": pin_entry()}))),
+        ("TypedPin", object(&[], json!({"pin": pin_entry()}))),
+        ("CheckIn", check_in(bounds)),
         ("Report", report()),
         ("Block", block()),
         ("CreateTrip", create_trip(bounds)),
@@ -174,8 +181,53 @@ fn set_status() -> Value {
     )
 }
 
+fn set_pin() -> Value {
+    let digits =
+        |description: &str| json!({"type": "string", "pattern": "^[0-9]{4,10}$", "description": description});
+    let mut duress = digits("One that only looks as if it ended an SOS; another one than pin.");
+    duress["type"] = json!(["string", "null"]);
+    object(
+        &["pin"],
+        json!({
+            "pin": digits("Ends what you have raised: 4 to 10 digits."),
+            "duressPin": duress,
+            "currentPin": note(PIN_MAX_CHARS, "The one that you have, if you have one."),
+        }),
+    )
+}
+
+fn check_in(bounds: &Bounds) -> Value {
+    let mut message = words_of(&MESSAGE_CHARS, "What the SOS is to say.");
+    message["type"] = json!(["string", "null"]);
+    object(
+        &["dueAt"],
+        json!({
+            "dueAt": instant(false, "By when you will have said that you are well: in the future."),
+            "grace": {
+                "type": ["integer", "null"], "minimum": 0, "maximum": bounds.grace_max_s,
+                "description": format!(
+                    "Seconds after that in which you are reminded; then it is an SOS. {GRACE_DEFAULT_S} if left out."
+                ),
+            },
+            "message": message,
+            "location": {
+                "anyOf": [
+                    object(&["latitude", "longitude"], json!({
+                        "latitude": latitude(), "longitude": longitude(), "accuracy": accuracy(),
+                    })),
+                    {"type": "null"},
+                ],
+                "description": "Where you are, or will be.",
+            },
+        }),
+    )
+}
+
 fn pin_entry() -> Value {
-    note(PIN_MAX_CHARS, "Your PIN, if you have one: you end what you have raised of your own will.")
+    note(
+        PIN_MAX_CHARS,
+        "Your PIN, if you have one: you end what you have raised of your own will.",
+    )
 }
 
 fn report() -> Value {

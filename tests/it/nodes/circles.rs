@@ -8,7 +8,7 @@ use mayday::actors::pass::FreePass;
 use mayday::domain::ids::{ParticipantId, RoomId};
 use mayday::domain::incident::Status;
 use mayday::domain::people::{Contact, ContactBook, Identity, Person, Role};
-use mayday::domain::room::{Actor, Command, Proof, Event, EventBody, Genesis, Seq, UserType};
+use mayday::domain::room::{Actor, Command, Event, EventBody, Genesis, Proof, Seq, UserType};
 use mayday::store::{Append, Store};
 use mayday::wire::json::EmergencySos;
 
@@ -96,7 +96,7 @@ async fn contacts_on_other_nodes_are_brought_in_alerted_and_sit_in_the_incident(
     assert_eq!(ben.all_of("emergency-alert").len(), 1, "alerted once");
 
     let node = Arc::clone(cluster.nodes[1].node());
-    let ended = raise::resolve(node, Arc::clone(ana.identity()), None)
+    let ended = raise::resolve(node, Arc::clone(ana.identity()), None, None)
         .await
         .unwrap();
     assert_eq!(ended, [home]);
@@ -126,7 +126,7 @@ async fn two_devices_that_raise_an_sos_on_two_nodes_at_once_raise_one() {
         assert_eq!(presses(&cluster, round % 2, who).await.sos, one.sos);
         known.push(one.sos);
         let node = Arc::clone(cluster.nodes[round % 2].node());
-        raise::resolve(node, Arc::clone(who), None).await.unwrap();
+        raise::resolve(node, Arc::clone(who), None, None).await.unwrap();
     }
     let raised = cluster.log(&home).await.into_iter();
     let raised = raised.filter(|event| matches!(event.body, EventBody::EmergencyRaised { .. }));

@@ -138,8 +138,11 @@ fn steering(to: &mut Describer<'_>) {
             "moveIncident",
             "Move it along its states",
         )
+        .text("Whoever has a PIN ends what they have raised with it.")
         .body("SetStatus", &[("on the way", status)])
         .refuses(Code::InvalidTransition, MOVE_REFUSED)
+        .refuses(Code::PinRequired, "The PIN is needed")
+        .refuses(Code::WrongPin, "Wrong PIN; 4 more may be tried")
         .answers(200, "The incident as it is now.", one.clone(), data(moved)),
     );
     to.add(
@@ -150,8 +153,17 @@ fn steering(to: &mut Describer<'_>) {
             "cancelIncident",
             "Call it off",
         )
-        .optional_body("CancelSos", &[("false alarm", json!({"reason": "False alarm"}))])
+        .text("Whoever has a PIN ends what they have raised with it. By the duress PIN it only looks so to them.")
+        .optional_body(
+            "CancelSos",
+            &[
+                ("false alarm", json!({"reason": "False alarm"})),
+                ("with a PIN", json!({"pin": "4711"})),
+            ],
+        )
         .refuses(Code::InvalidTransition, MOVE_REFUSED)
+        .refuses(Code::PinRequired, "The PIN is needed")
+        .refuses(Code::WrongPin, "Wrong PIN; 4 more may be tried")
         .answers(
             200,
             "The incident, cancelled.",

@@ -16,6 +16,7 @@ mod page;
 mod people;
 mod realtime;
 mod refusals;
+mod safety;
 mod services;
 mod upkeep;
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{Describer, Operation, path_parameters, security};
-use super::{circle, conduct, incidents, own, people, realtime, refusals, services, upkeep};
+use super::{circle, conduct, incidents, own, people, realtime, refusals, safety, services, upkeep};
 use crate::config::Config;
 use crate::http::routes::CONTENT_MAX_CHARS;
 use crate::http::routes::table::{ROWS, Row};
@@ -42,6 +42,7 @@ pub fn openapi(config: &Config) -> Value {
     people::describe(&mut to);
     own::describe(&mut to);
     conduct::describe(&mut to);
+    safety::describe(&mut to);
     services::describe(&mut to, config);
     realtime::describe(&mut to);
     let operations = to.found;
@@ -59,6 +60,7 @@ pub fn openapi(config: &Config) -> Value {
         batch_max_fixes: config.locations.batch_max_fixes,
         contacts_max: config.contacts.contacts_max,
         passengers_max: config.trips.passengers_max,
+        grace_max_s: config.checkins.grace_max_s,
     }));
     schemas.extend(refusals::schemas());
     json!({

@@ -360,6 +360,7 @@ pub(super) fn path_parameters(path: &'static str) -> impl Iterator<Item = Value>
         let (schema, text) = match name {
             "participant" => ("Participant", "Somebody in an incident."),
             "trip" => ("Room", "The trip."),
+            "checkin" => ("", "A check-in."),
             "seq" => ("", "An event's place in the incident's log."),
             _ => ("Room", "The incident."),
         };

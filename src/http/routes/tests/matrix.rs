@@ -5,6 +5,7 @@ use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
 use super::{Credential, Rig, device, fix, sos};
+use crate::actors::{Clock as _, SystemClock};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::ids::RoomId;
 use crate::domain::people::Role;
@@ -152,12 +153,24 @@ impl Scene {
         store.put_dead_letter(letter).await.unwrap();
     }
 
+    /// A check-in of theirs; nothing is known by what this is called of whoever may have none.
+    async fn check_in(&self, who: &Credential) -> String {
+        let body = json!({"dueAt": self.rig.engine.node().now().ms() + 60_000});
+        let begun = self.rig.post(who, "/api/v1/checkins", body).await;
+        let id = begun.body["data"]["id"].as_str();
+        id.unwrap_or("none").to_owned()
+    }
+
     async fn ask(&self, row: &Row, incident: &str, other: &str, who: Option<&Credential>) -> super::Answer {
         let path = row.path.replace("{id}", incident).replace("{participant}", other);
         let path = path.replace("{seq}", "1");
         let link = || {
             let room = RoomId::new(incident).unwrap();
             self.rig.api.links.token(&room, other.parse().unwrap())
+        };
+        let path = match who.filter(|_| path.contains("{checkin}")) {
+            Some(who) => path.replace("{checkin}", &self.check_in(who).await),
+            None => path,
         };
         let path = if path.contains("{token}") {
             path.replace("{token}", &link())
@@ -192,10 +205,13 @@ fn body(row: &Row, incident: &str, other: &str) -> Value {
         (_, "reports") => json!({"participantId": "p-0000000000000001", "reason": "a liar"}),
         (_, "join") => json!({"userType": "CITIZEN"}),
         (_, "contacts") => json!({"emergency_contacts": [], "dependent_contacts": []}),
+        ("/api/v1/pin", _) => json!({"pin": "4711", "currentPin": "4711"}),
+        ("/api/v1/checkins", _) => json!({"dueAt": SystemClock.now().ms() + 60_000}),
         (_, "push") => json!({"service": "FCM", "token": "token"}),
         (
             _,
-            "leave" | "cancel" | "close" | "acknowledge" | "{token}" | "tickets" | "devices" | "me" | "block",
+            "leave" | "confirm" | "{checkin}" | "cancel" | "close" | "acknowledge" | "{token}" | "tickets"
+            | "devices" | "me" | "block",
         ) => json!({}),
         (path, _) => panic!("give {path} a body here"),
     }

@@ -120,9 +120,10 @@ fn moving() -> Vec<Described> {
         described(
             "sos:status:update",
             "Moves an incident along its states. Whoever writes it in lower case has it told so.",
-            in_sos()
-                .has("status", word_of(states, "To where."))
-                .may("pin", note(PIN_MAX_CHARS, "Your PIN, if you end what you have raised.")),
+            in_sos().has("status", word_of(states, "To where.")).may(
+                "pin",
+                note(PIN_MAX_CHARS, "Your PIN, if you end what you have raised."),
+            ),
             json!({"sosId": SOS, "status": "RESPONDING"}),
         ),
         described(
