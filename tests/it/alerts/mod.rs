@@ -1,8 +1,10 @@
 //! Those who are not connected hear of an SOS: over which vendor, when, how often, and what is seen of it.
 
+mod check_ins;
 mod codes;
 mod escalation;
 mod faults;
+mod safety;
 mod sending;
 mod watching;
 

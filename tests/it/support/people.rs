@@ -169,6 +169,11 @@ impl Person {
         self.request(Method::PATCH, path).json(&body).send().await
     }
 
+    /// `DELETE` with a body.
+    pub async fn delete_with(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::DELETE, path).json(&body).send().await
+    }
+
     /// Puts these people on the list of emergency contacts.
     pub async fn trusts(&self, contacts: &[(&str, &str)]) {
         let contacts: Vec<Value> = contacts
