@@ -1,5 +1,6 @@
 //! Raises incidents, finds them, shows one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -29,7 +30,10 @@ use crate::http::gate::{Gate, MaybeCaller};
 use crate::http::hints::From;
 use crate::http::limits::{self, Class};
 use crate::store::{IdempotencyKey, IncidentQuery, IncidentRow, Listed, Sight};
-use crate::wire::rest::{CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, SosListItem, SosListQuery};
+use crate::wire::rest::{
+    CreateSos, DeviceInfo, IncidentCursor, IncidentFacts, QuietSosView, SosListItem, SosListQuery,
+    SosListShown,
+};
 
 /// An incident's first two events, its creation and its creator's joining, are written as one.
 const BIRTH: Seq = Seq::new(2);
@@ -171,8 +175,9 @@ pub(super) async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| place_of(last).encode());
+    let mut quiet = BTreeSet::new();
     if let Some(who) = caller.identity().filter(|who| !who.role.is_staff()) {
-        found = own_hidden(&api, who, found, &states).await?;
+        (found, quiet) = own_as_shown(&api, who, found, &states).await?;
     }
     let told: Vec<_> = found
         .iter()
@@ -185,19 +190,29 @@ pub(super) async fn list(
     );
     Ok(rows.with(more).answer(|| {
         let rows = found.iter().zip(told);
-        let items: Vec<_> = rows.map(|(listed, told)| item(listed).hinted(told)).collect();
+        let items: Vec<_> = rows
+            .map(|(listed, told)| {
+                let facts = facts(listed);
+                if quiet.contains(facts.room) {
+                    SosListShown::Quiet(QuietSosView::new(&facts))
+                } else {
+                    let item = SosListItem::new(&facts, listed.distance_m);
+                    SosListShown::Whole(Box::new(item.hinted(told)))
+                }
+            })
+            .collect();
         envelope::page(&items, next)
     }))
 }
 
-/// What somebody raised silently is not in their own lists, and what they were made to end stands there as it is shown to
-/// them.
-async fn own_hidden(
+/// What somebody was made to end stands in their own lists as it is shown to them. Beside it: what they raised silently.
+async fn own_as_shown(
     api: &Api,
     who: &Arc<Identity>,
     found: Vec<Listed>,
     states: &[Status],
-) -> Result<Vec<Listed>, ApiError> {
+) -> Result<(Vec<Listed>, BTreeSet<RoomId>), ApiError> {
+    let mut quiet = BTreeSet::new();
     let mut shown = Vec::with_capacity(found.len());
     for mut listed in found {
         let report = &listed.incident.report;
@@ -218,7 +233,7 @@ async fn own_hidden(
             Err(error) => return Err(error.into()),
         };
         if own && silent {
-            continue;
+            quiet.insert(listed.incident.room.clone());
         }
         if let Some((status, updated_at, ended_at, seq)) = masked {
             if !states.is_empty() && !states.contains(&status) {
@@ -235,7 +250,7 @@ async fn own_hidden(
         }
         shown.push(listed);
     }
-    Ok(shown)
+    Ok((shown, quiet))
 }
 
 fn asked(query: SosListQuery, who: Option<&Arc<Identity>>) -> IncidentQuery {
@@ -268,9 +283,9 @@ fn place_of(listed: &Listed) -> IncidentCursor {
     }
 }
 
-fn item(listed: &Listed) -> SosListItem<'_> {
+fn facts(listed: &Listed) -> IncidentFacts<'_> {
     let row = &listed.incident;
-    let facts = IncidentFacts {
+    IncidentFacts {
         room: &row.room,
         creator: Some(row.creator),
         report: &row.report,
@@ -280,8 +295,7 @@ fn item(listed: &Listed) -> SosListItem<'_> {
         ended_at: row.ended_at,
         seq: row.seq,
         active_participants: row.active_participants as usize,
-    };
-    SosListItem::new(&facts, listed.distance_m)
+    }
 }
 
 /// `GET /sos/{id}`

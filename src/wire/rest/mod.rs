@@ -68,5 +68,7 @@ pub use services::{
 pub use services_view::{CountView, MemberView, NearStateView, RescuerView, StateView};
 pub use sos::{CancelBody, CloseBody, CreateSos, DeviceInfo, StatusBody};
 pub use sos_answer::SosAnswer;
-pub use sos_view::{IncidentFacts, PlaceView, SosCore, SosListItem, SosShown, SosView};
+pub use sos_view::{
+    IncidentFacts, PlaceView, QuietSosView, SosCore, SosListItem, SosListShown, SosShown, SosView,
+};
 pub use trips::{NearTripView, NearbyQuery, TripBody, TripFacts, TripStatus, TripView};

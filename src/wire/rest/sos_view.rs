@@ -252,6 +252,28 @@ pub struct QuietSosView<'a> {
     seq: u64,
 }
 
+impl<'a> QuietSosView<'a> {
+    /// Shows it.
+    pub fn new(facts: &IncidentFacts<'a>) -> Self {
+        Self {
+            sos_id: facts.room.as_str(),
+            status: facts.status.as_str(),
+            created_at: Stamp(facts.created_at),
+            seq: facts.seq.get(),
+        }
+    }
+}
+
+/// An entry of `GET /sos`, as whoever asks is shown it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SosListShown<'a> {
+    /// To anybody else.
+    Whole(Box<SosListItem<'a>>),
+    /// A silent one, to whoever raised it.
+    Quiet(QuietSosView<'a>),
+}
+
 /// An incident, as whoever asks is shown it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
@@ -266,12 +288,7 @@ impl<'a> SosShown<'a> {
     /// Of a silent incident, to whoever raised it; `None` when it is none.
     pub fn quiet(state: &'a RoomState) -> Option<Self> {
         let facts = IncidentFacts::of(state)?;
-        Some(Self::Quiet(QuietSosView {
-            sos_id: facts.room.as_str(),
-            status: facts.status.as_str(),
-            created_at: Stamp(facts.created_at),
-            seq: facts.seq.get(),
-        }))
+        Some(Self::Quiet(QuietSosView::new(&facts)))
     }
 
     /// With what staff are told beside.

@@ -9,8 +9,8 @@ use crate::http::routes::params::KEY_MAX_CHARS;
 use crate::http::routes::uploads::IncidentAnswer;
 use crate::wire::rest::schemas::{events_query, locations_query, messages_query, sos_list_query};
 use crate::wire::rest::{
-    AcknowledgedView, EventView, FeatureCollection, LocationView, MessageView, NotificationView, SosListItem,
-    SosShown,
+    AcknowledgedView, EventView, FeatureCollection, LocationView, MessageView, NotificationView,
+    SosListShown, SosShown,
 };
 
 const TAG: &str = "Incidents";
@@ -73,7 +73,7 @@ pub(super) fn describe(to: &mut Describer<'_>) {
 }
 
 fn raising(to: &mut Describer<'_>) {
-    let list = to.page::<SosListItem<'_>>();
+    let list = to.page::<SosListShown<'_>>();
     let mut near = item();
     near["distanceM"] = json!(212.4);
     let next = json!("00000193460d7bc0406a8ccccccccccd3762306433613466");
