@@ -1,4 +1,7 @@
 //! Looks at an incident: who is to be told now? What is planned is written with the jobs that do it.
+//!
+//! The first message of a step is carried by whoever plans it, and begun with the plan: however many messages of other
+//! incidents wait, each SOS is with a vendor as soon as somebody has looked at it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,17 +9,18 @@ use std::time::Duration;
 
 use super::body::{JobBody, SendBody};
 use super::content;
-use super::core::Progress;
+use super::core::{Next, Progress};
 use super::errand::Errand;
+use super::send;
 use crate::actors::clock::random;
 use crate::actors::error::CommandError;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::notify::plan::{self, Facts, Look, Message, Step, Target};
-use crate::domain::notify::{DeliveryState, Destination, Occasion};
+use crate::domain::notify::{DeliveryState, Destination, Occasion, Vendor};
 use crate::domain::people::{Contact, Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Command, NOTIFICATIONS_MAX, Planned, Rejection, Told};
+use crate::domain::room::{Command, Event, EventBody, NOTIFICATIONS_MAX, Planned, Rejection, Told};
 use crate::domain::time::Timestamp;
 use crate::store::{JobId, JobThen, JobWrite, NewJob};
 
@@ -133,17 +137,31 @@ async fn tell(
         .filter_map(|(target, contact)| Some((target.who?, contact)))
         .collect();
     let mut jobs = vec![errand.settle(then, None)];
-    let first = snapshot.told.next_id();
-    for (id, message) in (first..).zip(&found) {
+    let mut begun: Option<Begun> = None;
+    for (place, (id, message)) in (snapshot.told.next_id()..).zip(&found).enumerate() {
         let contact = message.who.and_then(|who| names.get(&who).copied());
-        jobs.push(JobWrite::Add(job(
-            errand,
-            snapshot,
-            (id, occasion),
-            message,
-            contact,
-            now,
-        )));
+        let mut body = body(errand, snapshot, occasion, (id, message, contact), now);
+        let vendor = match begun {
+            None => starts_with(errand, occasion, message, &mut body, now),
+            Some(_) => None,
+        };
+        let job = job(&snapshot.room, (id, occasion), message, &body);
+        jobs.push(match vendor {
+            Some(vendor) => {
+                let hold = errand.hold();
+                let taken = JobWrite::AddTaken(job.clone(), hold);
+                let errand = Errand::of_new(Arc::clone(shared), job, hold, now);
+                begun = Some(Begun {
+                    place,
+                    id,
+                    vendor,
+                    errand,
+                    body,
+                });
+                taken
+            }
+            None => JobWrite::Add(job),
+        });
     }
     let planned = found.iter().map(|message| Planned {
         to: message.who,
@@ -153,16 +171,22 @@ async fn tell(
         step,
         occasion,
         planned: planned.collect(),
+        begun: begun.as_ref().map(|begun| (begun.place, begun.vendor)),
     };
     match errand.act(&snapshot.room, command, jobs, people).await {
-        Ok(_) => {
+        Ok(outcome) => {
             if step == 1 {
                 shared.planned(shared.now().since(snapshot.created_at));
             }
-            match then {
+            let next = match then {
                 JobThen::Release(wait) => Some(wait),
                 JobThen::Done | JobThen::Keep(_) => None,
-            }
+            };
+            let sent = match begun.filter(|begun| begun.is_in(&outcome.events)) {
+                Some(begun) => begun.carry().await,
+                None => None,
+            };
+            next.into_iter().chain(sent).min()
         }
         // It has ended meanwhile, or is open again as far as this goes.
         Err(CommandError::Rejected(Rejection::Closed)) => errand.again(Duration::ZERO, None).await,
@@ -170,6 +194,59 @@ async fn tell(
             tracing::warn!(room = %snapshot.room, %error, "a step of an escalation cannot be written");
             errand.again(AGAIN, None).await
         }
+    }
+}
+
+/// A message that is begun in the step that plans it.
+struct Begun {
+    place: usize,
+    id: u32,
+    vendor: Vendor,
+    errand: Errand,
+    body: SendBody,
+}
+
+impl Begun {
+    /// Whether it was: a step that was planned before is not planned again.
+    fn is_in(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| {
+            matches!(&event.body, EventBody::NotificationMoved(change)
+                     if change.id == self.id && change.to == DeliveryState::Sending)
+        })
+    }
+
+    async fn carry(self) -> Option<Duration> {
+        let Self {
+            errand, body, vendor, ..
+        } = self;
+        errand.shared.tally.taken(errand.job.lane, false);
+        send::carry_begun(&errand, body, vendor).await
+    }
+}
+
+/// The vendor with whom a message can be begun at once in this errand's place; the message then says that it is.
+fn starts_with(
+    errand: &Errand,
+    occasion: Occasion,
+    message: &Message,
+    body: &mut SendBody,
+    now: Timestamp,
+) -> Option<Vendor> {
+    let shared = &errand.shared;
+    if !message.after.is_zero() || plan::lane(occasion) != errand.job.lane {
+        return None;
+    }
+    let choices = shared.choices(&body.to);
+    let times = (now, body.expires_at);
+    match body
+        .progress
+        .next(&shared.settings.retry, body.state, &choices, times)
+    {
+        Next::Send(vendor) => {
+            body.progress.asking(vendor, now);
+            Some(vendor)
+        }
+        _ => None,
     }
 }
 
@@ -214,16 +291,15 @@ async fn targets(errand: &Errand, snapshot: &Snapshot, contacts: &[Contact]) -> 
     (targets, people)
 }
 
-fn job(
+fn body(
     errand: &Errand,
     snapshot: &Snapshot,
-    (id, occasion): (u32, Occasion),
-    message: &Message,
-    contact: Option<&Contact>,
+    occasion: Occasion,
+    (id, message, contact): (u32, &Message, Option<&Contact>),
     now: Timestamp,
-) -> NewJob {
+) -> SendBody {
     let shared = &errand.shared;
-    let body = SendBody {
+    SendBody {
         notification: Some(id),
         state: DeliveryState::Pending,
         to: message.to.clone(),
@@ -232,15 +308,18 @@ fn job(
             .then_some(snapshot.created_at),
         expires_at: now + message.after + shared.settings.plan.ttl,
         progress: Progress::default(),
-    };
+    }
+}
+
+fn job(room: &RoomId, (id, occasion): (u32, Occasion), message: &Message, body: &SendBody) -> NewJob {
     NewJob {
-        id: message_job(&snapshot.room, id),
-        key: message_key(&snapshot.room, id, &message.to),
+        id: message_job(room, id),
+        key: message_key(room, id, &message.to),
         lane: plan::lane(occasion),
-        room: Some(snapshot.room.clone()),
+        room: Some(room.clone()),
         whose: None,
         after: message.after,
-        body: JobBody::Send(Box::new(body)).encode(),
+        body: JobBody::Send(Box::new(body.clone())).encode(),
     }
 }
 

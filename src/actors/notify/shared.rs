@@ -107,7 +107,8 @@ impl Shared {
             &reach.channels
         };
         let mut found = Vec::new();
-        for channel in channels {
+        // Where a device is pushed to is not looked up when nobody pushes: that is a read for each contact of each SOS.
+        for channel in channels.iter().filter(|channel| self.is_on(**channel)) {
             let to = match channel {
                 Channel::Sms => vec![Destination::Sms(contact.phone.clone())],
                 Channel::Whatsapp => vec![Destination::Whatsapp(contact.phone.clone())],
@@ -134,6 +135,11 @@ impl Shared {
     pub fn operators(&self) -> Vec<Destination> {
         let all = [Destination::Pager, Destination::Webhook];
         all.into_iter().filter(|to| self.carries(to)).collect()
+    }
+
+    fn is_on(&self, channel: Channel) -> bool {
+        let mut all = self.providers.iter();
+        all.any(|provider| provider.vendor().channel() == channel)
     }
 
     fn carries(&self, to: &Destination) -> bool {
