@@ -95,6 +95,8 @@ pub enum Scenario {
     Replay(Replay),
     /// Reads: the list of open incidents page by page, and every other read in its turn.
     Reads(Reads),
+    /// Messages to emergency contacts that wait for a vendor, from when it takes them again.
+    Notify(Notify),
     /// Many nodes as one: words and positions from node to node, uploads into Redis, a storm of SOS on MongoDB.
     Cluster(Cluster),
     /// A further client process of an idle scenario.
@@ -112,7 +114,9 @@ impl Scenario {
             Self::Locations(Locations { via: Via::Rest, .. }) => {
                 Err("--dialect is of sockets, and these locations go by REST: add --via socket")
             }
-            Self::Reads(_) => Err("--dialect is of sockets, and reads go by HTTP: leave it out"),
+            Self::Reads(_) | Self::Notify(_) => {
+                Err("--dialect is of sockets, and this goes by HTTP: leave it out")
+            }
             Self::SosStorm(_) => Err(
                 "the watchers of sos-storm watch an area, for which Socket.IO has no event: leave out --dialect",
             ),
@@ -247,6 +251,32 @@ pub struct SosStorm {
     /// How many of the acknowledged ones are read back; all by default.
     #[arg(long)]
     pub verify: Option<usize>,
+    /// Emergency contacts of each person, who are told by text messages through a vendor of the tool's own. 0: those
+    /// who raise an SOS are devices that nobody knows, and nobody is told.
+    #[arg(long, default_value_t = 0)]
+    pub contacts: usize,
+    /// How long that vendor takes to answer.
+    #[arg(long, default_value_t = 0)]
+    pub vendor_latency_ms: u64,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Notify {
+    /// Messages that wait.
+    #[arg(long, default_value_t = 10_000)]
+    pub jobs: usize,
+    /// Emergency contacts of each person, each of whom is worth a message.
+    #[arg(long, default_value_t = 3)]
+    pub contacts: usize,
+    /// Keep-alive connections that raise the SOS.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// How long the vendor takes to answer.
+    #[arg(long, default_value_t = 0)]
+    pub vendor_latency_ms: u64,
+    /// Fails when it takes longer until the last message is with the vendor.
+    #[arg(long, default_value_t = 60.0)]
+    pub within_seconds: f64,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -72,5 +72,7 @@ fn storm(args: &Cluster) -> SosStorm {
         connections: 256,
         watchers: 6,
         verify: None,
+        contacts: 0,
+        vendor_latency_ms: 0,
     }
 }

@@ -27,9 +27,14 @@ impl Devices {
     }
 }
 
-/// The request that raises an SOS.
-pub fn sos_request(host: &str, device: &str, key: &str, message: &str, at: (f64, f64)) -> Vec<u8> {
-    let headers = format!("X-Device-ID: {device}\r\nIdempotency-Key: {key}\r\n");
+/// The header of a device.
+pub fn device(id: &str) -> String {
+    format!("X-Device-ID: {id}\r\n")
+}
+
+/// The request that raises an SOS; `who` is the header of whoever does.
+pub fn sos_request(host: &str, who: &str, key: &str, message: &str, at: (f64, f64)) -> Vec<u8> {
+    let headers = format!("{who}Idempotency-Key: {key}\r\n");
     let (latitude, longitude) = at;
     let body = format!(
         "{{\"type\":\"OTHER\",\"message\":\"{message}\",\"visibility\":\"PUBLIC\",\
@@ -69,9 +74,9 @@ pub fn raise(net: &mut Reactor, devices: &[String], at: &[(f64, f64)]) -> Result
     let mut keys = IdKeys::new();
     let mut pool = Pool::open(net, RAISERS.min(devices.len()))?;
     let host = net.host().to_owned();
-    let requests = devices.iter().enumerate().map(|(index, device)| {
+    let requests = devices.iter().enumerate().map(|(index, id)| {
         let at = at.get(index).copied().unwrap_or((10.5, 20.5));
-        sos_request(&host, device, device, "An incident of the load tester", at)
+        sos_request(&host, &device(id), id, "An incident of the load tester", at)
     });
     run_all(net, &mut pool, "raising SOS", requests, |index, status, body| {
         match sos_id(body, &mut keys) {

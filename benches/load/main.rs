@@ -14,16 +14,20 @@ mod cli;
 mod cluster;
 mod connect;
 mod crew;
+mod crowd;
 mod dialect;
 mod engine;
 mod errors;
 mod fanout;
 mod fanout_run;
+mod handed;
 mod handler;
 mod html;
 mod http;
 mod idle;
+mod ledger;
 mod locations;
+mod notify;
 mod pages;
 mod pool;
 mod progress;
@@ -41,6 +45,7 @@ mod signal;
 mod sos_storm;
 mod stats;
 mod traces;
+mod vendor;
 mod walk;
 mod ws;
 
@@ -103,6 +108,7 @@ fn run(cli: &Cli, scenario: &Scenario) -> Result<bool> {
         Scenario::Replay(args) => replay::run(common, args)?,
         Scenario::Cluster(args) => cluster::run(common, args)?,
         Scenario::Reads(args) => reads::run(common, args)?,
+        Scenario::Notify(args) => notify::run(common, args)?,
     };
     if common.json.as_deref() == Some(Path::new("-")) {
         outcome.write_table(&mut std::io::stderr())?;

@@ -90,6 +90,12 @@ impl Reactor {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// An instant as such a number.
+    pub fn at(&self, instant: Instant) -> u64 {
+        let since = instant.saturating_duration_since(self.began);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     pub fn host(&self) -> &str {
         &self.host
     }

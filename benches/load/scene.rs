@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::cli::Common;
+pub use crate::crew::device;
 use crate::crew::{Devices, IdKeys, settle, sos_id};
 use crate::dialect::Opening;
 use crate::http;
@@ -75,11 +76,6 @@ impl Names {
     pub fn looker(&self, number: usize) -> String {
         self.0.id((2 << 32) + number as u64)
     }
-}
-
-/// The header of a device.
-pub fn device(id: &str) -> String {
-    format!("X-Device-ID: {id}\r\n")
 }
 
 /// The header of a token with these claims.

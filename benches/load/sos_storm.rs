@@ -1,14 +1,16 @@
 //! Many SOS in a burst, as in an earthquake: from the instant intended to the 201, which promises that it is
-//! durable, and to the operators who watch the area. Then each acknowledged one is read back.
+//! durable, to the operators who watch the area and, where people have contacts, to the vendor who tells those. Then
+//! each acknowledged one is read back.
 
 use std::collections::HashMap;
 
 use crate::Result;
 use crate::cli::{Common, SosStorm};
-use crate::crew::{Devices, IdKeys, Member, board, settle, sos_id, sos_request};
+use crate::crew::{Devices, IdKeys, Member, board, device, settle, sos_id, sos_request};
 use crate::dialect::Dialect;
 use crate::engine::Engine;
 use crate::errors::Errors;
+use crate::handed::{Handed, Raised};
 use crate::http;
 use crate::pool::{Job, Lost, Pool, run_all};
 use crate::progress::Progress;
@@ -37,9 +39,21 @@ pub fn run(common: &Common, args: &SosStorm) -> Result<Outcome> {
     outcome.ask("connections", args.connections);
     outcome.ask("watchers of the area", args.watchers);
 
-    let engine = Engine::start(common, &[])?;
+    let handed = (args.contacts > 0)
+        .then(|| Handed::prepare(common, args))
+        .transpose()?;
+    let engine = Engine::start(common, &handed.as_ref().map_or_else(Vec::new, Handed::settings))?;
     let mut net = Reactor::new(engine.addrs())?;
     let devices = Devices::of_this_run();
+    if let Some(handed) = &handed {
+        outcome.ask("contacts of each person", args.contacts);
+        outcome.ask("the vendor answers after, ms", args.vendor_latency_ms);
+        handed.crowd.settle(&mut net)?;
+    }
+    let raisers = Raisers {
+        devices,
+        handed: handed.as_ref(),
+    };
     let watchers = watch(&mut net, devices, args)?;
     let pool = Pool::open(&mut net, args.connections)?;
     settle(&mut net)?;
@@ -57,9 +71,11 @@ pub fn run(common: &Common, args: &SosStorm) -> Result<Outcome> {
         timeline: Timeline::default(),
         last_arrival: 0,
         last_answer: 0,
+        handed: 0,
+        last_handed: 0,
     };
     let cpu = engine.usage().cpu_seconds;
-    let began = blow(&mut net, devices, args, &mut storm)?;
+    let began = blow(&mut net, raisers, args, &mut storm)?;
     let server_cpu = engine.usage().cpu_seconds - cpu;
 
     let seconds = |until: u64| until.saturating_sub(began) as f64 / SECOND as f64;
@@ -86,12 +102,15 @@ pub fn run(common: &Common, args: &SosStorm) -> Result<Outcome> {
     if engine.is_measured() {
         outcome.find("server CPU for each", server_cpu * 1e6 / args.count as f64, "us");
     }
+    if let Some(handed) = &handed {
+        handed.tell(&mut outcome, (common, &engine, &net), &storm.raised(), began)?;
+    }
     storm.errors.tell(&mut outcome);
     outcome.expect_none("without an answer", (args.count - storm.answered) as u64);
     outcome.expect_none("not seen by some watcher", missed);
     outcome.expect_none("seen twice", storm.twice);
     outcome.timeline("acknowledged", &storm.timeline);
-    let lost = verify(&mut net, devices, args, &storm)?;
+    let lost = verify(&mut net, raisers, args, &storm)?;
     outcome.expect_none("acknowledged and gone", lost);
     drop(net);
     if let Some(why) = engine.stop()? {
@@ -130,13 +149,30 @@ fn place(index: usize) -> (f64, f64) {
     )
 }
 
-/// Raises them all, waits for the answers and the news, and says when it began.
-fn blow(net: &mut Reactor, devices: Devices, args: &SosStorm, storm: &mut Storm) -> Result<u64> {
+/// Who raises them: devices that nobody knows, or people with contacts.
+#[derive(Clone, Copy)]
+struct Raisers<'a> {
+    devices: Devices,
+    handed: Option<&'a Handed>,
+}
+
+impl Raisers<'_> {
+    /// The header by which they are known.
+    fn header(self, index: usize) -> String {
+        match self.handed {
+            Some(handed) => handed.crowd.header(index).to_owned(),
+            None => device(&self.devices.id(index as u64)),
+        }
+    }
+}
+
+/// Raises them all, waits for the answers, the news and the messages, and says when it began.
+fn blow(net: &mut Reactor, raisers: Raisers<'_>, args: &SosStorm, storm: &mut Storm) -> Result<u64> {
     let host = net.host().to_owned();
     let request = |index: usize| {
-        let device = devices.id(index as u64);
+        let key = raisers.devices.id(index as u64);
         let message = format!("An SOS of the load tester, number {index}");
-        sos_request(&host, &device, &device, &message, place(index))
+        sos_request(&host, &raisers.header(index), &key, &message, place(index))
     };
     // All at once: build them before the clock runs, so that the engine waits for nobody.
     let mut ready: Vec<Vec<u8>> = if args.rate > 0.0 {
@@ -148,6 +184,8 @@ fn blow(net: &mut Reactor, devices: Devices, args: &SosStorm, storm: &mut Storm)
     let mut pace = Pace::new(began, args.rate, args.count as u64);
     storm.timeline = Timeline::starting(began);
     (storm.last_arrival, storm.last_answer) = (began, began);
+    // A vendor in trouble is left alone for a while.
+    let quiet_limit = QUIET_LIMIT * if raisers.handed.is_some() { 3 } else { 1 };
     let progress = Progress::new("SOS", args.count as u64);
     loop {
         let now = net.now();
@@ -159,9 +197,12 @@ fn blow(net: &mut Reactor, devices: Devices, args: &SosStorm, storm: &mut Storm)
             let bytes = ready.get_mut(tag).map_or_else(|| request(tag), std::mem::take);
             storm.pool.submit(net, Job { tag, intended, bytes });
         }
-        let is_complete = storm.answered >= args.count && storm.news >= (args.count * args.watchers) as u64;
-        if pace.is_over() && (is_complete || now > storm.last_arrival + QUIET_LIMIT) {
-            return Ok(began);
+        if pace.is_over() {
+            storm.note_handed(raisers.handed, now);
+            let quiet = now > storm.last_arrival.max(storm.last_handed) + quiet_limit;
+            if storm.is_complete(args) || quiet {
+                return Ok(began);
+            }
         }
         let until = pace.due().min(now + SECOND / 20);
         net.turn(storm, until)?;
@@ -170,9 +211,9 @@ fn blow(net: &mut Reactor, devices: Devices, args: &SosStorm, storm: &mut Storm)
 }
 
 /// Reads acknowledged incidents back; how many are not there.
-fn verify(net: &mut Reactor, devices: Devices, args: &SosStorm, storm: &Storm) -> Result<u64> {
-    let mut ids: Vec<(u64, &str)> = Vec::new();
-    for (index, entry) in (0_u64..).zip(&storm.acknowledged) {
+fn verify(net: &mut Reactor, raisers: Raisers<'_>, args: &SosStorm, storm: &Storm) -> Result<u64> {
+    let mut ids: Vec<(usize, &str)> = Vec::new();
+    for (index, entry) in storm.acknowledged.iter().enumerate() {
         if let Some(entry) = entry {
             ids.push((index, &entry.id));
         }
@@ -182,11 +223,11 @@ fn verify(net: &mut Reactor, devices: Devices, args: &SosStorm, storm: &Storm) -
         return Ok(0);
     }
     let step = ids.len() / sample;
-    let sampled: Vec<&(u64, &str)> = ids.iter().step_by(step).collect();
+    let sampled: Vec<&(usize, &str)> = ids.iter().step_by(step).collect();
     let host = net.host().to_owned();
-    let requests = sampled.iter().map(|(device, id)| {
-        let headers = format!("X-Device-ID: {}\r\n", devices.id(*device));
-        http::request("GET", &host, &format!("/api/v1/sos/{id}"), &headers, "")
+    let requests = sampled.iter().map(|(raiser, id)| {
+        let path = format!("/api/v1/sos/{id}");
+        http::request("GET", &host, &path, &raisers.header(*raiser), "")
     });
     let mut gone = 0;
     let mut pool = Pool::open(net, 32)?;
@@ -221,9 +262,32 @@ struct Storm {
     timeline: Timeline,
     last_arrival: u64,
     last_answer: u64,
+    /// Messages with the vendor, and when there was another.
+    handed: u64,
+    last_handed: u64,
 }
 
 impl Storm {
+    /// Whose SOS were acknowledged, and when each was meant to be sent.
+    fn raised(&self) -> Vec<Raised> {
+        let all = self.acknowledged.iter().enumerate();
+        all.filter_map(|(index, entry)| Some((index, entry.as_ref()?.intended)))
+            .collect()
+    }
+
+    fn note_handed(&mut self, handed: Option<&Handed>, now: u64) {
+        let reached = handed.map_or(0, Handed::reached);
+        if reached > self.handed {
+            (self.handed, self.last_handed) = (reached, now);
+        }
+    }
+
+    fn is_complete(&self, args: &SosStorm) -> bool {
+        self.answered >= args.count
+            && self.news >= (args.count * args.watchers) as u64
+            && self.handed >= (args.count * args.contacts) as u64
+    }
+
     /// The watchers' latencies, and how many acknowledged incidents some watcher has not heard of.
     fn heard(&self, args: &SosStorm) -> Result<(Latency, u64)> {
         let mut latency = Latency::new()?;

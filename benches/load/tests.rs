@@ -7,21 +7,59 @@
 )]
 
 #[allow(dead_code)]
+mod cli;
+#[allow(dead_code)]
+mod crew;
+#[allow(dead_code)]
+mod crowd;
+#[allow(dead_code)]
 mod dialect;
+#[allow(dead_code)]
+mod engine;
+#[allow(dead_code)]
+mod errors;
+#[allow(dead_code)]
+mod handed;
+#[allow(dead_code)]
+mod handler;
+#[allow(dead_code)]
+mod html;
 #[allow(dead_code)]
 mod http;
 #[allow(dead_code)]
+mod ledger;
+#[allow(dead_code)]
+mod notify;
+#[allow(dead_code)]
 mod pages;
+#[allow(dead_code)]
+mod pool;
+#[allow(dead_code)]
+mod progress;
+#[allow(dead_code)]
+mod reactor;
+#[allow(dead_code)]
+mod report;
 #[allow(dead_code)]
 mod sampling;
 #[allow(dead_code)]
 mod scan;
+#[allow(dead_code)]
+mod scene;
 mod search;
 #[allow(dead_code)]
+mod servers;
+#[allow(dead_code)]
 mod signal;
+#[cfg(test)]
+mod smoke;
+#[allow(dead_code)]
+mod sos_storm;
 #[allow(dead_code)]
 mod stats;
 mod traces;
+#[allow(dead_code)]
+mod vendor;
 #[allow(dead_code)]
 mod ws;
 

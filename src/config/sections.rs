@@ -452,7 +452,7 @@ sections! {
         /// How often a node looks for jobs that it did not hear of.
         poll_ms: u64 = 1_000,
         /// Jobs about SOS that one node carries out at once.
-        sos_at_once: usize = 128,
+        sos_at_once: usize = 256,
         /// Codes that prove addresses, likewise.
         otp_at_once: usize = 32,
         /// Messages that may take a minute.

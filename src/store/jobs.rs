@@ -57,6 +57,8 @@ pub struct NewJob {
 pub enum JobWrite {
     /// A new one. One of the same name that is there already stays as it is.
     Add(NewJob),
+    /// The same, and it is in hand from the start: whoever writes it carries it out. What it was to wait does not count.
+    AddTaken(NewJob, JobHold),
     /// How one fared. Nothing of it counts when the job is no longer the caller's: dropped, or somebody else's. A lease
     /// that has run out does not matter as long as nobody has claimed the job since.
     Settle(JobSettle),
@@ -75,9 +77,18 @@ impl JobWrite {
             Self::Add(job) => Some(job.lane),
             // Whose job it is does not say in which lane it waits; those that are hastened are of an SOS.
             Self::Hasten(_) => Some(Lane::Sos),
-            Self::Settle(_) | Self::Drop(_) | Self::Refer(_) => None,
+            Self::AddTaken(..) | Self::Settle(_) | Self::Drop(_) | Self::Refer(_) => None,
         }
     }
+}
+
+/// By whom a job is held, and for how long from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobHold {
+    /// As in a claim.
+    pub token: i64,
+    /// As in a claim.
+    pub lease: Duration,
 }
 
 /// How a job fared.

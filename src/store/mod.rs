@@ -25,7 +25,9 @@ pub use cards::{Card, CardText, CardWrite};
 pub use contract::{AppendError, Store, StoreError};
 pub use embedded::{Embedded, EmbeddedOptions, backup};
 pub use feed::{FeedEvent, FeedPage};
-pub use jobs::{Job, JobClaim, JobId, JobSettle, JobThen, JobWrite, Lane, LaneDepth, NewJob, Receipt};
+pub use jobs::{
+    Job, JobClaim, JobHold, JobId, JobSettle, JobThen, JobWrite, Lane, LaneDepth, NewJob, Receipt,
+};
 pub use mongo::{Mongo, MongoOptions};
 pub use outbox::{Claim, Claimed, DeadLetter, DeadPlace, OutboxDepth, Settle, Settled, Then};
 pub use types::*;

@@ -9,9 +9,8 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
-use super::errand::Errand;
+use super::errand::{Errand, fresh_token};
 use super::{Shared, check_in, incident, send};
-use crate::actors::clock::random;
 use crate::domain::notify::Lane;
 use crate::store::{Job, JobClaim};
 
@@ -95,8 +94,7 @@ impl NotifyActor {
 
     fn claim(&self, lane: Lane, limit: usize, ctx: &mut Ctx) {
         let begun = Instant::now();
-        // Never 0, which is nobody's.
-        let token = (i64::from_be_bytes(random()) & i64::MAX).max(1);
+        let token = fresh_token();
         let claim = JobClaim {
             token,
             lane,

@@ -67,16 +67,18 @@ pub(super) fn of_incident(
     }
 }
 
-/// Of a message to the operators about an incident that is in trouble.
-pub(super) fn of_trouble(room: &RoomId, reason: &str) -> Content {
-    let values = [("incident", room.as_str()), ("reason", reason)];
+/// Of a message to the operators about an incident of which they know more than a message should say.
+pub(super) fn of_room(occasion: Occasion, room: &RoomId, more: &[(&str, &str)]) -> Content {
+    let values = [("incident", room.as_str())];
     Content {
-        occasion: Occasion::Trouble,
+        occasion,
         locale: Locale::default(),
         drill: false,
         values: values
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into(),
+            .iter()
+            .chain(more)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
     }
 }
 
@@ -96,8 +98,8 @@ fn spoken(span: Duration) -> String {
     }
 }
 
-/// The name of the job that tells the operators of trouble: once for each incident, kind of trouble and channel.
-pub(super) fn trouble_key(room: &RoomId, kind: &str, channel: Channel) -> String {
+/// The name of the job that tells the operators of something: once for each incident, thing and channel.
+pub(super) fn operators_key(room: &RoomId, what: &str, channel: Channel) -> String {
     let channel = channel.as_str().to_ascii_lowercase();
-    format!("trouble-{kind}-{}-{channel}", digest(room.as_str()))
+    format!("{what}-{}-{channel}", digest(room.as_str()))
 }

@@ -5,16 +5,23 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::body::JobBody;
+use crate::actors::clock::random;
 use crate::actors::error::CommandError;
 use crate::actors::room::{Act, By, Outcome, Reply};
 use crate::domain::ids::RoomId;
 use crate::domain::room::{Command, Rejection};
-use crate::store::{Job, JobSettle, JobThen, JobWrite};
+use crate::domain::time::Timestamp;
+use crate::store::{Job, JobHold, JobSettle, JobThen, JobWrite, NewJob};
 
 /// How often what became of a message is written again when the store fails, the waits doubling.
 const RECORD_TRIES: u32 = 6;
 /// The first of those waits.
 const RECORD_PAUSE: Duration = Duration::from_millis(100);
+
+/// By which a claim is known: never 0, which is nobody's.
+pub(super) fn fresh_token() -> i64 {
+    (i64::from_be_bytes(random()) & i64::MAX).max(1)
+}
 
 /// A job that is this node's for a while.
 pub(super) struct Errand {
@@ -32,6 +39,34 @@ impl Errand {
             job,
             token,
             until,
+        }
+    }
+
+    /// A job that is written as one in hand from the start.
+    pub fn of_new(shared: Arc<Shared>, job: NewJob, hold: JobHold, now: Timestamp) -> Self {
+        let job = Job {
+            id: job.id,
+            key: job.key,
+            lane: job.lane,
+            room: job.room,
+            whose: job.whose,
+            since: now,
+            interrupted: false,
+            body: job.body,
+        };
+        Self {
+            shared,
+            job,
+            token: hold.token,
+            until: Instant::now() + hold.lease,
+        }
+    }
+
+    /// For another job that this node is to have in hand from now on.
+    pub fn hold(&self) -> JobHold {
+        JobHold {
+            token: fresh_token(),
+            lease: self.shared.settings.lease,
         }
     }
 

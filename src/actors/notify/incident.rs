@@ -1,4 +1,7 @@
 //! Looks at an incident: who is to be told now? What is planned is written with the jobs that do it.
+//!
+//! The first message of a step is carried by whoever plans it, and begun with the plan: however many messages of other
+//! incidents wait, each SOS is with a vendor as soon as somebody has looked at it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,17 +9,18 @@ use std::time::Duration;
 
 use super::body::{JobBody, SendBody};
 use super::content;
-use super::core::Progress;
+use super::core::{Next, Progress};
 use super::errand::Errand;
+use super::send;
 use crate::actors::clock::random;
 use crate::actors::error::CommandError;
 use crate::domain::ids::{ParticipantId, RoomId};
 use crate::domain::incident::{Report, Status};
 use crate::domain::notify::plan::{self, Facts, Look, Message, Step, Target};
-use crate::domain::notify::{DeliveryState, Destination, Occasion};
+use crate::domain::notify::{DeliveryState, Destination, Occasion, Vendor};
 use crate::domain::people::{Contact, Person, Role, Subject};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::room::{Command, NOTIFICATIONS_MAX, Planned, Rejection, Told};
+use crate::domain::room::{Command, Event, EventBody, NOTIFICATIONS_MAX, Planned, Rejection, Told};
 use crate::domain::time::Timestamp;
 use crate::store::{JobId, JobThen, JobWrite, NewJob};
 
@@ -125,9 +129,10 @@ async fn tell(
     let facts = snapshot.facts(now);
     let mut found = plan::messages(settings, &facts, (occasion, how), &operators, &targets);
     found.truncate(NOTIFICATIONS_MAX.saturating_sub(snapshot.told.messages.len()));
-    let then = next_look(settings, snapshot, step, !found.is_empty() || step > 1);
-    if found.is_empty() && step == 1 {
-        // Nobody to tell over any channel that is on.
+    let unreached = plan::unreachable(occasion, &targets);
+    let then = next_look(settings, snapshot, !found.is_empty() || step > 1);
+    if found.is_empty() && unreached.is_empty() && step == 1 {
+        // Nobody to tell.
         return errand.done().await;
     }
     let names: HashMap<ParticipantId, &Contact> = targets
@@ -136,17 +141,31 @@ async fn tell(
         .filter_map(|(target, contact)| Some((target.who?, contact)))
         .collect();
     let mut jobs = vec![errand.settle(then, None)];
-    let first = snapshot.told.next_id();
-    for (id, message) in (first..).zip(&found) {
+    let mut begun: Option<Begun> = None;
+    for (place, (id, message)) in (snapshot.told.next_id()..).zip(&found).enumerate() {
         let contact = message.who.and_then(|who| names.get(&who).copied());
-        jobs.push(JobWrite::Add(job(
-            errand,
-            snapshot,
-            (id, occasion),
-            message,
-            contact,
-            now,
-        )));
+        let mut body = body(errand, snapshot, occasion, (id, message, contact), now);
+        let vendor = match begun {
+            None => starts_with(errand, occasion, message, &mut body, now),
+            Some(_) => None,
+        };
+        let job = job(&snapshot.room, (id, occasion), message, &body);
+        jobs.push(match vendor {
+            Some(vendor) => {
+                let hold = errand.hold();
+                let taken = JobWrite::AddTaken(job.clone(), hold);
+                let errand = Errand::of_new(Arc::clone(shared), job, hold, now);
+                begun = Some(Begun {
+                    place,
+                    id,
+                    vendor,
+                    errand,
+                    body,
+                });
+                taken
+            }
+            None => JobWrite::Add(job),
+        });
     }
     let planned = found.iter().map(|message| Planned {
         to: message.who,
@@ -156,16 +175,30 @@ async fn tell(
         step,
         occasion,
         planned: planned.collect(),
+        unreached,
+        begun: begun.as_ref().map(|begun| (begun.place, begun.vendor)),
     };
     match errand.act(&snapshot.room, command, jobs, people).await {
-        Ok(_) => {
+        Ok(outcome) => {
             if step == 1 {
                 shared.planned(shared.now().since(snapshot.created_at));
             }
-            match then {
+            for event in &outcome.events {
+                if matches!(event.body, EventBody::ContactUnreached { .. }) {
+                    shared
+                        .follow_up(&snapshot.room, std::slice::from_ref(event))
+                        .await;
+                }
+            }
+            let next = match then {
                 JobThen::Release(wait) => Some(wait),
                 JobThen::Done | JobThen::Keep(_) => None,
-            }
+            };
+            let sent = match begun.filter(|begun| begun.is_in(&outcome.events)) {
+                Some(begun) => begun.carry().await,
+                None => None,
+            };
+            next.into_iter().chain(sent).min()
         }
         // It has ended meanwhile, or is open again as far as this goes.
         Err(CommandError::Rejected(Rejection::Closed)) => errand.again(Duration::ZERO, None).await,
@@ -176,8 +209,61 @@ async fn tell(
     }
 }
 
+/// A message that is begun in the step that plans it.
+struct Begun {
+    place: usize,
+    id: u32,
+    vendor: Vendor,
+    errand: Errand,
+    body: SendBody,
+}
+
+impl Begun {
+    /// Whether it was: a step that was planned before is not planned again.
+    fn is_in(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| {
+            matches!(&event.body, EventBody::NotificationMoved(change)
+                     if change.id == self.id && change.to == DeliveryState::Sending)
+        })
+    }
+
+    async fn carry(self) -> Option<Duration> {
+        let Self {
+            errand, body, vendor, ..
+        } = self;
+        errand.shared.tally.taken(errand.job.lane, false);
+        send::carry_begun(&errand, body, vendor).await
+    }
+}
+
+/// The vendor with whom a message can be begun at once in this errand's place; the message then says that it is.
+fn starts_with(
+    errand: &Errand,
+    occasion: Occasion,
+    message: &Message,
+    body: &mut SendBody,
+    now: Timestamp,
+) -> Option<Vendor> {
+    let shared = &errand.shared;
+    if !message.after.is_zero() || plan::lane(occasion) != errand.job.lane {
+        return None;
+    }
+    let choices = shared.choices(&body.to);
+    let times = (now, body.expires_at);
+    match body
+        .progress
+        .next(&shared.settings.retry, body.state, &choices, times)
+    {
+        Next::Send(vendor) => {
+            body.progress.asking(vendor, now);
+            Some(vendor)
+        }
+        _ => None,
+    }
+}
+
 /// When to look at it after this step. Who acknowledges, and its end, have it looked at again in any case.
-fn next_look(settings: &plan::PlanSettings, snapshot: &Snapshot, step: u16, tells: bool) -> JobThen {
+fn next_look(settings: &plan::PlanSettings, snapshot: &Snapshot, tells: bool) -> JobThen {
     if !snapshot.open || !tells {
         return JobThen::Done;
     }
@@ -185,7 +271,6 @@ fn next_look(settings: &plan::PlanSettings, snapshot: &Snapshot, step: u16, tell
         Some(_) => 1,
         None => usize::from(snapshot.told.round) + 1,
     };
-    let _ = step;
     settings
         .steps
         .get(round)
@@ -217,16 +302,15 @@ async fn targets(errand: &Errand, snapshot: &Snapshot, contacts: &[Contact]) -> 
     (targets, people)
 }
 
-fn job(
+fn body(
     errand: &Errand,
     snapshot: &Snapshot,
-    (id, occasion): (u32, Occasion),
-    message: &Message,
-    contact: Option<&Contact>,
+    occasion: Occasion,
+    (id, message, contact): (u32, &Message, Option<&Contact>),
     now: Timestamp,
-) -> NewJob {
+) -> SendBody {
     let shared = &errand.shared;
-    let body = SendBody {
+    SendBody {
         notification: Some(id),
         state: DeliveryState::Pending,
         to: message.to.clone(),
@@ -235,15 +319,18 @@ fn job(
             .then_some(snapshot.created_at),
         expires_at: now + message.after + shared.settings.plan.ttl,
         progress: Progress::default(),
-    };
+    }
+}
+
+fn job(room: &RoomId, (id, occasion): (u32, Occasion), message: &Message, body: &SendBody) -> NewJob {
     NewJob {
-        id: message_job(&snapshot.room, id),
-        key: message_key(&snapshot.room, id, &message.to),
+        id: message_job(room, id),
+        key: message_key(room, id, &message.to),
         lane: plan::lane(occasion),
-        room: Some(snapshot.room.clone()),
+        room: Some(room.clone()),
         whose: None,
         after: message.after,
-        body: JobBody::Send(Box::new(body)).encode(),
+        body: JobBody::Send(Box::new(body.clone())).encode(),
     }
 }
 

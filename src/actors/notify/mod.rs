@@ -38,6 +38,7 @@ pub use self::tally::{BOUNDS_MS, Counted, Spans, Tally};
 use super::node::Node;
 use crate::domain::breaker::Stand;
 use crate::domain::ids::{ParticipantId, RoomId};
+use crate::domain::incident::Status;
 use crate::domain::notify::{Lane, Vendor};
 use crate::domain::room::{Event, EventBody, Genesis};
 use crate::notify::Provider;
@@ -121,13 +122,14 @@ impl Notifier {
                 ]
             }
             EventBody::Duress { .. } => self.0.shared.duress_jobs(room),
+            EventBody::StatusChanged {
+                to: Status::Active, ..
+            } => vec![],
             EventBody::StatusChanged { .. } | EventBody::Acknowledged { .. } => {
+                let mut jobs = self.0.shared.acknowledged_jobs(room);
                 let after = self.0.shared.settings.plan.untouched_after;
-                if after.is_zero() {
-                    vec![]
-                } else {
-                    vec![look(after)]
-                }
+                jobs.extend((!after.is_zero()).then(|| look(after)));
+                jobs
             }
             _ => vec![],
         }

@@ -23,13 +23,26 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Carries it as far as it goes now; answers when it is to be looked at again.
 pub(super) async fn carry(errand: &Errand, mut body: SendBody) -> Option<Duration> {
-    let shared = &errand.shared;
     match standing(errand, &body).await {
         Ok(Some(state)) => body.state = state,
         // Its incident does not know it: a backup was brought back.
         Ok(None) => return errand.done().await,
         Err(()) => return errand.again(AGAIN, None).await,
     }
+    go_on(errand, body).await
+}
+
+/// Carries one of which it is on disk already that this vendor is being asked.
+pub(super) async fn carry_begun(errand: &Errand, mut body: SendBody, vendor: Vendor) -> Option<Duration> {
+    body.state = DeliveryState::Sending;
+    match ask_vendor(errand, &mut body, vendor).await? {
+        Some(wait) => Some(wait),
+        None => go_on(errand, body).await,
+    }
+}
+
+async fn go_on(errand: &Errand, mut body: SendBody) -> Option<Duration> {
+    let shared = &errand.shared;
     loop {
         let now = shared.now();
         let choices = shared.choices(&body.to);
@@ -41,29 +54,14 @@ pub(super) async fn carry(errand: &Errand, mut body: SendBody) -> Option<Duratio
             Next::Finish(news) => return finish(errand, &body, news).await,
             Next::Wait(wait) => return errand.again(wait, Some(&kept(&body))).await,
             Next::Send(vendor) => {
-                let provider = shared.provider(vendor, &body.to)?;
-                let enough = shared.settings.timeout * 2;
-                if !errand.has_time_for(enough) {
+                if !errand.has_time_for(shared.settings.timeout * 2) {
                     return errand.again(Duration::ZERO, Some(&kept(&body))).await;
                 }
                 body.progress.asking(vendor, now);
                 if !begin(errand, &mut body, vendor).await? {
                     continue;
                 }
-                let sent = hand_over(errand, &body, &provider).await;
-                let reference = match &sent {
-                    Sent::Accepted { reference } => reference.clone(),
-                    _ => None,
-                };
-                let chance = u64::from_be_bytes(random());
-                let answered_at = (shared.now(), chance);
-                shared.tally.answered(vendor, &sent);
-                let retry = &shared.settings.retry;
-                let verdict = body.progress.sent(retry, vendor, sent, &choices, answered_at);
-                if verdict.forget {
-                    shared.forget(&body.to).await;
-                }
-                if let Some(wait) = conclude(errand, &mut body, vendor, verdict, reference).await? {
+                if let Some(wait) = ask_vendor(errand, &mut body, vendor).await? {
                     return Some(wait);
                 }
             }
@@ -93,6 +91,26 @@ pub(super) async fn carry(errand: &Errand, mut body: SendBody) -> Option<Duratio
             }
         }
     }
+}
+
+/// Hands it to the vendor and writes down what came of it. `Some(Some(wait))`: enough for now. `Some(None)`: on with it.
+async fn ask_vendor(errand: &Errand, body: &mut SendBody, vendor: Vendor) -> Option<Option<Duration>> {
+    let shared = &errand.shared;
+    let provider = shared.provider(vendor, &body.to)?;
+    let sent = hand_over(errand, body, &provider).await;
+    let reference = match &sent {
+        Sent::Accepted { reference } => reference.clone(),
+        _ => None,
+    };
+    shared.tally.answered(vendor, &sent);
+    let choices = shared.choices(&body.to);
+    let answered_at = (shared.now(), u64::from_be_bytes(random()));
+    let retry = &shared.settings.retry;
+    let verdict = body.progress.sent(retry, vendor, sent, &choices, answered_at);
+    if verdict.forget {
+        shared.forget(&body.to).await;
+    }
+    conclude(errand, body, vendor, verdict, reference).await
 }
 
 fn kept(body: &SendBody) -> JobBody {

@@ -19,7 +19,7 @@ use crate::actors::node::Node;
 use crate::actors::room::Glimpse;
 use crate::domain::breaker::{Breaker, Stand};
 use crate::domain::ids::RoomId;
-use crate::domain::notify::{Channel, DeliveryState, Destination, Lane, Vendor};
+use crate::domain::notify::{Channel, Content, DeliveryState, Destination, Lane, Occasion, Vendor, plan};
 use crate::domain::people::{Contact, Identity, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::room::{Event, EventBody};
@@ -107,7 +107,8 @@ impl Shared {
             &reach.channels
         };
         let mut found = Vec::new();
-        for channel in channels {
+        // Where a device is pushed to is not looked up when nobody pushes: that is a read for each contact of each SOS.
+        for channel in channels.iter().filter(|channel| self.is_on(**channel)) {
             let to = match channel {
                 Channel::Sms => vec![Destination::Sms(contact.phone.clone())],
                 Channel::Whatsapp => vec![Destination::Whatsapp(contact.phone.clone())],
@@ -148,6 +149,11 @@ impl Shared {
     /// Whether any vendor is on.
     pub fn carries_anything(&self) -> bool {
         !self.providers.is_empty()
+    }
+
+    fn is_on(&self, channel: Channel) -> bool {
+        let mut all = self.providers.iter();
+        all.any(|provider| provider.vendor().channel() == channel)
     }
 
     pub fn carries(&self, to: &Destination) -> bool {
@@ -284,6 +290,17 @@ impl Shared {
         }
     }
 
+    /// Somebody acts: the operators' own systems are told, once. The pager is not: what it holds for acknowledged it would
+    /// not bring back to anybody when the incident is left alone.
+    pub fn acknowledged_jobs(&self, room: &RoomId) -> Vec<JobWrite> {
+        let to = Destination::Webhook;
+        if !self.carries(&to) {
+            return vec![];
+        }
+        let content = content::of_room(Occasion::SosAcknowledged, room, &[]);
+        vec![self.operators_job(room, ("acknowledged", content), to)]
+    }
+
     /// Whoever raised an incident is under duress: every way to the operators is told of it.
     pub fn duress_jobs(&self, room: &RoomId) -> Vec<JobWrite> {
         let what = (
@@ -295,12 +312,18 @@ impl Shared {
     }
 
     fn trouble_job(&self, room: &RoomId, (kind, reason): (&str, &str), to: Destination) -> JobWrite {
-        let key = content::trouble_key(room, kind, to.channel());
+        let content = content::of_room(Occasion::Trouble, room, &[("reason", reason)]);
+        self.operators_job(room, (&format!("trouble-{kind}"), content), to)
+    }
+
+    fn operators_job(&self, room: &RoomId, (what, content): (&str, Content), to: Destination) -> JobWrite {
+        let key = content::operators_key(room, what, to.channel());
+        let lane = plan::lane(content.occasion);
         let body = SendBody {
             notification: None,
             state: DeliveryState::Pending,
             to,
-            content: content::of_trouble(room, reason),
+            content,
             raised_at: None,
             expires_at: self.now() + self.settings.plan.ttl,
             progress: Progress::default(),
@@ -308,7 +331,7 @@ impl Shared {
         JobWrite::Add(NewJob {
             id: JobId::from_random(u64::from_be_bytes(random())),
             key,
-            lane: Lane::Sos,
+            lane,
             room: None,
             whose: None,
             after: Duration::ZERO,

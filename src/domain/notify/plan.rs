@@ -243,6 +243,15 @@ pub fn messages(
     found
 }
 
+/// Those who are to be told of an incident and for whom no channel is on: known from the first step on, whomever that tells.
+pub fn unreachable(occasion: Occasion, contacts: &[Target]) -> Vec<ParticipantId> {
+    let first = occasion == Occasion::SosRaised;
+    let none = contacts
+        .iter()
+        .filter(|target| first && target.reached.is_empty());
+    none.filter_map(|target| target.who).collect()
+}
+
 /// How long the contacts are not told yet; operators always are at once.
 fn window_left(settings: &PlanSettings, facts: &Facts<'_>) -> Duration {
     let ends = facts.revocable_since.map(|since| since + settings.cancel_window);

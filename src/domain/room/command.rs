@@ -4,7 +4,7 @@ use super::event::{Genesis, LeaveReason, Relay, Seq, UserType};
 use super::told::{Means, Move, Planned};
 use crate::domain::ids::{MessageId, ParticipantId, RoomId};
 use crate::domain::incident::{IncidentType, Status};
-use crate::domain::notify::Occasion;
+use crate::domain::notify::{Occasion, Vendor};
 use crate::domain::scopes::Scope;
 
 /// What gives somebody a right in this room, beyond what the log knows of them. Worked out from their
@@ -138,6 +138,10 @@ pub enum Command {
         occasion: Occasion,
         /// The messages.
         planned: Vec<Planned>,
+        /// Those to be told of it who can be reached over no channel.
+        unreached: Vec<ParticipantId>,
+        /// One of them, by its place, that is begun with this vendor in the same step.
+        begun: Option<(usize, Vendor)>,
     },
     /// A message has moved.
     MoveNotification(Move),

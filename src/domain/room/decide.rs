@@ -9,7 +9,7 @@ use super::told::{Means, Move, NOTIFICATIONS_MAX, Planned};
 use super::trip::Trip;
 use crate::domain::ids::{MessageId, ParticipantId};
 use crate::domain::incident::{IncidentType, Status};
-use crate::domain::notify::Occasion;
+use crate::domain::notify::{DeliveryState, Occasion, Vendor};
 
 type Decision = Result<Vec<EventBody>, Rejection>;
 
@@ -144,14 +144,22 @@ impl Case<'_> {
                 step,
                 occasion,
                 planned,
-            } => self.plan(step, occasion, planned),
+                unreached,
+                begun,
+            } => self.plan((step, occasion), planned, unreached, begun),
             Command::MoveNotification(change) => self.move_message(change),
             Command::Acknowledge { means } => self.acknowledge(means),
         }
     }
 
     /// A step that was planned before is not planned again.
-    fn plan(&self, step: u16, occasion: Occasion, mut planned: Vec<Planned>) -> Decision {
+    fn plan(
+        &self,
+        (step, occasion): (u16, Occasion),
+        mut planned: Vec<Planned>,
+        unreached: Vec<ParticipantId>,
+        begun: Option<(usize, Vendor)>,
+    ) -> Decision {
         self.by_system()?;
         let told = &self.incident()?.told;
         if self.state.is_open() == occasion.is_end() {
@@ -161,11 +169,26 @@ impl Case<'_> {
             return Ok(vec![]);
         }
         planned.truncate(NOTIFICATIONS_MAX.saturating_sub(told.messages.len()));
-        Ok(vec![EventBody::NotificationsPlanned {
+        let first = told.next_id();
+        let begun = begun.filter(|(place, _)| *place < planned.len());
+        let begins = begun.and_then(|(place, vendor)| {
+            Some(EventBody::NotificationMoved(Move {
+                id: first.checked_add(u32::try_from(place).ok()?)?,
+                to: DeliveryState::Sending,
+                vendor: Some(vendor),
+                code: None,
+                possibly_twice: false,
+            }))
+        });
+        let mut events = vec![EventBody::NotificationsPlanned {
             step,
             occasion,
             planned,
-        }])
+        }];
+        events.extend(begins);
+        let unreached = unreached.into_iter().take(NOTIFICATIONS_MAX);
+        events.extend(unreached.map(|who| EventBody::ContactUnreached { who }));
+        Ok(events)
     }
 
     /// What is no news changes nothing.

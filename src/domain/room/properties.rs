@@ -119,10 +119,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::NoteLinkRaised { room: room("home") }),
         1 => Just(Command::NoteLinkEnded { room: room("home") }),
         1 => Just(Command::EndTrip),
-        2 => (1u16..5, occasion(), proptest::collection::vec((proptest::option::of(who()), channel()), 0..4))
-            .prop_map(|(step, occasion, planned)| {
+        2 => (1u16..5, occasion(), proptest::collection::vec((proptest::option::of(who()), channel()), 0..4), proptest::option::of((0usize..4, vendor())), proptest::collection::vec(who(), 0..2))
+            .prop_map(|(step, occasion, planned, begun, unreached)| {
                 let planned = planned.into_iter().map(|(to, channel)| Planned { to, channel }).collect();
-                Command::PlanNotifications { step, occasion, planned }
+                Command::PlanNotifications { step, occasion, planned, unreached, begun }
             }),
         4 => (1u32..8, delivery(), proptest::option::of(vendor()), any::<bool>())
             .prop_map(|(id, to, vendor, possibly_twice)| {

@@ -8,7 +8,9 @@ use super::scribe::{Scribe, key, ms, put, raised, user};
 use crate::domain::notify::Lane;
 use crate::domain::testing::{report, room};
 use crate::store::contract::{AppendError, Store};
-use crate::store::jobs::{Job, JobClaim, JobId, JobSettle, JobThen, JobWrite, LaneDepth, NewJob, Receipt};
+use crate::store::jobs::{
+    Job, JobClaim, JobHold, JobId, JobSettle, JobThen, JobWrite, LaneDepth, NewJob, Receipt,
+};
 use crate::store::types::{Append, Retention};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -182,6 +184,37 @@ pub async fn a_second_job_of_the_same_name_is_none_while_the_first_is_there<H: H
     assert_eq!(store.job_of("job:1").await.unwrap().unwrap().body, "second");
     assert_eq!(store.job_of("job:2").await, Ok(None));
     assert_eq!(store.write_jobs(vec![]).await, Ok(vec![]));
+}
+
+pub async fn a_job_may_be_in_hand_from_the_start<H: Harness>() {
+    let harness = H::start().await;
+    let store = harness.store();
+    let taken = |n, token, lease| JobWrite::AddTaken(job(n), JobHold { token, lease });
+    let mut scribe = Scribe::new("sos");
+    let raising = Append {
+        jobs: vec![taken(1, 7, LONG), JobWrite::Add(job(2))],
+        ..scribe.raise(report())
+    };
+    put(store, raising).await;
+    assert!(!write(store, taken(1, 9, LONG)).await, "it is there");
+    assert_eq!(numbers(&store.claim_jobs(by(10)).await.unwrap()), [2]);
+    // Its lease counts like any other, and whoever holds it settles it.
+    assert!(!write(store, fared(1, 9, JobThen::Done)).await);
+    assert!(write(store, JobWrite::Hasten(id(1))).await);
+    assert_eq!(store.claim_jobs(by(11)).await, Ok(vec![]));
+    assert!(write(store, fared(1, 7, JobThen::Release(LONG))).await);
+    assert_eq!(
+        numbers(&claim_soon(store, by(12)).await),
+        [1],
+        "it was hastened meanwhile"
+    );
+    assert!(write(store, taken(3, 8, Duration::from_millis(30))).await);
+    let left = claim_soon(store, by(13)).await;
+    assert_eq!((numbers(&left), left[0].interrupted), (vec![3], true));
+    assert!(
+        !write(store, fared(3, 8, JobThen::Done)).await,
+        "whoever is late moves nothing"
+    );
 }
 
 pub async fn jobs_are_claimed_by_lane_those_that_wait_the_longest_first<H: Harness>() {

@@ -144,6 +144,7 @@ macro_rules! store_contract {
                 jobs::{
                     jobs_stand_with_the_events_that_cause_them_or_not_at_all,
                     a_second_job_of_the_same_name_is_none_while_the_first_is_there,
+                    a_job_may_be_in_hand_from_the_start,
                     jobs_are_claimed_by_lane_those_that_wait_the_longest_first,
                     of_many_that_claim_at_once_each_job_is_somebodys,
                     a_lease_that_runs_out_makes_a_job_somebody_elses_who_hears_of_it,

@@ -57,6 +57,7 @@ fn one(writes: &mut Writes<'_>, change: &JobWrite) -> Result<bool, StoreError> {
     let now = now();
     let changed = match change {
         JobWrite::Add(job) => add(writes, job, now)?,
+        JobWrite::AddTaken(job, hold) => put(writes, job, (now, now, after(now, hold.lease)), hold.token)?,
         JobWrite::Settle(settle) => settle_one(writes, settle, now)?,
         JobWrite::Hasten(id) => {
             // In hand: as soon as it is given back. Otherwise now, if it was to wait.
@@ -74,8 +75,18 @@ fn one(writes: &mut Writes<'_>, change: &JobWrite) -> Result<bool, StoreError> {
 
 pub(super) fn add(writes: &mut Writes<'_>, job: &NewJob, now: i64) -> Result<usize, StoreError> {
     let due = after(now, job.after);
+    put(writes, job, (now, due, due), 0)
+}
+
+/// Puts a job in place: when it is written, when it is due, when it may be claimed, and by whom it is held.
+fn put(
+    writes: &mut Writes<'_>,
+    job: &NewJob,
+    (now, due, at): (i64, i64, i64),
+    token: i64,
+) -> Result<usize, StoreError> {
     let whose = job.whose.as_ref().map(codec::subject_text);
-    let row: [&dyn ToSql; 8] = [
+    let row: [&dyn ToSql; 10] = [
         &job.id.get(),
         &job.key,
         &job.lane.as_str(),
@@ -83,10 +94,12 @@ pub(super) fn add(writes: &mut Writes<'_>, job: &NewJob, now: i64) -> Result<usi
         &whose,
         &now,
         &due,
+        &at,
+        &token,
         &job.body,
     ];
-    let sql = "INSERT INTO jobs (id, key, lane, room, whose, since, due, at, body)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO jobs (id, key, lane, room, whose, since, due, at, token, body)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
     writes.db.run(sql, row)
 }
 

@@ -42,7 +42,7 @@ const NOTES_MAX: usize = 1_000;
 /// everything else. How one fared is urgent, or its lease runs out.
 fn lane_of(changes: &[JobWrite]) -> Lane {
     let lane = |change: &JobWrite| match change {
-        JobWrite::Add(job) => match job.lane {
+        JobWrite::Add(job) | JobWrite::AddTaken(job, _) => match job.lane {
             JobLane::Sos => Lane::Sos,
             JobLane::Otp => Lane::Urgent,
             JobLane::Normal | JobLane::Low => Lane::Rest,

@@ -20,7 +20,9 @@ use crate::domain::people::Subject;
 use crate::domain::time::Timestamp;
 use crate::store::codec::{self, corrupt};
 use crate::store::contract::StoreError;
-use crate::store::jobs::{Job, JobClaim, JobId, JobSettle, JobThen, JobWrite, LaneDepth, NewJob, Receipt};
+use crate::store::jobs::{
+    Job, JobClaim, JobHold, JobId, JobSettle, JobThen, JobWrite, LaneDepth, NewJob, Receipt,
+};
 
 #[derive(Deserialize)]
 struct JobDoc {
@@ -70,15 +72,16 @@ fn literal(text: &str) -> Document {
     doc! { "$literal": text }
 }
 
-fn add(job: &NewJob) -> Document {
+fn add(job: &NewJob, hold: Option<&JobHold>) -> Document {
+    let due = hold.map_or(job.after, |_| Duration::ZERO);
     let mut fresh = doc! {
         "_id": literal(&job.key),
         "id": { "$literal": job.id.get() },
         "lane": job.lane.as_str(),
         "since": "$$NOW",
-        "due": later(job.after),
-        "at": later(job.after),
-        "token": { "$literal": 0_i64 },
+        "due": later(due),
+        "at": later(hold.map_or(due, |hold| hold.lease)),
+        "token": { "$literal": hold.map_or(0_i64, |hold| hold.token) },
         "hastened": false,
         "interrupted": false,
         "body": literal(&job.body),
@@ -144,7 +147,8 @@ fn commands<'w>(all: impl Iterator<Item = &'w JobWrite>) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     for change in all {
         let (coll, update) = match change {
-            JobWrite::Add(job) => (JOBS, Ok(add(job))),
+            JobWrite::Add(job) => (JOBS, Ok(add(job, None))),
+            JobWrite::AddTaken(job, hold) => (JOBS, Ok(add(job, Some(hold)))),
             JobWrite::Settle(fared) => (JOBS, settle(fared).ok_or_else(|| mine(fared))),
             JobWrite::Hasten(id) => (JOBS, Ok(hasten(*id))),
             JobWrite::Drop(id) => (JOBS, Err(doc! { "id": id.get() })),
@@ -208,7 +212,7 @@ async fn foresee(db: &Db, session: &mut ClientSession, all: &[JobWrite]) -> Outc
     let (mut ids, mut keys) = (Vec::new(), Vec::new());
     for change in all {
         match change {
-            JobWrite::Add(job) => keys.push(job.key.as_str()),
+            JobWrite::Add(job) | JobWrite::AddTaken(job, _) => keys.push(job.key.as_str()),
             JobWrite::Settle(settle) => ids.push(settle.id.get()),
             JobWrite::Hasten(id) | JobWrite::Drop(id) => ids.push(id.get()),
             JobWrite::Refer(_) => {}
@@ -236,14 +240,8 @@ fn foresee_one(there: &mut HashMap<i64, Standing>, names: &mut HashSet<String>, 
     let gone = match change {
         JobWrite::Refer(_) => return true,
         JobWrite::Hasten(id) => return there.contains_key(&id.get()),
-        JobWrite::Add(job) => {
-            let (id, key) = (job.id.get(), job.key.clone());
-            let is_new = names.insert(key.clone());
-            if is_new {
-                there.insert(id, Standing { key, id, token: 0 });
-            }
-            return is_new;
-        }
+        JobWrite::Add(job) => return foresee_new(there, names, job, 0),
+        JobWrite::AddTaken(job, hold) => return foresee_new(there, names, job, hold.token),
         JobWrite::Drop(id) => there.remove(&id.get()),
         JobWrite::Settle(settle) => {
             let found = there.get_mut(&settle.id.get());
@@ -261,6 +259,20 @@ fn foresee_one(there: &mut HashMap<i64, Standing>, names: &mut HashSet<String>, 
         }
     };
     gone.is_some_and(|job| names.remove(&job.key))
+}
+
+fn foresee_new(
+    there: &mut HashMap<i64, Standing>,
+    names: &mut HashSet<String>,
+    job: &NewJob,
+    token: i64,
+) -> bool {
+    let (id, key) = (job.id.get(), job.key.clone());
+    let is_new = names.insert(key.clone());
+    if is_new {
+        there.insert(id, Standing { key, id, token });
+    }
+    is_new
 }
 
 #[derive(Deserialize)]

@@ -68,6 +68,29 @@ async fn somebody_who_is_reached_over_no_channel_is_not_passed_over_in_silence()
 }
 
 #[tokio::test]
+async fn a_contact_for_whom_no_channel_is_on_is_not_passed_over_either() {
+    let vendors = Vendors::start();
+    let engine = engine(&vendors, &[]);
+    let maria = engine.user("Maria");
+    let by_mail = json!({
+        "name": "Eve", "phone_no": "+639170000003", "email": "eve@example.org", "channels": ["EMAIL"],
+    });
+    maria
+        .put("/api/contacts", json!({"emergency_contacts": [by_mail]}))
+        .await
+        .ok(200);
+    let staff = engine.user("Dora").role("DISPATCHER");
+    let sos = maria.raises(fall()).await;
+    crate::support::eventually("operators see that Eve was not told", || async {
+        let (events, _) = staff.get(&format!("/api/v1/sos/{sos}/events")).await.page();
+        let unreached = events.iter().filter(|event| event["type"] == "contact-unreached");
+        (unreached.count() == 1).then_some(())
+    })
+    .await;
+    vendors.expect_nothing_more();
+}
+
+#[tokio::test]
 async fn whoever_raised_it_cannot_acknowledge_it() {
     let vendors = Vendors::start();
     let engine = engine(&vendors, &[]);
