@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::geo::Position;
+use crate::domain::incident::{Address, Severity, Visibility};
 
 /// The one body of each kind is spelled out: a name that changes makes every stored log unreadable.
 #[test]

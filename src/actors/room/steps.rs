@@ -243,7 +243,11 @@ impl RoomActor {
             .core
             .people
             .find(&identity.subject)
-            .filter(|who| self.core.state.is_in(*who) && !self.core.state.is_awaited(*who))?;
+            .filter(|who| {
+                // Nobody comes back to where they are shown that it is over.
+                let seen = self.core.state.seen_by(Some(*who));
+                seen.is_in(*who) && !seen.is_awaited(*who)
+            })?;
         if !identity.may_enter(&self.id) {
             return Some(Err(Rejection::Forbidden));
         }
