@@ -1,4 +1,7 @@
 //! The worker: claims what is due, lane by lane, and has it carried out.
+//!
+//! Each job is a task of its own. An actor looks at everything it waits for whenever one of it moves: with hundreds of jobs
+//! in hand that would be most of its work.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +13,7 @@ use actix::{
 use tokio::sync::oneshot;
 
 use super::errand::{Errand, fresh_token};
+use super::places::Places;
 use super::{Shared, incident, send};
 use crate::domain::notify::Lane;
 use crate::store::{Job, JobClaim};
@@ -39,6 +43,7 @@ struct LaneState {
 pub struct NotifyActor {
     shared: Arc<Shared>,
     lanes: Vec<LaneState>,
+    places: Arc<Places>,
     timer: Option<(Instant, actix::SpawnHandle)>,
     stopping: Option<oneshot::Sender<()>>,
     done: bool,
@@ -56,6 +61,7 @@ impl NotifyActor {
             };
             Self {
                 lanes: Lane::ALL.iter().map(lane).collect(),
+                places: Places::new(Arc::clone(&shared)),
                 shared,
                 timer: None,
                 stopping: None,
@@ -111,7 +117,7 @@ impl NotifyActor {
                         act.lanes[lane.index()].look_at = Instant::now();
                     }
                     for job in jobs {
-                        act.carry_out(job, (token, begun), ctx);
+                        act.carry_out(job, (token, begun));
                     }
                 }
                 Err(error) => {
@@ -123,13 +129,14 @@ impl NotifyActor {
         }));
     }
 
-    fn carry_out(&mut self, job: Job, (token, claimed_at): (i64, Instant), ctx: &mut Ctx) {
+    fn carry_out(&mut self, job: Job, (token, claimed_at): (i64, Instant)) {
         let lane = job.lane;
         self.lanes[lane.index()].in_hand += 1;
         self.shared.tally.taken(lane, job.interrupted);
         let errand = Errand::new(Arc::clone(&self.shared), job, token, claimed_at);
+        let mut place = Places::take(&self.places, lane);
         let carried = async move {
-            match JobBody::decode(&errand.job.body) {
+            let again = match JobBody::decode(&errand.job.body) {
                 Ok(JobBody::Incident) => incident::look(&errand).await,
                 Ok(JobBody::Send(body)) => send::carry(&errand, *body).await,
                 Err(error) => {
@@ -137,16 +144,21 @@ impl NotifyActor {
                     tracing::error!(key = %errand.job.key, %error, "a job is left to others");
                     None
                 }
-            }
+            };
+            place.look_again(again);
         };
-        ctx.spawn(carried.into_actor(self).map(move |again, act, ctx| {
-            let state = &mut act.lanes[lane.index()];
-            state.in_hand -= 1;
-            if let Some(wait) = again {
-                state.look_at = state.look_at.min(Instant::now() + wait);
+        actix::spawn(carried);
+    }
+
+    /// Takes back the places of jobs that are out of hand.
+    fn take_back(&mut self) {
+        for (lane, again) in self.places.returned() {
+            let state = &mut self.lanes[lane.index()];
+            state.in_hand = state.in_hand.saturating_sub(1);
+            if let Some(at) = again {
+                state.look_at = state.look_at.min(at);
             }
-            act.pump(ctx);
-        }));
+        }
     }
 
     /// One timer, set to when something may be due next.
@@ -180,6 +192,7 @@ impl NotifyActor {
             for lane in Lane::ALL.iter().filter(|lane| lanes & (1 << lane.index()) != 0) {
                 act.lanes[lane.index()].look_at = now;
             }
+            act.take_back();
             act.pump(ctx);
             act.hear_wakes(ctx);
         }));
