@@ -33,7 +33,6 @@ pub(super) struct Stop(pub oneshot::Sender<()>);
 /// One lane on this node.
 #[derive(Debug)]
 struct LaneState {
-    in_hand: usize,
     claiming: bool,
     /// There may be something due from then on.
     look_at: Instant,
@@ -55,7 +54,6 @@ impl NotifyActor {
     pub(super) fn launch(shared: Arc<Shared>, on: &ArbiterHandle) -> Addr<Self> {
         Self::start_in_arbiter(on, move |_| {
             let lane = |_: &Lane| LaneState {
-                in_hand: 0,
                 claiming: false,
                 look_at: Instant::now(),
             };
@@ -73,7 +71,8 @@ impl NotifyActor {
     /// Takes in hand what is due, as far as there is room.
     fn pump(&mut self, ctx: &mut Ctx) {
         if self.stopping.is_some() {
-            if self.lanes.iter().all(|lane| lane.in_hand == 0 && !lane.claiming)
+            if self.lanes.iter().all(|lane| !lane.claiming)
+                && Lane::ALL.iter().all(|lane| self.places.taken(*lane) == 0)
                 && let Some(done) = self.stopping.take()
             {
                 self.done = true;
@@ -86,9 +85,10 @@ impl NotifyActor {
         for lane in Lane::ALL {
             let at_once = self.shared.settings.lanes[lane.index()].at_once;
             let state = &mut self.lanes[lane.index()];
-            let free = at_once.saturating_sub(state.in_hand);
+            let in_hand = self.places.taken(*lane);
+            let free = at_once.saturating_sub(in_hand);
             // A claim costs more than what it gets when that is one.
-            let worth = free * 4 >= at_once || state.in_hand == 0;
+            let worth = free * 4 >= at_once || in_hand == 0;
             if !state.claiming && worth && free > 0 && state.look_at <= now {
                 state.claiming = true;
                 state.look_at = now + self.shared.settings.poll;
@@ -113,6 +113,7 @@ impl NotifyActor {
             act.lanes[lane.index()].claiming = false;
             match claimed {
                 Ok(jobs) => {
+                    act.places.set_calm(lane, jobs.len() < limit);
                     if jobs.len() >= limit {
                         act.lanes[lane.index()].look_at = Instant::now();
                     }
@@ -131,13 +132,13 @@ impl NotifyActor {
 
     fn carry_out(&mut self, job: Job, (token, claimed_at): (i64, Instant)) {
         let lane = job.lane;
-        self.lanes[lane.index()].in_hand += 1;
         self.shared.tally.taken(lane, job.interrupted);
         let errand = Errand::new(Arc::clone(&self.shared), job, token, claimed_at);
-        let mut place = Places::take(&self.places, lane);
+        let places = Arc::clone(&self.places);
+        let mut place = Places::take(&places, lane);
         let carried = async move {
             let again = match JobBody::decode(&errand.job.body) {
-                Ok(JobBody::Incident) => incident::look(&errand).await,
+                Ok(JobBody::Incident) => incident::look(&errand, &places).await,
                 Ok(JobBody::Send(body)) => send::carry(&errand, *body).await,
                 Err(error) => {
                     // A newer version wrote it: a node of that version takes it over.
@@ -150,14 +151,11 @@ impl NotifyActor {
         actix::spawn(carried);
     }
 
-    /// Takes back the places of jobs that are out of hand.
-    fn take_back(&mut self) {
-        for (lane, again) in self.places.returned() {
+    /// Notes when jobs that are out of hand want their lanes to be looked at again.
+    fn note_again(&mut self) {
+        for (lane, at) in self.places.again() {
             let state = &mut self.lanes[lane.index()];
-            state.in_hand = state.in_hand.saturating_sub(1);
-            if let Some(at) = again {
-                state.look_at = state.look_at.min(at);
-            }
+            state.look_at = state.look_at.min(at);
         }
     }
 
@@ -192,7 +190,7 @@ impl NotifyActor {
             for lane in Lane::ALL.iter().filter(|lane| lanes & (1 << lane.index()) != 0) {
                 act.lanes[lane.index()].look_at = now;
             }
-            act.take_back();
+            act.note_again();
             act.pump(ctx);
             act.hear_wakes(ctx);
         }));

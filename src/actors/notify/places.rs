@@ -1,6 +1,7 @@
 //! The places of a worker: a job in hand has one, and gives it back however it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -8,25 +9,47 @@ use parking_lot::Mutex;
 use super::Shared;
 use crate::domain::notify::Lane;
 
-/// A place that was given back, and when its lane is to be looked at again.
-type Returned = (Lane, Option<Instant>);
-
-/// What one worker has in hand. At most as many places are given back as its lanes have.
+/// What one worker has in hand.
 pub(super) struct Places {
     shared: Arc<Shared>,
-    returned: Mutex<Vec<Returned>>,
+    /// By lane.
+    taken: [AtomicUsize; 4],
+    /// By lane: the last claim got all that was due.
+    calm: [AtomicBool; 4],
+    /// When a lane is to be looked at again, as jobs said that are out of hand: at most one for each that was in hand.
+    again: Mutex<Vec<(Lane, Instant)>>,
 }
 
 impl Places {
     pub fn new(shared: Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             shared,
-            returned: Mutex::default(),
+            taken: Default::default(),
+            calm: Default::default(),
+            again: Mutex::default(),
         })
+    }
+
+    /// How many are taken.
+    pub fn taken(&self, lane: Lane) -> usize {
+        self.taken[lane.index()].load(Ordering::Relaxed)
+    }
+
+    /// Whether a claim got all that was due.
+    pub fn set_calm(&self, lane: Lane, calm: bool) {
+        self.calm[lane.index()].store(calm, Ordering::Relaxed);
+    }
+
+    /// For a further job of whoever has one in hand: only while nobody else's waits for a place.
+    pub fn spare(places: &Arc<Self>, lane: Lane) -> Option<Place> {
+        let at_once = places.shared.settings.lanes[lane.index()].at_once;
+        let is_calm = places.calm[lane.index()].load(Ordering::Relaxed);
+        (is_calm && places.taken(lane) < at_once).then(|| Self::take(places, lane))
     }
 
     /// For a job of this lane.
     pub fn take(places: &Arc<Self>, lane: Lane) -> Place {
+        places.taken[lane.index()].fetch_add(1, Ordering::Relaxed);
         Place {
             places: Arc::clone(places),
             lane,
@@ -34,9 +57,9 @@ impl Places {
         }
     }
 
-    /// Those that were given back since this was asked last.
-    pub fn returned(&self) -> Vec<Returned> {
-        std::mem::take(&mut *self.returned.lock())
+    /// When lanes are to be looked at again, as was said since this was asked last.
+    pub fn again(&self) -> Vec<(Lane, Instant)> {
+        std::mem::take(&mut *self.again.lock())
     }
 }
 
@@ -60,7 +83,10 @@ impl Drop for Place {
             // The job is due when its lease has run out.
             self.places.shared.died();
         }
-        self.places.returned.lock().push((self.lane, self.again));
+        if let Some(at) = self.again {
+            self.places.again.lock().push((self.lane, at));
+        }
+        self.places.taken[self.lane.index()].fetch_sub(1, Ordering::Relaxed);
         self.places.shared.look_up();
     }
 }

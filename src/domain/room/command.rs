@@ -136,8 +136,8 @@ pub enum Command {
         occasion: Occasion,
         /// The messages.
         planned: Vec<Planned>,
-        /// One of them, by its place, that is begun with this vendor in the same step.
-        begun: Option<(usize, Vendor)>,
+        /// Those of them, by their places, that are begun with a vendor in the same step.
+        begun: Vec<(usize, Vendor)>,
     },
     /// A message has moved.
     MoveNotification(Move),
