@@ -193,10 +193,13 @@ async fn tell(
                 JobThen::Done | JobThen::Keep(_) => None,
             };
             let mut sent = None;
-            begun.retain(|begun| begun.is_in(&outcome.events));
             // Backwards: the first is carried here when the others are on their way.
             for one in begun.into_iter().rev() {
-                sent = one.carry().await;
+                if one.is_in(&outcome.events) {
+                    sent = one.carry().await;
+                } else {
+                    one.give_back().await;
+                }
             }
             next.into_iter().chain(sent).min()
         }
@@ -204,6 +207,9 @@ async fn tell(
         Err(CommandError::Rejected(Rejection::Closed)) => errand.again(Duration::ZERO, None).await,
         Err(error) => {
             tracing::warn!(room = %snapshot.room, %error, "a step of an escalation cannot be written");
+            for one in begun {
+                one.give_back().await;
+            }
             errand.again(AGAIN, None).await
         }
     }
@@ -227,6 +233,14 @@ impl Begun {
             matches!(&event.body, EventBody::NotificationMoved(change)
                      if change.id == self.id && change.to == DeliveryState::Sending)
         })
+    }
+
+    /// It is not known whether it was: if so, nobody was asked, and it is anybody's.
+    async fn give_back(mut self) {
+        self.body.progress = Progress::default();
+        let body = JobBody::Send(Box::new(self.body));
+        let job = self.errand.settle(JobThen::Release(Duration::ZERO), Some(&body));
+        self.errand.write(vec![job]).await;
     }
 
     async fn carry(self) -> Option<Duration> {
