@@ -1,4 +1,7 @@
 //! The worker: claims what is due, lane by lane, and has it carried out.
+//!
+//! Each job is a task of its own. An actor looks at everything it waits for whenever one of it moves: with hundreds of jobs
+//! in hand that would be most of its work.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +13,7 @@ use actix::{
 use tokio::sync::oneshot;
 
 use super::errand::{Errand, fresh_token};
+use super::places::Places;
 use super::{Shared, check_in, incident, send};
 use crate::domain::notify::Lane;
 use crate::store::{Job, JobClaim};
@@ -29,7 +33,6 @@ pub(super) struct Stop(pub oneshot::Sender<()>);
 /// One lane on this node.
 #[derive(Debug)]
 struct LaneState {
-    in_hand: usize,
     claiming: bool,
     /// There may be something due from then on.
     look_at: Instant,
@@ -39,6 +42,7 @@ struct LaneState {
 pub struct NotifyActor {
     shared: Arc<Shared>,
     lanes: Vec<LaneState>,
+    places: Arc<Places>,
     timer: Option<(Instant, actix::SpawnHandle)>,
     stopping: Option<oneshot::Sender<()>>,
     done: bool,
@@ -50,12 +54,12 @@ impl NotifyActor {
     pub(super) fn launch(shared: Arc<Shared>, on: &ArbiterHandle) -> Addr<Self> {
         Self::start_in_arbiter(on, move |_| {
             let lane = |_: &Lane| LaneState {
-                in_hand: 0,
                 claiming: false,
                 look_at: Instant::now(),
             };
             Self {
                 lanes: Lane::ALL.iter().map(lane).collect(),
+                places: Places::new(Arc::clone(&shared)),
                 shared,
                 timer: None,
                 stopping: None,
@@ -67,7 +71,8 @@ impl NotifyActor {
     /// Takes in hand what is due, as far as there is room.
     fn pump(&mut self, ctx: &mut Ctx) {
         if self.stopping.is_some() {
-            if self.lanes.iter().all(|lane| lane.in_hand == 0 && !lane.claiming)
+            if self.lanes.iter().all(|lane| !lane.claiming)
+                && Lane::ALL.iter().all(|lane| self.places.taken(*lane) == 0)
                 && let Some(done) = self.stopping.take()
             {
                 self.done = true;
@@ -80,9 +85,10 @@ impl NotifyActor {
         for lane in Lane::ALL {
             let at_once = self.shared.settings.lanes[lane.index()].at_once;
             let state = &mut self.lanes[lane.index()];
-            let free = at_once.saturating_sub(state.in_hand);
+            let in_hand = self.places.taken(*lane);
+            let free = at_once.saturating_sub(in_hand);
             // A claim costs more than what it gets when that is one.
-            let worth = free * 4 >= at_once || state.in_hand == 0;
+            let worth = free * 4 >= at_once || in_hand == 0;
             if !state.claiming && worth && free > 0 && state.look_at <= now {
                 state.claiming = true;
                 state.look_at = now + self.shared.settings.poll;
@@ -107,11 +113,12 @@ impl NotifyActor {
             act.lanes[lane.index()].claiming = false;
             match claimed {
                 Ok(jobs) => {
+                    act.places.set_calm(lane, jobs.len() < limit);
                     if jobs.len() >= limit {
                         act.lanes[lane.index()].look_at = Instant::now();
                     }
                     for job in jobs {
-                        act.carry_out(job, (token, begun), ctx);
+                        act.carry_out(job, (token, begun));
                     }
                 }
                 Err(error) => {
@@ -123,14 +130,15 @@ impl NotifyActor {
         }));
     }
 
-    fn carry_out(&mut self, job: Job, (token, claimed_at): (i64, Instant), ctx: &mut Ctx) {
+    fn carry_out(&mut self, job: Job, (token, claimed_at): (i64, Instant)) {
         let lane = job.lane;
-        self.lanes[lane.index()].in_hand += 1;
         self.shared.tally.taken(lane, job.interrupted);
         let errand = Errand::new(Arc::clone(&self.shared), job, token, claimed_at);
+        let places = Arc::clone(&self.places);
+        let mut place = Places::take(&places, lane);
         let carried = async move {
-            match JobBody::decode(&errand.job.body) {
-                Ok(JobBody::Incident) => incident::look(&errand).await,
+            let again = match JobBody::decode(&errand.job.body) {
+                Ok(JobBody::Incident) => incident::look(&errand, &places).await,
                 Ok(JobBody::CheckIn(id)) => check_in::look(&errand, &id).await,
                 Ok(JobBody::Send(body)) => send::carry(&errand, *body).await,
                 Err(error) => {
@@ -138,16 +146,18 @@ impl NotifyActor {
                     tracing::error!(key = %errand.job.key, %error, "a job is left to others");
                     None
                 }
-            }
+            };
+            place.look_again(again);
         };
-        ctx.spawn(carried.into_actor(self).map(move |again, act, ctx| {
-            let state = &mut act.lanes[lane.index()];
-            state.in_hand -= 1;
-            if let Some(wait) = again {
-                state.look_at = state.look_at.min(Instant::now() + wait);
-            }
-            act.pump(ctx);
-        }));
+        actix::spawn(carried);
+    }
+
+    /// Notes when jobs that are out of hand want their lanes to be looked at again.
+    fn note_again(&mut self) {
+        for (lane, at) in self.places.again() {
+            let state = &mut self.lanes[lane.index()];
+            state.look_at = state.look_at.min(at);
+        }
     }
 
     /// One timer, set to when something may be due next.
@@ -181,6 +191,7 @@ impl NotifyActor {
             for lane in Lane::ALL.iter().filter(|lane| lanes & (1 << lane.index()) != 0) {
                 act.lanes[lane.index()].look_at = now;
             }
+            act.note_again();
             act.pump(ctx);
             act.hear_wakes(ctx);
         }));

@@ -1,7 +1,7 @@
 //! Looks at an incident: who is to be told now? What is planned is written with the jobs that do it.
 //!
 //! The first message of a step is carried by whoever plans it, and begun with the plan: however many messages of other
-//! incidents wait, each SOS is with a vendor as soon as somebody has looked at it.
+//! incidents wait, each SOS is with a vendor as soon as somebody has looked at it. While nothing waits, so are the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use super::body::{JobBody, SendBody};
 use super::content;
 use super::core::{Next, Progress};
 use super::errand::Errand;
+use super::places::{Place, Places};
 use super::send;
 use crate::actors::clock::random;
 use crate::actors::error::CommandError;
@@ -55,7 +56,7 @@ impl Snapshot {
 }
 
 /// Looks, and plans what is due; answers when to look again.
-pub(super) async fn look(errand: &Errand) -> Option<Duration> {
+pub(super) async fn look(errand: &Errand, places: &Arc<Places>) -> Option<Duration> {
     let room = errand.job.room.clone()?;
     let snapshot = match read(errand, &room).await {
         Ok(Some(snapshot)) => snapshot,
@@ -70,7 +71,9 @@ pub(super) async fn look(errand: &Errand) -> Option<Duration> {
     match plan::look(settings, &snapshot.facts(now)) {
         Look::Done => errand.done().await,
         Look::Wait(wait) => errand.again(wait, None).await,
-        Look::Plan { step, occasion, how } => tell(errand, &snapshot, (step, occasion, how), now).await,
+        Look::Plan { step, occasion, how } => {
+            tell(errand, places, &snapshot, (step, occasion, how), now).await
+        }
     }
 }
 
@@ -104,6 +107,7 @@ async fn read(errand: &Errand, room: &RoomId) -> Result<Option<Snapshot>, Comman
 /// Plans a step, and writes its messages with their jobs.
 async fn tell(
     errand: &Errand,
+    places: &Arc<Places>,
     snapshot: &Snapshot,
     (step, occasion, how): (u16, Occasion, Option<Step>),
     now: Timestamp,
@@ -141,26 +145,32 @@ async fn tell(
         .filter_map(|(target, contact)| Some((target.who?, contact)))
         .collect();
     let mut jobs = vec![errand.settle(then, None)];
-    let mut begun: Option<Begun> = None;
+    let mut begun: Vec<Begun> = vec![];
     for (place, (id, message)) in (snapshot.told.next_id()..).zip(&found).enumerate() {
         let contact = message.who.and_then(|who| names.get(&who).copied());
         let mut body = body(errand, snapshot, occasion, (id, message, contact), now);
-        let vendor = match begun {
-            None => starts_with(errand, occasion, message, &mut body, now),
-            Some(_) => None,
+        // The first one goes in the place of this errand.
+        let own = if begun.is_empty() {
+            None
+        } else {
+            Places::spare(places, errand.job.lane)
         };
+        let vendor = (begun.is_empty() || own.is_some())
+            .then(|| starts_with(errand, occasion, message, &mut body, now))
+            .flatten();
         let job = job(&snapshot.room, (id, occasion), message, &body);
         jobs.push(match vendor {
             Some(vendor) => {
                 let hold = errand.hold();
                 let taken = JobWrite::AddTaken(job.clone(), hold);
                 let errand = Errand::of_new(Arc::clone(shared), job, hold, now);
-                begun = Some(Begun {
-                    place,
+                begun.push(Begun {
+                    nth: place,
                     id,
                     vendor,
                     errand,
                     body,
+                    own,
                 });
                 taken
             }
@@ -176,7 +186,7 @@ async fn tell(
         occasion,
         planned: planned.collect(),
         unreached,
-        begun: begun.as_ref().map(|begun| (begun.place, begun.vendor)),
+        begun: begun.iter().map(|begun| (begun.nth, begun.vendor)).collect(),
     };
     match errand.act(&snapshot.room, command, jobs, people).await {
         Ok(outcome) => {
@@ -194,16 +204,24 @@ async fn tell(
                 JobThen::Release(wait) => Some(wait),
                 JobThen::Done | JobThen::Keep(_) => None,
             };
-            let sent = match begun.filter(|begun| begun.is_in(&outcome.events)) {
-                Some(begun) => begun.carry().await,
-                None => None,
-            };
+            let mut sent = None;
+            // Backwards: the first is carried here when the others are on their way.
+            for one in begun.into_iter().rev() {
+                if one.is_in(&outcome.events) {
+                    sent = one.carry().await;
+                } else {
+                    one.give_back().await;
+                }
+            }
             next.into_iter().chain(sent).min()
         }
         // It has ended meanwhile, or is open again as far as this goes.
         Err(CommandError::Rejected(Rejection::Closed)) => errand.again(Duration::ZERO, None).await,
         Err(error) => {
             tracing::warn!(room = %snapshot.room, %error, "a step of an escalation cannot be written");
+            for one in begun {
+                one.give_back().await;
+            }
             errand.again(AGAIN, None).await
         }
     }
@@ -211,11 +229,13 @@ async fn tell(
 
 /// A message that is begun in the step that plans it.
 struct Begun {
-    place: usize,
+    nth: usize,
     id: u32,
     vendor: Vendor,
     errand: Errand,
     body: SendBody,
+    /// A place of its own; `None`: that of whoever plans it.
+    own: Option<Place>,
 }
 
 impl Begun {
@@ -227,12 +247,31 @@ impl Begun {
         })
     }
 
+    /// It is not known whether it was: if so, nobody was asked, and it is anybody's.
+    async fn give_back(mut self) {
+        self.body.progress = Progress::default();
+        let body = JobBody::Send(Box::new(self.body));
+        let job = self.errand.settle(JobThen::Release(Duration::ZERO), Some(&body));
+        self.errand.write(vec![job]).await;
+    }
+
     async fn carry(self) -> Option<Duration> {
         let Self {
-            errand, body, vendor, ..
+            errand,
+            body,
+            vendor,
+            own,
+            ..
         } = self;
         errand.shared.tally.taken(errand.job.lane, false);
-        send::carry_begun(&errand, body, vendor).await
+        let Some(mut own) = own else {
+            return send::carry_begun(&errand, body, vendor).await;
+        };
+        actix::spawn(async move {
+            let again = send::carry_begun(&errand, body, vendor).await;
+            own.look_again(again);
+        });
+        None
     }
 }
 

@@ -13,6 +13,7 @@ mod core;
 mod errand;
 mod incident;
 mod news;
+mod places;
 mod send;
 mod settings;
 mod shared;

@@ -355,6 +355,11 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Something that was in hand no longer is.
+    pub fn look_up(&self) {
+        self.wake.notify_one();
+    }
+
     /// Waits until there is something to be done; answers in which lanes, a bit each.
     pub async fn woken(&self) -> u8 {
         self.wake.notified().await;
@@ -379,7 +384,7 @@ impl Shared {
         all.collect()
     }
 
-    /// The worker has died and is started anew.
+    /// The worker has died and is started anew, or a job in its hands has.
     pub fn died(&self) {
         self.deaths.fetch_add(1, Ordering::Relaxed);
     }

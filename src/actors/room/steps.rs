@@ -239,15 +239,11 @@ impl RoomActor {
         session: &SessionShared,
         since: Option<Seq>,
     ) -> Option<Result<Decided, Rejection>> {
-        let who = self
-            .core
-            .people
-            .find(&identity.subject)
-            .filter(|who| {
-                // Nobody comes back to where they are shown that it is over.
-                let seen = self.core.state.seen_by(Some(*who));
-                seen.is_in(*who) && !seen.is_awaited(*who)
-            })?;
+        let who = self.core.people.find(&identity.subject).filter(|who| {
+            // Nobody comes back to where they are shown that it is over.
+            let seen = self.core.state.seen_by(Some(*who));
+            seen.is_in(*who) && !seen.is_awaited(*who)
+        })?;
         if !identity.may_enter(&self.id) {
             return Some(Err(Rejection::Forbidden));
         }

@@ -140,8 +140,8 @@ pub enum Command {
         planned: Vec<Planned>,
         /// Those to be told of it who can be reached over no channel.
         unreached: Vec<ParticipantId>,
-        /// One of them, by its place, that is begun with this vendor in the same step.
-        begun: Option<(usize, Vendor)>,
+        /// Those of them, by their places, that are begun with a vendor in the same step.
+        begun: Vec<(usize, Vendor)>,
     },
     /// A message has moved.
     MoveNotification(Move),

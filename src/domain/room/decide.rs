@@ -1,5 +1,7 @@
 //! Says what happens. Pure: it reads the state, and answers with events or a reason.
 
+use std::collections::HashSet;
+
 use super::command::{Command, Proof, Rejection, Standing};
 use super::deadline::Policy;
 use super::event::{Actor, EventBody, Genesis, LeaveReason, Relay, UserType};
@@ -158,7 +160,7 @@ impl Case<'_> {
         (step, occasion): (u16, Occasion),
         mut planned: Vec<Planned>,
         unreached: Vec<ParticipantId>,
-        begun: Option<(usize, Vendor)>,
+        begun: Vec<(usize, Vendor)>,
     ) -> Decision {
         self.by_system()?;
         let told = &self.incident()?.told;
@@ -169,9 +171,17 @@ impl Case<'_> {
             return Ok(vec![]);
         }
         planned.truncate(NOTIFICATIONS_MAX.saturating_sub(told.messages.len()));
-        let first = told.next_id();
-        let begun = begun.filter(|(place, _)| *place < planned.len());
-        let begins = begun.and_then(|(place, vendor)| {
+        let (first, count) = (told.next_id(), planned.len());
+        let mut events = vec![EventBody::NotificationsPlanned {
+            step,
+            occasion,
+            planned,
+        }];
+        let mut known = HashSet::new();
+        let begun = begun
+            .into_iter()
+            .filter(|(place, _)| *place < count && known.insert(*place));
+        let begins = begun.filter_map(|(place, vendor)| {
             Some(EventBody::NotificationMoved(Move {
                 id: first.checked_add(u32::try_from(place).ok()?)?,
                 to: DeliveryState::Sending,
@@ -180,11 +190,6 @@ impl Case<'_> {
                 possibly_twice: false,
             }))
         });
-        let mut events = vec![EventBody::NotificationsPlanned {
-            step,
-            occasion,
-            planned,
-        }];
         events.extend(begins);
         let unreached = unreached.into_iter().take(NOTIFICATIONS_MAX);
         events.extend(unreached.map(|who| EventBody::ContactUnreached { who }));

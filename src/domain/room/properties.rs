@@ -119,7 +119,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::NoteLinkRaised { room: room("home") }),
         1 => Just(Command::NoteLinkEnded { room: room("home") }),
         1 => Just(Command::EndTrip),
-        2 => (1u16..5, occasion(), proptest::collection::vec((proptest::option::of(who()), channel()), 0..4), proptest::option::of((0usize..4, vendor())), proptest::collection::vec(who(), 0..2))
+        2 => (1u16..5, occasion(), proptest::collection::vec((proptest::option::of(who()), channel()), 0..4), proptest::collection::vec((0usize..4, vendor()), 0..3), proptest::collection::vec(who(), 0..2))
             .prop_map(|(step, occasion, planned, begun, unreached)| {
                 let planned = planned.into_iter().map(|(to, channel)| Planned { to, channel }).collect();
                 Command::PlanNotifications { step, occasion, planned, unreached, begun }
