@@ -83,7 +83,8 @@ async fn people_on_three_nodes_are_in_one_incident_and_one_of_them_goes_on_elsew
 
 #[tokio::test]
 async fn redis_dies_and_comes_back_and_nobody_misses_a_word() {
-    let mut cluster = Cluster::start(2, &[]).await;
+    // However long it is away here, nobody is taken for gone meanwhile.
+    let mut cluster = Cluster::start(2, &[("bus.fades_after_ms", "60000")]).await;
     let (ana, ben) = (cluster.nodes[0].user("Ana"), cluster.nodes[1].user("Ben"));
     let sos = ana.raises(fire()).await;
     let mut at_ana = ana.connect().await;
