@@ -675,6 +675,12 @@ fn event_data() -> Vec<(&'static str, Value)> {
                 json!({"from": reference("IncidentStatus"), "to": reference("IncidentStatus"), "note": text}),
             ),
         ),
+        (
+            "duress",
+            all(
+                json!({"status": reference("IncidentStatus"), "shown": reference("IncidentStatus"), "note": text}),
+            ),
+        ),
         ("type-changed", kinds()),
         ("trip-ended", nothing()),
         ("link-raised", link()),

@@ -318,6 +318,15 @@ fn the_audit_trail_leaves_out_no_event() {
             json!({"participantId": two}),
         ),
         (
+            EventBody::Duress {
+                from: Status::Active,
+                to: Status::Cancelled,
+                note: None,
+            },
+            "duress",
+            json!({"status": "ACTIVE", "shown": "CANCELLED", "note": null}),
+        ),
+        (
             EventBody::StatusChanged {
                 from: Status::Active,
                 to: Status::Arrived,

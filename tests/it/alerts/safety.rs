@@ -157,7 +157,9 @@ async fn by_the_duress_pin_it_is_over_for_whoever_raised_it_and_for_nobody_else(
     let say = format!("{path}/messages");
     maria.post(&say, message.clone()).await.refused(409, "SOS_CLOSED");
     at_maria.says(json!({"type": "join-room", "roomId": sos})).await;
-    at_maria.expect_error("SOS_CLOSED").await;
+    at_maria
+        .expect(json!({"type": "join-denied", "roomId": sos, "message": "SOS is closed"}))
+        .await;
 
     // Operators know, and it goes on.
     let page = vendors.expect_page("trigger").await;
