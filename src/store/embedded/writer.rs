@@ -23,7 +23,7 @@ use crate::store::meters::{Meters, bump};
 /// How long the writer waits for readers who hold up a checkpoint.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Nothing waits when nothing has come for so long: whoever was just answered comes back with their next write.
-const LULL: Duration = Duration::from_millis(10);
+const LULL: Duration = Duration::from_millis(1);
 /// How soon it waits so again for a log that must be emptied: a backup may read for long, and an SOS waits, too.
 const EMPTY_AGAIN: Duration = Duration::from_secs(1);
 
