@@ -51,6 +51,7 @@ mod search;
 mod servers;
 #[allow(dead_code)]
 mod signal;
+#[cfg(test)]
 mod smoke;
 #[allow(dead_code)]
 mod sos_storm;
