@@ -4,7 +4,6 @@
 //! be sent again from three quarters.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -141,18 +140,6 @@ impl<T> Queue<T> {
         true
     }
 
-    /// Waits until there is something to take, or nothing more can come. False: nothing came for so long.
-    pub fn wait(&self, span: Duration) -> bool {
-        let mut state = self.state.lock();
-        let until = Instant::now() + span;
-        while state.len() == 0 && !state.closed {
-            if self.ready.wait_until(&mut state, until).timed_out() {
-                return state.len() > 0 || state.closed;
-            }
-        }
-        true
-    }
-
     /// Takes one item; `None`: the queue is closed and empty.
     pub fn next(&self) -> Option<T> {
         let mut state = self.state.lock();
@@ -235,17 +222,6 @@ mod tests {
         let mut group = vec![];
         assert!(queue.take(&mut group, 50, 100, |_| 10));
         assert_eq!(group, [0, 1, 2]);
-    }
-
-    #[test]
-    fn whoever_waits_for_a_while_hears_whether_something_came() {
-        let queue = Queue::new(10);
-        assert!(!queue.wait(Duration::from_millis(1)));
-        queue.push(Lane::Rest, 1).unwrap();
-        assert!(queue.wait(Duration::from_secs(60)));
-        assert_eq!(queue.next(), Some(1));
-        queue.close();
-        assert!(queue.wait(Duration::from_secs(60)), "nothing more can come");
     }
 
     #[test]

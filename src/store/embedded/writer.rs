@@ -22,8 +22,6 @@ use crate::store::meters::{Meters, bump};
 
 /// How long the writer waits for readers who hold up a checkpoint.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Nothing waits when nothing has come for so long: whoever was just answered comes back with their next write.
-const LULL: Duration = Duration::from_millis(10);
 /// How soon it waits so again for a log that must be emptied: a backup may read for long, and an SOS waits, too.
 const EMPTY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -148,12 +146,15 @@ impl Writer {
     }
 
     fn is_checkpoint_due(&self) -> bool {
+        let idle = self.queue.len() == 0;
+        let limit = if idle {
+            self.options.checkpoint_kib
+        } else {
+            self.options.checkpoint_max_kib
+        };
         let mut log = self.options.file().into_os_string();
         log.push("-wal");
-        let length = std::fs::metadata(log).map_or(0, |log| log.len());
-        let longer_than = |limit: u32| length > u64::from(limit) * 1024;
-        longer_than(self.options.checkpoint_max_kib)
-            || longer_than(self.options.checkpoint_kib) && !self.queue.wait(LULL)
+        std::fs::metadata(log).is_ok_and(|log| log.len() > u64::from(limit) * 1024)
     }
 }
 
