@@ -4,6 +4,7 @@
 //! be sent again from three quarters.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -105,12 +106,12 @@ impl<T> Queue<T> {
     /// Waits for items and moves what is there into `into`, urgent ones first, until there are `max_items`
     /// or they weigh `max_weight` together. Of the rest at least one goes along, or it would starve, and at most
     /// a quarter of the weight, or the next urgent one would wait for long.
-    /// False: the queue is closed and empty.
+    /// False: the queue is closed and empty. With `patience` it gives up after so long, and takes nothing.
     pub fn take(
         &self,
         into: &mut Vec<T>,
-        max_items: usize,
-        max_weight: usize,
+        (max_items, max_weight): (usize, usize),
+        patience: Option<Duration>,
         weigh: impl Fn(&T) -> usize,
     ) -> bool {
         let mut state = self.state.lock();
@@ -118,7 +119,14 @@ impl<T> Queue<T> {
             if state.closed {
                 return false;
             }
-            self.ready.wait(&mut state);
+            match patience {
+                None => self.ready.wait(&mut state),
+                Some(patience) => {
+                    if self.ready.wait_for(&mut state, patience).timed_out() && state.len() == 0 {
+                        return true;
+                    }
+                }
+            }
         }
         let max_items = max_items.max(2);
         let mut weight = 0;
@@ -195,10 +203,10 @@ mod tests {
             queue.push(Lane::Urgent, n).unwrap();
         }
         let mut group = vec![];
-        assert!(queue.take(&mut group, 4, 100, |_| 1));
+        assert!(queue.take(&mut group, (4, 100), None, |_| 1));
         assert_eq!(group, [10, 11, 12, 0]);
         group.clear();
-        assert!(queue.take(&mut group, 4, 100, |_| 1));
+        assert!(queue.take(&mut group, (4, 100), None, |_| 1));
         assert_eq!(group, [13, 1, 2]);
     }
 
@@ -209,7 +217,7 @@ mod tests {
         queue.push(Lane::Urgent, 1_000).unwrap();
         queue.push(Lane::Urgent, 1).unwrap();
         let mut group = vec![];
-        assert!(queue.take(&mut group, 10, 100, |n| *n));
+        assert!(queue.take(&mut group, (10, 100), None, |n| *n));
         assert_eq!(group, [1, 1_000]);
     }
 
@@ -220,7 +228,7 @@ mod tests {
             queue.push(Lane::Rest, n).unwrap();
         }
         let mut group = vec![];
-        assert!(queue.take(&mut group, 50, 100, |_| 10));
+        assert!(queue.take(&mut group, (50, 100), None, |_| 10));
         assert_eq!(group, [0, 1, 2]);
     }
 

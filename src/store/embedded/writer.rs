@@ -41,7 +41,7 @@ impl Writer {
     pub fn run(self, first: Connection) {
         let mut first = Some(first);
         let mut group = Group::new();
-        while self.next_group(&mut group) {
+        while self.next_group(&mut group, None) {
             let is_first = first.is_some();
             let opened = first
                 .take()
@@ -63,9 +63,9 @@ impl Writer {
         drop(self.lock);
     }
 
-    fn next_group(&self, group: &mut Group) -> bool {
-        let (ops, rows) = (self.options.group_max_ops, self.options.group_max_rows);
-        self.queue.take(group, ops, rows, |job| job.weight())
+    fn next_group(&self, group: &mut Group, patience: Option<Duration>) -> bool {
+        let most = (self.options.group_max_ops, self.options.group_max_rows);
+        self.queue.take(group, most, patience, |job| job.weight())
     }
 
     /// Writes groups until the connection fails or nothing more can come.
@@ -108,7 +108,13 @@ impl Writer {
             if self.is_checkpoint_due() {
                 checkpoint(conn, Depth::Passive);
             }
-            if !self.next_group(group) {
+            // Nobody may write for long: what was erased goes all the same.
+            let mut more = self.next_group(group, erasing.then_some(EMPTY_AGAIN));
+            while more && group.is_empty() {
+                erasing = !checkpoint(conn, Depth::Empty);
+                more = self.next_group(group, erasing.then_some(EMPTY_AGAIN));
+            }
+            if !more {
                 // So that the file alone is the whole store.
                 checkpoint(conn, Depth::Empty);
                 return Ok(());
