@@ -304,7 +304,8 @@ impl RoomActor {
         let asked = self.ask_service(ctx);
         if append.events.is_empty() {
             self.core.settle();
-            if steps.is_empty() && !asked {
+            // What is first in the queue wants a look, whether or not others wait for the service's word meanwhile.
+            if steps.is_empty() && (!asked || !self.queue.is_empty()) {
                 self.look(ctx);
                 return;
             }
