@@ -21,7 +21,7 @@ use crate::domain::notify::Lane;
 use crate::domain::people::{Identity, Role, Subject};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::pin::PinEntry;
-use crate::domain::room::{Command, Genesis, Proof, UserType};
+use crate::domain::room::{Command, Genesis, Proof, Rejection, UserType};
 use crate::domain::scopes::Scopes;
 use crate::domain::time::Timestamp;
 use crate::store::{Card, CardText, CardWrite, JobId, JobWrite, NewJob, StoreError, codec};
@@ -415,11 +415,15 @@ impl Node {
         })
     }
 
-    /// Does something as whoever asked for a check-in. What was done before stays done.
+    /// Does something as whoever asked for a check-in. What was done before stays done; any other refusal is a failure, or a
+    /// check-in would be dropped without an SOS.
     async fn act_as(&self, read: &Read, room: &RoomId, command: Command) -> Result<(), CommandError> {
         let by = By::Person(Arc::new(read.identity()), None);
         match self.room(room).act(Act::new(by, command, Reply::nobody())).await {
-            Ok(_) | Err(CommandError::Rejected(_)) => Ok(()),
+            Ok(_)
+            | Err(CommandError::Rejected(Rejection::AlreadyExists | Rejection::InvalidTransition { .. })) => {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
